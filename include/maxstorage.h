@@ -1,0 +1,900 @@
+/*
+ * maxstorage: the native way into MaxCompute.
+ *
+ * Generated from the source by `MS_BLESS=1 cargo test --test header`; do not edit.
+ *
+ * The rules, once for all functions:
+ *
+ *  - A client (endpoint, caller, limits) opens sessions; a session is one planned read of one table, a list of splits; a split
+ *    is an open reader from which one thread at a time takes Arrow batches. A batch belongs to the caller.
+ *  - Handles are made and freed by the library. A child keeps what it needs of its parents: free in any order, from any
+ *    thread. Every _free accepts NULL, waits for nobody and cannot fail.
+ *  - `const ms_x *` may be used from any thread at any time. `ms_x *` means one call at a time; a second one gets MS_BUSY. Only
+ *    _free needs a handle that nobody else uses.
+ *  - Fallible functions return ms_status and, if `err` is not NULL, make an ms_error that the caller frees. Outputs are emptied
+ *    on entry and filled on success only, so cleaning up is always allowed.
+ *  - Text is NUL-terminated UTF-8; what the library returns is borrowed from the handle it came from.
+ *  - No mistake the library can detect crashes the host: not a NULL, not bad UTF-8, not a defect of ours (MS_INTERNAL).
+ *  - After fork, handles of the parent return MS_FORKED in the child, which opens a client of its own; _free is allowed.
+ *  - The library installs no signal handler and no atexit handler, writes nothing to stdout and stderr, and its threads
+ *    block the host's signals.
+ */
+
+#ifndef MAXSTORAGE_H
+#define MAXSTORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "maxstorage/arrow_abi.h"
+
+/** Version of this header; ms_version() is the library's. */
+#define MS_VERSION "0.1.0"
+#define MS_VERSION_MAJOR 0
+#define MS_VERSION_MINOR 1
+#define MS_VERSION_PATCH 0
+/** The version as one number that can be compared: major * 1000000 + minor * 1000 + patch. */
+#define MS_VERSION_NUMBER 1000
+
+#if defined(_WIN32) && defined(MS_SHARED)
+#define MS_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define MS_API __attribute__((visibility("default")))
+#else
+#define MS_API
+#endif
+
+#if defined(__GNUC__)
+#define MS_NODISCARD __attribute__((warn_unused_result))
+#else
+#define MS_NODISCARD
+#endif
+
+/* Keys of options; docs/options.md tells types, defaults and ranges. */
+/** Service endpoint with scheme and path, for example `http://127.0.0.1:8080/api`. Required. */
+#define MS_OPT_ENDPOINT "endpoint"
+/** Endpoint of the Storage API. Without it the service endpoint is asked once per client. */
+#define MS_OPT_DATA_ENDPOINT "data_endpoint"
+/** Default project for tables named without one; also sent as `curr_project`. */
+#define MS_OPT_PROJECT "project"
+/** Default schema for tables named without one. */
+#define MS_OPT_SCHEMA "schema"
+/** Quota (nickname) to use, for example `pay-as-you-go`. Empty: the project's own. */
+#define MS_OPT_QUOTA "quota"
+/** Comma-separated tags sent with every request, for the service's observation pages. */
+#define MS_OPT_TAGS "tags"
+/** Name of the engine; put before the library's own user agent. */
+#define MS_OPT_USER_AGENT "user_agent"
+/** Version of the Storage API. This version of the library speaks version 1. */
+#define MS_OPT_PROTOCOL "protocol"
+/** How long one attempt to connect, TLS included, may take. */
+#define MS_OPT_CONNECT_TIMEOUT_MS "connect_timeout_ms"
+/** How long a peer may send nothing before the request fails. */
+#define MS_OPT_READ_IDLE_TIMEOUT_MS "read_idle_timeout_ms"
+/** PEM file with certificate authorities to trust besides those of the system. */
+#define MS_OPT_TLS_CA_FILE "tls.ca_file"
+/** Whether the certificate of the service is checked. Switch off for tests only. */
+#define MS_OPT_TLS_VERIFY "tls.verify"
+/** Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown. */
+#define MS_OPT_PROXY "proxy"
+/** Idle connections kept per host. */
+#define MS_OPT_HTTP_MAX_IDLE_CONNECTIONS "http.max_idle_connections"
+/** AccessKey ID. */
+#define MS_OPT_ACCESS_KEY_ID "access_key_id"
+/** AccessKey secret. */
+#define MS_OPT_ACCESS_KEY_SECRET "access_key_secret"
+/** STS token that belongs to a temporary AccessKey. */
+#define MS_OPT_SECURITY_TOKEN "security_token"
+/** Where the AccessKey comes from: these options, or the variables of the MaxCompute SDKs at the time of open. */
+#define MS_OPT_CREDENTIALS "credentials"
+/** Version of the request signature. `auto`: v4 if `region` is set, else v2. */
+#define MS_OPT_SIGNATURE "signature"
+/** Region id for signature v4, for example `cn-hangzhou`. */
+#define MS_OPT_REGION "region"
+/** AccessKey ID of the application account, for dual authentication. */
+#define MS_OPT_APP_ID "app.id"
+/** AccessKey secret of the application account. */
+#define MS_OPT_APP_SECRET "app.secret"
+/** How many times a request is made, the first one included. */
+#define MS_OPT_RETRY_MAX_ATTEMPTS "retry.max_attempts"
+/** Upper bound of the random wait before the second attempt; doubles with every further one. */
+#define MS_OPT_RETRY_INITIAL_BACKOFF_MS "retry.initial_backoff_ms"
+/** Upper bound of any wait, also of one the service asks for. */
+#define MS_OPT_RETRY_MAX_BACKOFF_MS "retry.max_backoff_ms"
+/** No further attempt starts this long after the first one. */
+#define MS_OPT_RETRY_BUDGET_MS "retry.budget_ms"
+/** Threads for network and decoding. One set per process: the first client decides. */
+#define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
+/** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required. */
+#define MS_OPT_TABLE "table"
+/** Data columns to read. With neither list set: all data columns, then all partition columns. */
+#define MS_OPT_COLUMNS "columns"
+/** Partition columns to read, after the data columns. Only one list set: only those columns. */
+#define MS_OPT_PARTITION_COLUMNS "partition_columns"
+/** Partitions to read, each `key=value/key=value`; leading keys alone select all below. None: all partitions. */
+#define MS_OPT_PARTITIONS "partitions"
+/** Buckets of a clustered table to read, as numbers. None: all buckets. */
+#define MS_OPT_BUCKET_IDS "bucket_ids"
+/** How the table is cut: by stored bytes, into a number of splits, by rows, or by bucket. */
+#define MS_OPT_SPLIT_MODE "split.mode"
+/** Stored bytes per split, for mode `size`. The service has a lower limit (10 MiB). */
+#define MS_OPT_SPLIT_SIZE_BYTES "split.size_bytes"
+/** Wanted number of splits, for mode `parallelism`. */
+#define MS_OPT_SPLIT_PARALLELISM "split.parallelism"
+/** Rows per split, for mode `row_offset`; the last split may have fewer. */
+#define MS_OPT_SPLIT_ROWS "split.rows"
+/** Upper limit of files per split; 0 means none. */
+#define MS_OPT_SPLIT_MAX_FILES "split.max_files"
+/** Whether one split may hold rows of several partitions. */
+#define MS_OPT_SPLIT_CROSS_PARTITION "split.cross_partition"
+/** Predicate in the text form of the service. It skips data: rows that do not match may still arrive. */
+#define MS_OPT_FILTER_TEXT "filter.text"
+/** Whether the service may ignore a predicate it does not support, instead of refusing it. */
+#define MS_OPT_FILTER_FALLBACK "filter.fallback"
+/** Whether the plan should estimate rows and bytes. */
+#define MS_OPT_ESTIMATE_STATISTICS "estimate_statistics"
+/** How long the service may take to plan. */
+#define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
+/** Arrow unit of TIMESTAMP and TIMESTAMP_NTZ. */
+#define MS_OPT_TYPES_TIMESTAMP_UNIT "types.timestamp_unit"
+/** Arrow unit of DATETIME. */
+#define MS_OPT_TYPES_DATETIME_UNIT "types.datetime_unit"
+/** Upper limit of rows per batch. */
+#define MS_OPT_READ_BATCH_ROWS "read.batch_rows"
+/** Upper limit of uncompressed bytes per batch; 0 means none. */
+#define MS_OPT_READ_BATCH_BYTES "read.batch_bytes"
+/** Compression on the wire, inside the Arrow batches. */
+#define MS_OPT_READ_COMPRESSION "read.compression"
+/** Batches that may wait for the engine before the network is held back. */
+#define MS_OPT_READ_PREFETCH_BATCHES "read.prefetch_batches"
+/** Forces a panic inside the named call or in the background reader, so that a host can test that it is contained. */
+#define MS_OPT_DEBUG_PANIC "debug.panic"
+
+
+/**
+ * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
+ */
+#define MS_ABI_VERSION 0
+
+/**
+ * A sequence of bytes owned by the library, for example a session token.
+ */
+typedef struct ms_bytes ms_bytes;
+
+/**
+ * An endpoint, a caller, a quota, and the limits shared by everything opened through it.
+ */
+typedef struct ms_client ms_client;
+
+/**
+ * A failure: a status for programs, a sentence for people, the request id for support.
+ */
+typedef struct ms_error ms_error;
+
+/**
+ * Figures of a reader at one moment.
+ */
+typedef struct ms_metrics ms_metrics;
+
+/**
+ * Settings: UTF-8 keys and values. One object may serve a client, a session and a split: each call reads its own keys.
+ */
+typedef struct ms_options ms_options;
+
+/**
+ * A filter as a tree of typed comparisons. This version has no way to make one: use the option filter.text.
+ */
+typedef struct ms_predicate ms_predicate;
+
+/**
+ * One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
+ */
+typedef struct ms_session ms_session;
+
+/**
+ * An open reader over one split of a session. One thread at a time pulls batches from it.
+ */
+typedef struct ms_split ms_split;
+
+/**
+ * Result of a call: 0 for success, 1 for "not ready yet", 100 and above for failures.
+ */
+typedef int32_t ms_status;
+
+/**
+ * Receives one record of the log. `level` is 1 error, 2 warning, 3 info, 4 debug or 5 trace; the texts are valid during
+ * the call only. It is called from any thread, several at once, must not throw, and must not call the library.
+ */
+typedef void (*ms_log_callback)(void *context, int32_t level, const char *target, const char *message);
+
+/**
+ * Success.
+ */
+#define MS_OK 0
+
+/**
+ * Nothing is ready yet, and nothing failed.
+ */
+#define MS_PENDING 1
+
+/**
+ * An argument of the call, or a value in the request, is wrong.
+ */
+#define MS_INVALID_ARGUMENT 100
+
+/**
+ * An option has an unknown key or a bad value, or a required option is missing.
+ */
+#define MS_INVALID_OPTION 101
+
+/**
+ * Another thread is inside a call on this handle.
+ */
+#define MS_BUSY 102
+
+/**
+ * The call is not possible in the present state, for example from inside a callback.
+ */
+#define MS_WRONG_STATE 103
+
+/**
+ * The feature is part of the interface but not of this version or deployment.
+ */
+#define MS_UNSUPPORTED 104
+
+/**
+ * The handle was made in the parent process before fork.
+ */
+#define MS_FORKED 105
+
+/**
+ * The service does not accept the credentials, the signature or the clock.
+ */
+#define MS_UNAUTHENTICATED 200
+
+/**
+ * The caller is known but not allowed to do this.
+ */
+#define MS_PERMISSION_DENIED 201
+
+/**
+ * The caller may not use the quota that the options name.
+ */
+#define MS_QUOTA_DENIED 202
+
+/**
+ * A project, schema, table, partition or column does not exist.
+ */
+#define MS_NOT_FOUND 300
+
+/**
+ * The thing to be made exists already.
+ */
+#define MS_ALREADY_EXISTS 301
+
+/**
+ * The session is unknown to the service or its life is over.
+ */
+#define MS_SESSION_EXPIRED 302
+
+/**
+ * The table was dropped or changed while it was being read.
+ */
+#define MS_TABLE_CHANGED 303
+
+/**
+ * External tables and logical views cannot be read through the Storage API.
+ */
+#define MS_TABLE_KIND_UNSUPPORTED 304
+
+/**
+ * The service could not answer for the moment.
+ */
+#define MS_UNAVAILABLE 400
+
+/**
+ * The service refused the request because too many are running.
+ */
+#define MS_THROTTLED 401
+
+/**
+ * Nothing arrived for the time that the options allow.
+ */
+#define MS_TIMEOUT 402
+
+/**
+ * The connection could not be made, or broke.
+ */
+#define MS_CONNECTION 403
+
+/**
+ * A limit of this process was reached, for example its memory or its threads.
+ */
+#define MS_RESOURCE_EXHAUSTED 404
+
+/**
+ * The data that arrived is incomplete or malformed.
+ */
+#define MS_CORRUPT_DATA 500
+
+/**
+ * The data that arrived does not have the schema of the session.
+ */
+#define MS_SCHEMA_MISMATCH 501
+
+/**
+ * A value does not fit the type that was asked for.
+ */
+#define MS_VALUE_OUT_OF_RANGE 502
+
+/**
+ * Another writer committed first.
+ */
+#define MS_COMMIT_CONFLICT 503
+
+/**
+ * It is not known whether the commit took effect.
+ */
+#define MS_COMMIT_UNKNOWN 504
+
+/**
+ * The handle was cancelled.
+ */
+#define MS_CANCELLED 600
+
+/**
+ * The deadline of the call passed.
+ */
+#define MS_DEADLINE_EXCEEDED 601
+
+/**
+ * A defect of this library; the handle cannot be used any more.
+ */
+#define MS_INTERNAL 900
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library at run time.
+ * @return static text such as "0.1.0"; compare with MS_VERSION, which is the header's.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_version(void);
+
+/**
+ * The ABI version of the library at run time.
+ * @return MS_ABI_VERSION of the header the library was built with; a program must not go on if it differs from its own.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int32_t ms_abi_version(void);
+
+/**
+ * How the library was built: version, target and profile, for bug reports.
+ * @return static text.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_build_info(void);
+
+/**
+ * The name of a status constant.
+ * @param[in] status any number.
+ * @return static text such as "MS_NOT_FOUND"; "MS_UNKNOWN" for numbers that this version does not know.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_status_name(ms_status status);
+
+/**
+ * How many handles of all kinds the process holds: a leak check for tests of the host. Arrow structs are not counted.
+ * @return the number.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_live_handles(void);
+
+/**
+ * Ends the threads of the library. Needed only by hosts that must see them gone, for example before unloading a
+ * plugin; a later ms_client_open starts them again. Batches that were handed out stay valid.
+ * @param[in] timeout_ms how long to wait; 0 or more.
+ * @return MS_OK when no thread of the library is left; MS_WRONG_STATE while clients, sessions or splits are open;
+ * MS_TIMEOUT if a thread takes longer.
+ * Thread: any but the library's own. Blocking: until the threads have ended, at most `timeout_ms`.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
+
+/**
+ * Registers the process-wide log callback in place of the former one. Without one the library logs nothing. Records
+ * never contain credentials. When the call returns, the former callback is not running and will not be called again.
+ * @param[in] callback receives the records; NULL unregisters.
+ * @param[in] context handed to each call; must outlive the registration; may be NULL.
+ * @param[in] level most detailed level wanted, 1 to 5; 0 is the same as no callback.
+ * @return MS_OK; MS_INVALID_ARGUMENT for another level; MS_WRONG_STATE from inside a callback, or if another logger of
+ * the same program took the place.
+ * Thread: any, but not from inside a callback. Blocking: until calls of the former callback have returned.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_set_log_callback(ms_log_callback callback, void *context, int32_t level);
+
+/**
+ * The status of a failure.
+ * @param[in] error may be NULL.
+ * @return the status of the call that made the error; MS_OK for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API ms_status ms_error_code(const ms_error *error);
+
+/**
+ * One sentence that says what went wrong and what to do about it. Never contains credentials; not made for parsing.
+ * @param[in] error may be NULL.
+ * @return text owned by `error`, valid until it is freed; "" for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_error_message(const ms_error *error);
+
+/**
+ * Whether trying again at a higher level makes sense.
+ * @param[in] error may be NULL.
+ * @return true for the temporary statuses (400 to 499); false for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API bool ms_error_is_retryable(const ms_error *error);
+
+/**
+ * The code the service gave, for example "NoSuchTable".
+ * @param[in] error may be NULL.
+ * @return text owned by `error`, valid until it is freed; "" if the service gave none, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_error_server_code(const ms_error *error);
+
+/**
+ * The request id of the answer in which the failure showed: give it to the service's support.
+ * @param[in] error may be NULL.
+ * @return text owned by `error`, valid until it is freed; "" if no answer arrived, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_error_request_id(const ms_error *error);
+
+/**
+ * The HTTP status of the refusal.
+ * @param[in] error may be NULL.
+ * @return the status; 0 if the failure is not a refusal of the service, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int32_t ms_error_http_status(const ms_error *error);
+
+/**
+ * How many requests were made before giving up.
+ * @param[in] error may be NULL.
+ * @return the number; 0 if the failure came before the first request, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int32_t ms_error_attempts(const ms_error *error);
+
+/**
+ * Everything about the failure as one JSON object, for logs. Keys: code, name, message, retryable, server_code,
+ * request_id, http_status, attempts.
+ * @param[in] error may be NULL.
+ * @return text owned by `error`, valid until it is freed; "" for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_error_json(const ms_error *error);
+
+/**
+ * Frees an error and the texts borrowed from it.
+ * @param[in] error may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_error_free(ms_error *error);
+
+/**
+ * Makes options with every key at its default.
+ * @return the options, to be freed with ms_options_free; NULL only if memory is out.
+ * Thread: any. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_options *ms_options_new(void);
+
+/**
+ * Sets the value of a key, in place of what it had. For a list the value becomes its only item.
+ * @param[in] options the options.
+ * @param[in] key one of the MS_OPT_ constants (docs/options.md).
+ * @param[in] value copied; "" puts the key back to its default.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_OPTION for an unknown key (the message suggests the nearest) or a value out of range;
+ * MS_UNSUPPORTED for a key of a later version; MS_INVALID_ARGUMENT for NULL or bad UTF-8; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_options_set(ms_options *options, const char *key, const char *value, ms_error **err);
+
+/**
+ * Adds an item to a key that holds a list, for example a column.
+ * @param[in] options the options.
+ * @param[in] key one of the MS_OPT_ constants for a list.
+ * @param[in] value copied; must not be "".
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_options_set; MS_INVALID_OPTION also for a key that holds one value.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_options_add(ms_options *options, const char *key, const char *value, ms_error **err);
+
+/**
+ * Sets every key that is still at its default from the environment variables of the MaxCompute SDKs, for example
+ * ALIBABA_CLOUD_ACCESS_KEY_ID and ODPS_ENDPOINT (docs/options.md lists them). The library reads them only here and, if
+ * the option credentials says so, in ms_client_open.
+ * @param[in] options the options.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK, also if no variable exists; MS_INVALID_OPTION if one has a bad value; MS_BUSY.
+ * Thread: one call at a time, and none that changes the environment. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_options_load_environment(ms_options *options, ms_error **err);
+
+/**
+ * Copies options.
+ * @param[in] options may be NULL, which stands for all defaults.
+ * @return a copy, to be freed with ms_options_free; NULL only if memory is out.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_options *ms_options_clone(const ms_options *options);
+
+/**
+ * Lists every option of this version. Columns: key, group, type, range, default, value, text (utf8) and is_secret (bool);
+ * value is NULL for a key at its default and "***" for a secret.
+ * @param[in] options whose values are shown; may be NULL, which stands for all defaults.
+ * @param[out] out_stream receives a stream of one batch, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_describe(const ms_options *options,
+                              struct ArrowArrayStream *out_stream,
+                              ms_error **err);
+
+/**
+ * Frees options.
+ * @param[in] options may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_options_free(ms_options *options);
+
+/**
+ * Opens a client. Checks the connection, identity, retry and limits options and starts the library's threads if they do
+ * not run yet; makes no request.
+ * @param[in] options copied; the caller keeps and frees it.
+ * @param[out] out_client receives the client, to be freed with ms_client_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_OPTION if an option is missing or options contradict each other; MS_RESOURCE_EXHAUSTED if no
+ * thread can be started.
+ * Thread: any. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_client_open(const ms_options *options,
+                         ms_client **out_client,
+                         ms_error **err);
+
+/**
+ * Frees a client. Sessions and splits opened through it go on.
+ * @param[in] client may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_client_free(ms_client *client);
+
+/**
+ * Plans a read of the table that the option table names.
+ * @param[in] client keeps living as long as the session does, also if it is freed.
+ * @param[in] scan scan and types options; copied; the caller keeps and frees it.
+ * @param[in] filter must be NULL in this version.
+ * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value (a column, a partition, the filter);
+ * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
+ * plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_open(const ms_client *client,
+                          const ms_options *scan,
+                          const ms_predicate *filter,
+                          ms_session **out_session,
+                          ms_error **err);
+
+/**
+ * Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
+ * in total. If the client has the option data_endpoint, that is used in place of the one in the token.
+ * @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
+ * @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
+ * @param[in] token_len number of bytes.
+ * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT if the token is damaged or of another version.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_attach(const ms_client *client,
+                            const void *token,
+                            size_t token_len,
+                            ms_session **out_session,
+                            ms_error **err);
+
+/**
+ * Writes a session as bytes for ms_session_attach: versioned, with a checksum, without credentials.
+ * @param[in] session the session.
+ * @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_session_serialize(const ms_session *session, ms_bytes **out_token, ms_error **err);
+
+/**
+ * The schema of every batch of the session. Field metadata: "maxcompute.type" has the MaxCompute type,
+ * "maxcompute.partition_key" marks partition columns.
+ * @param[in] session the session.
+ * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_schema(const ms_session *session,
+                            struct ArrowSchema *out_schema,
+                            ms_error **err);
+
+/**
+ * The number of splits.
+ * @param[in] session may be NULL.
+ * @return the number, 0 for a table without rows; -1 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_session_split_count(const ms_session *session);
+
+/**
+ * Estimated rows: exact in split mode row_offset (before the filter), else only with the option estimate_statistics.
+ * @param[in] session may be NULL.
+ * @return rows; -1 if unknown, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_session_estimated_rows(const ms_session *session);
+
+/**
+ * Estimated bytes; only with the option estimate_statistics.
+ * @param[in] session may be NULL.
+ * @return bytes; -1 if unknown, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_session_estimated_bytes(const ms_session *session);
+
+/**
+ * The end of the session's life at the service.
+ * @param[in] session may be NULL.
+ * @return milliseconds since 1970-01-01 UTC; -1 if unknown, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_session_expires_at_ms(const ms_session *session);
+
+/**
+ * Frees a session. Splits opened from it go on.
+ * @param[in] session may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_session_free(ms_session *session);
+
+/**
+ * Opens a reader and starts to fetch in the background. Returns at once: a failure of the network or of the service is
+ * reported with the batches.
+ * @param[in] session keeps living as long as the split does, also if it is freed.
+ * @param[in] index 0 to ms_session_split_count - 1; a split may be read many times and by several readers.
+ * @param[in] read read options; copied; may be NULL, which stands for all defaults.
+ * @param[out] out_split receives the reader, to be freed with ms_split_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_open(const ms_session *session,
+                        int64_t index,
+                        const ms_options *read,
+                        ms_split **out_split,
+                        ms_error **err);
+
+/**
+ * Takes the next batch. Its buffers belong to the caller and may outlive everything else of the library.
+ * @param[in] split the reader.
+ * @param[out] out_array receives a struct array of at least one row, to be released by the caller from any thread; at the
+ * end of the data, and on failure, its release is NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK for a batch and for the end; MS_CANCELLED after ms_split_cancel; MS_BUSY; MS_CORRUPT_DATA if the stream is
+ * malformed or ends before its end marker; MS_SCHEMA_MISMATCH; MS_SESSION_EXPIRED; identity statuses; a temporary status
+ * after the retries. A failure stays: every later call returns it again.
+ * Thread: one call at a time. Blocking: until a batch is there, at most read_idle_timeout_ms without news from the network.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_next_batch(ms_split *split,
+                              struct ArrowArray *out_array,
+                              ms_error **err);
+
+/**
+ * The schema of every batch; the same as ms_session_schema.
+ * @param[in] split the reader.
+ * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_split_schema(const ms_split *split, struct ArrowSchema *out_schema, ms_error **err);
+
+/**
+ * Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
+ * get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
+ * @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
+ * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_export_stream(ms_split *split,
+                                 struct ArrowArrayStream *out_stream,
+                                 ms_error **err);
+
+/**
+ * How many rows were handed out: the position from which a later read would go on.
+ * @param[in] split may be NULL.
+ * @return rows; -1 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_split_rows_delivered(const ms_split *split);
+
+/**
+ * What the read has cost so far.
+ * @param[in] split the reader.
+ * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_split_metrics(const ms_split *split, ms_metrics **out_metrics, ms_error **err);
+
+/**
+ * Ends the read for good. A blocked ms_split_next_batch wakes at once, and every later one returns MS_CANCELLED. Does not
+ * touch any other handle.
+ * @param[in] split may be NULL.
+ * Thread: any, at any time, also from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+void ms_split_cancel(const ms_split *split);
+
+/**
+ * Ends the read and frees the reader. Batches that were taken stay valid.
+ * @param[in] split may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_split_free(ms_split *split);
+
+/**
+ * The number of figures.
+ * @param[in] metrics may be NULL.
+ * @return the number; 0 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API size_t ms_metrics_count(const ms_metrics *metrics);
+
+/**
+ * The name of a figure, for example "bytes_wire"; docs/metrics.md lists them.
+ * @param[in] metrics may be NULL.
+ * @param[in] index 0 to ms_metrics_count - 1.
+ * @return text owned by `metrics`, valid until it is freed; "" for NULL and for another index.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_metrics_name(const ms_metrics *metrics, size_t index);
+
+/**
+ * The value of a figure.
+ * @param[in] metrics may be NULL.
+ * @param[in] index 0 to ms_metrics_count - 1.
+ * @return the value; 0 for NULL and for another index.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_metrics_value(const ms_metrics *metrics, size_t index);
+
+/**
+ * The unit of a figure: "rows", "batches", "bytes", "requests" or "us" (microseconds).
+ * @param[in] metrics may be NULL.
+ * @param[in] index 0 to ms_metrics_count - 1.
+ * @return text owned by `metrics`, valid until it is freed; "" for NULL and for another index.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_metrics_unit(const ms_metrics *metrics, size_t index);
+
+/**
+ * Frees metrics and the texts borrowed from them.
+ * @param[in] metrics may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_metrics_free(ms_metrics *metrics);
+
+/**
+ * The first byte.
+ * @param[in] bytes may be NULL.
+ * @return memory owned by `bytes`, valid until it is freed; NULL for NULL. Not NUL-terminated.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API const void *ms_bytes_data(const ms_bytes *bytes);
+
+/**
+ * The number of bytes.
+ * @param[in] bytes may be NULL.
+ * @return the number; 0 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API size_t ms_bytes_len(const ms_bytes *bytes);
+
+/**
+ * Frees bytes.
+ * @param[in] bytes may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_bytes_free(ms_bytes *bytes);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* MAXSTORAGE_H */

@@ -1,0 +1,224 @@
+//! Record batch messages to record batches.
+//!
+//! Every length and offset of a message is checked against the body before it is used; the arrays are built with
+//! Arrow's full validation. The buffers of an uncompressed batch are slices of the body that was received.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use arrow_data::{ArrayData, ArrayDataBuilder};
+use arrow_ipc::{BodyCompressionMethod, CompressionType};
+use arrow_schema::{DataType, SchemaRef};
+
+use super::codec::Codec;
+use super::frame::parse;
+use crate::error::{Error, Kind, Result};
+
+/// Largest batch after decompression.
+const MAX_DECODED_BYTES: usize = 4 << 30;
+/// Alignment of every decompressed buffer.
+const ALIGNMENT: usize = 64;
+
+/// Decodes the batches of one stream as the schema of the session.
+#[derive(Debug)]
+pub struct Decoder {
+    schema: SchemaRef,
+    codec: Codec,
+    decompressed_bytes: u64,
+}
+
+impl Decoder {
+    /// A decoder that delivers `schema`; the wire's schema must have passed [`super::check`].
+    pub fn new(schema: SchemaRef) -> Self {
+        Decoder { schema, codec: Codec::new(), decompressed_bytes: 0 }
+    }
+
+    /// Bytes written by decompression so far.
+    pub fn decompressed_bytes(&self) -> u64 {
+        self.decompressed_bytes
+    }
+
+    /// Decodes one message.
+    pub fn decode(&mut self, metadata: &Buffer, body: &Buffer) -> Result<RecordBatch> {
+        let message = parse(metadata)?;
+        let batch = message.header_as_record_batch().ok_or_else(|| corrupt("a batch message has no batch"))?;
+        if batch.variadicBufferCounts().is_some_and(|counts| !counts.is_empty()) {
+            return Err(corrupt("a batch has view arrays, which the schema does not"));
+        }
+        let rows = length_of(batch.length())?;
+        let ranges = batch.buffers().into_iter().flatten().map(|buffer| (buffer.offset(), buffer.length()));
+        let ranges =
+            ranges.map(|(offset, length)| check_range(offset, length, body.len())).collect::<Result<Vec<_>>>()?;
+        let buffers = match batch.compression() {
+            None => ranges.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
+            Some(compression) if compression.method() == BodyCompressionMethod::BUFFER => {
+                self.decompress(compression.codec(), body, &ranges)?
+            }
+            Some(_) => return Err(corrupt("a batch is compressed in an unknown way")),
+        };
+        let nodes = batch.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count()));
+        let mut parts = Parts { nodes: nodes.collect(), buffers };
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for field in self.schema.fields() {
+            let named = |error: Error| error.context(format!("column {}", field.name()));
+            let array = parts.array(field.data_type()).map_err(named)?;
+            if array.len() != rows {
+                let message = format!("it has {} rows in a batch of {rows}", array.len());
+                return Err(named(corrupt(&message)));
+            }
+            columns.push(array);
+        }
+        if !parts.nodes.is_empty() || !parts.buffers.is_empty() {
+            return Err(corrupt("a batch has more buffers than the schema has use for"));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| corrupt(&error.to_string()))
+    }
+
+    /// Decompresses all buffers of a batch into one allocation.
+    fn decompress(
+        &mut self,
+        kind: CompressionType,
+        body: &Buffer,
+        ranges: &[(usize, usize)],
+    ) -> Result<VecDeque<Buffer>> {
+        let sizes = ranges.iter().map(|range| announced(body, *range)).collect::<Result<Vec<_>>>()?;
+        let total =
+            sizes.iter().flatten().try_fold(0usize, |sum, size| sum.checked_add(size.next_multiple_of(ALIGNMENT)));
+        let total = total
+            .filter(|total| *total <= MAX_DECODED_BYTES)
+            .ok_or_else(|| corrupt("a batch announces more bytes than can be decompressed at once"))?;
+        let mut target = MutableBuffer::try_from_len_zeroed(total)
+            .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{total} bytes for a batch: {error}")))?;
+        let mut rest = target.as_slice_mut();
+        for ((offset, length), size) in ranges.iter().zip(&sizes) {
+            if let Some(size) = size {
+                let (place, behind) =
+                    rest.split_at_mut_checked(size.next_multiple_of(ALIGNMENT)).ok_or_else(overrun)?;
+                let place = place.get_mut(..*size).ok_or_else(overrun)?;
+                let source = body.get(offset + SIZE_BYTES..offset + length).ok_or_else(overrun)?;
+                self.codec.decompress(kind, source, place)?;
+                rest = behind;
+            }
+        }
+        self.decompressed_bytes += total as u64;
+        let target = Buffer::from(target);
+        let mut at = 0;
+        let buffers = ranges.iter().zip(&sizes).map(|((offset, length), size)| match size {
+            Some(size) => {
+                let buffer = target.slice_with_length(at, *size);
+                at += size.next_multiple_of(ALIGNMENT);
+                buffer
+            }
+            None if *length == 0 => Buffer::default(),
+            None => body.slice_with_length(offset + SIZE_BYTES, length - SIZE_BYTES),
+        });
+        Ok(buffers.collect())
+    }
+}
+
+/// Length of the size in front of a compressed buffer.
+const SIZE_BYTES: usize = 8;
+
+/// Decompressed size of a buffer; `None` if its bytes are stored as they are.
+fn announced(body: &Buffer, (offset, length): (usize, usize)) -> Result<Option<usize>> {
+    if length == 0 {
+        return Ok(None);
+    }
+    let prefix = body.get(offset..offset + length).and_then(|bytes| bytes.first_chunk::<SIZE_BYTES>());
+    let prefix = prefix.ok_or_else(|| corrupt("a compressed buffer is too short to tell its size"))?;
+    match i64::from_le_bytes(*prefix) {
+        -1 => Ok(None),
+        size => match usize::try_from(size) {
+            Ok(size) if size <= MAX_DECODED_BYTES => Ok(Some(size)),
+            _ => Err(corrupt(&format!("a compressed buffer announces {size} bytes"))),
+        },
+    }
+}
+
+/// The nodes and buffers of a message that are not used up yet.
+struct Parts {
+    nodes: VecDeque<(i64, i64)>,
+    buffers: VecDeque<Buffer>,
+}
+
+impl Parts {
+    fn buffer(&mut self) -> Result<Buffer> {
+        self.buffers.pop_front().ok_or_else(|| corrupt("a batch has fewer buffers than the schema needs"))
+    }
+
+    fn array(&mut self, data_type: &DataType) -> Result<ArrayRef> {
+        let data = self.builder(data_type)?.align_buffers(true).build().map_err(|error| corrupt(&error.to_string()))?;
+        Ok(make_array(data))
+    }
+
+    /// The parts of an array and of its children, depth first, as the format orders them.
+    fn builder(&mut self, data_type: &DataType) -> Result<ArrayDataBuilder> {
+        let node = self.nodes.pop_front().ok_or_else(|| corrupt("a batch has fewer arrays than the schema needs"))?;
+        let (length, nulls) = (length_of(node.0)?, length_of(node.1)?);
+        if nulls > length {
+            return Err(corrupt(&format!("an array of {length} values claims {nulls} NULLs")));
+        }
+        let validity = self.buffer()?;
+        let builder = ArrayData::builder(data_type.clone()).len(length).nulls(validity_of(validity, length, nulls)?);
+        Ok(match data_type {
+            DataType::Utf8 | DataType::Binary => {
+                let (offsets, values) = (self.buffer()?, self.buffer()?);
+                builder.add_buffer(offsets_of(offsets, length)).add_buffer(values)
+            }
+            DataType::List(child) | DataType::Map(child, _) => {
+                let offsets = self.buffer()?;
+                let child = self.child(child.data_type())?;
+                builder.add_buffer(offsets_of(offsets, length)).add_child_data(child)
+            }
+            DataType::Struct(fields) => {
+                let children = fields.iter().map(|field| self.child(field.data_type()));
+                builder.child_data(children.collect::<Result<Vec<_>>>()?)
+            }
+            _ => builder.add_buffer(self.buffer()?),
+        })
+    }
+
+    fn child(&mut self, data_type: &DataType) -> Result<ArrayData> {
+        Ok(self.array(data_type)?.to_data())
+    }
+}
+
+/// The NULL bitmap of an array; the count is taken from the bits, not from the message.
+fn validity_of(bits: Buffer, length: usize, nulls: usize) -> Result<Option<NullBuffer>> {
+    if nulls == 0 {
+        return Ok(None);
+    }
+    if bits.len() < length.div_ceil(8) {
+        return Err(corrupt("a NULL bitmap is shorter than its array"));
+    }
+    Ok(Some(NullBuffer::new(BooleanBuffer::new(bits, 0, length))))
+}
+
+/// Writers may leave out the single offset of an array without values.
+fn offsets_of(offsets: Buffer, length: usize) -> Buffer {
+    if length == 0 && offsets.is_empty() { Buffer::from_slice_ref([0i32]) } else { offsets }
+}
+
+fn check_range(offset: i64, length: i64, body: usize) -> Result<(usize, usize)> {
+    let (start, size) = (length_of(offset)?, length_of(length)?);
+    match start.checked_add(size) {
+        Some(end) if end <= body => Ok((start, size)),
+        _ => Err(corrupt(&format!("a buffer lies at {start}+{size} in a body of {body} bytes"))),
+    }
+}
+
+fn length_of(number: i64) -> Result<usize> {
+    usize::try_from(number).map_err(|_| corrupt(&format!("{number} is not a length")))
+}
+
+fn overrun() -> Error {
+    corrupt("a compressed buffer lies outside of its batch")
+}
+
+fn corrupt(message: &str) -> Error {
+    Error::new(Kind::CorruptData, message)
+}

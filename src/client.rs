@@ -1,0 +1,54 @@
+//! A client: an endpoint, a caller, and the limits shared by everything opened through it.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::options::{self, Options};
+use crate::proto::TableName;
+use crate::runtime::Runtime;
+use crate::transport::Transport;
+
+/// A client. Cheap to clone; sessions and splits keep what they need of it alive.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Exactly one reference per client, so that the count of references is the count of clients.
+    runtime: Runtime,
+    transport: Arc<Transport>,
+    project: Option<String>,
+    schema: String,
+}
+
+impl Client {
+    /// Checks the options and starts the threads if they do not run yet. No network I/O.
+    pub fn open(options: &Options) -> Result<Self> {
+        let transport = Transport::new(options)?;
+        let workers = usize::try_from(options.number(&options::RUNTIME_WORKER_THREADS)).unwrap_or(1);
+        Ok(Client {
+            inner: Arc::new(Inner {
+                runtime: Runtime::acquire(workers)?,
+                transport,
+                project: options.text(&options::PROJECT).map(str::to_owned),
+                schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),
+            }),
+        })
+    }
+
+    /// The threads of the process.
+    pub fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.inner.transport
+    }
+
+    /// A table by name, with the defaults of this client.
+    pub(crate) fn table(&self, text: &str) -> Result<TableName> {
+        TableName::parse(text, self.inner.project.as_deref(), &self.inner.schema)
+    }
+}

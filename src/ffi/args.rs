@@ -1,0 +1,106 @@
+//! Arguments: borrowed inputs and claimed outputs.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use super::gate::new_handle;
+use crate::error::{Error, Kind, Result};
+
+/// A shared reference to a handle; NULL is an argument error.
+///
+/// # Safety
+/// `pointer` is NULL or a live handle.
+pub(super) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
+    // SAFETY: by the contract of this function.
+    unsafe { pointer.as_ref() }.ok_or_else(|| is_null(name))
+}
+
+/// A text; NULL and bad UTF-8 are argument errors.
+///
+/// # Safety
+/// `pointer` is NULL or NUL-terminated and stays unchanged for `'a`.
+pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    if pointer.is_null() {
+        return Err(is_null(name));
+    }
+    // SAFETY: by the contract of this function.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    text.to_str().map_err(|error| {
+        Error::new(Kind::InvalidArgument, format!("{name} is not UTF-8 (at byte {})", error.valid_up_to()))
+    })
+}
+
+/// Bytes; NULL is legal for no bytes.
+///
+/// # Safety
+/// `pointer` points to `length` bytes that stay unchanged for `'a`, or `length` is 0.
+pub(super) unsafe fn bytes<'a>(pointer: *const c_void, length: usize, name: &str) -> Result<&'a [u8]> {
+    match (pointer.is_null(), length) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(is_null(name)),
+        (false, length) if length > isize::MAX as usize => {
+            Err(Error::new(Kind::InvalidArgument, format!("{name} cannot have {length} bytes")))
+        }
+        // SAFETY: by the contract of this function.
+        (false, length) => Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) }),
+    }
+}
+
+/// An output: emptied when it is claimed, so that callers may always clean up, and filled at most once.
+pub(super) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// Claims an output and writes `empty` into it. What it held before is not looked at.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or points to writable memory for one `T`.
+    pub(super) unsafe fn claim(pointer: *mut T, empty: T, name: &str) -> Result<Self> {
+        let place = NonNull::new(pointer).ok_or_else(|| is_null(name))?;
+        // SAFETY: by the contract of this function.
+        unsafe { place.write(empty) };
+        Ok(Out(place))
+    }
+
+    /// Fills the output.
+    pub(super) fn fill(self, value: T) {
+        // SAFETY: the memory is writable by the contract of `claim`; the empty value needs no drop.
+        unsafe { self.0.write(value) };
+    }
+}
+
+impl<T> Out<*mut T> {
+    /// Claims an output for a handle.
+    ///
+    /// # Safety
+    /// As for [`Out::claim`].
+    pub(super) unsafe fn handle(pointer: *mut *mut T, name: &str) -> Result<Self> {
+        // SAFETY: by the contract of this function.
+        unsafe { Out::claim(pointer, std::ptr::null_mut(), name) }
+    }
+
+    /// Gives a new handle to the host.
+    pub(super) fn give(self, value: T) {
+        self.fill(new_handle(value));
+    }
+}
+
+/// The turn of a handle that serves one call at a time: another thread's call is `MS_BUSY`, a call after a panic
+/// `MS_INTERNAL`.
+pub(super) fn take_turn<'a, T>(turn: &'a Mutex<T>, name: &str) -> Result<MutexGuard<'a, T>> {
+    turn.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Error::new(Kind::Busy, format!("another thread is inside a call on this {name}")),
+        TryLockError::Poisoned(_) => {
+            Error::new(Kind::Internal, format!("an earlier call on this {name} panicked; free it"))
+        }
+    })
+}
+
+/// A text for C; NULs inside, which C could not see past, become U+FFFD.
+pub(super) fn c_text(text: &str) -> CString {
+    CString::new(text).or_else(|_| CString::new(text.replace('\0', "\u{fffd}"))).unwrap_or_default()
+}
+
+fn is_null(name: &str) -> Error {
+    Error::new(Kind::InvalidArgument, format!("{name} is NULL"))
+}

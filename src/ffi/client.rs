@@ -1,0 +1,48 @@
+//! Clients.
+
+use super::args::{Out, borrow};
+use super::error::ms_error;
+use super::gate::{free, gate};
+use super::options::ms_options;
+use super::status::ms_status;
+use crate::client::Client;
+
+/// An endpoint, a caller, a quota, and the limits shared by everything opened through it.
+pub struct ms_client {
+    pub(super) client: Client,
+}
+
+/// Opens a client. Checks the connection, identity, retry and limits options and starts the library's threads if they do
+/// not run yet; makes no request.
+/// @param[in] options copied; the caller keeps and frees it.
+/// @param[out] out_client receives the client, to be freed with ms_client_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_OPTION if an option is missing or options contradict each other; MS_RESOURCE_EXHAUSTED if no
+/// thread can be started.
+/// Thread: any. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_client_open(
+    options: *const ms_options,
+    out_client: *mut *mut ms_client,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_client, "out_client")?;
+            let options = borrow(options, "options")?.read();
+            out.give(ms_client { client: Client::open(&options)? });
+            Ok(())
+        })
+    }
+}
+
+/// Frees a client. Sessions and splits opened through it go on.
+/// @param[in] client may be NULL.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_client_free(client: *mut ms_client) {
+    unsafe { free(client, |client| client.client.runtime().is_inherited()) }
+}

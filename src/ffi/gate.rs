@@ -1,0 +1,104 @@
+//! The one entry of every call from C, and the one place where panics are caught.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::error::ms_error;
+use super::status::{MS_OK, ms_status};
+use crate::error::{Error, Result};
+use crate::runtime;
+
+/// Handles that were given to the host and not freed yet.
+static LIVE: AtomicI64 = AtomicI64::new(0);
+static PREPARED: Once = Once::new();
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the body of a function that reports failures through a status and an error object.
+///
+/// # Safety
+/// `err` is NULL or points to writable memory for one pointer.
+pub(super) unsafe fn gate(err: *mut *mut ms_error, body: impl FnOnce() -> Result<()>) -> ms_status {
+    if !err.is_null() {
+        // SAFETY: not NULL, and writable by the contract of this function.
+        unsafe { err.write(std::ptr::null_mut()) };
+    }
+    let Err(error) = fence(body).unwrap_or_else(Err) else { return MS_OK };
+    let status = error.kind() as ms_status;
+    if !err.is_null() {
+        // SAFETY: as above.
+        unsafe { err.write(new_handle(ms_error::new(&error))) };
+    }
+    status
+}
+
+/// Runs the body of a function that cannot report failures; a panic yields `fallback`.
+pub(super) fn quiet<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    fence(body).unwrap_or(fallback)
+}
+
+/// Runs `body`; a panic becomes an error.
+pub(super) fn fence<T>(body: impl FnOnce() -> T) -> Result<T> {
+    PREPARED.call_once(prepare);
+    let before = INSIDE.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(body));
+    INSIDE.set(before);
+    result.map_err(|payload| Error::from_panic(payload.as_ref()))
+}
+
+/// Done once, at the first call into the library: panics of ours go to the log instead of the host's stderr, and
+/// our threads leave the host's signals alone.
+fn prepare() {
+    runtime::set_thread_hook(super::signals::block);
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if INSIDE.get() || runtime::check_thread().is_err() {
+            ::log::error!("panic: {info}");
+        } else {
+            others(info);
+        }
+    }));
+}
+
+/// A handle's memory, given to the host.
+pub(super) fn new_handle<T>(value: T) -> *mut T {
+    LIVE.fetch_add(1, Ordering::Relaxed);
+    Box::into_raw(Box::new(value))
+}
+
+/// Takes a handle back from the host; `None` for NULL.
+///
+/// # Safety
+/// `handle` is NULL or came from [`new_handle`], and the host does not use it any more.
+pub(super) unsafe fn take_handle<T>(handle: *mut T) -> Option<Box<T>> {
+    if handle.is_null() {
+        return None;
+    }
+    LIVE.fetch_sub(1, Ordering::Relaxed);
+    // SAFETY: by the contract of this function.
+    Some(unsafe { Box::from_raw(handle) })
+}
+
+/// Frees a handle. One that was inherited through a fork is forgotten instead: its parts belong to threads that do
+/// not exist here.
+///
+/// # Safety
+/// As for [`take_handle`].
+pub(super) unsafe fn free<T>(handle: *mut T, is_inherited: impl FnOnce(&T) -> bool) {
+    quiet((), || {
+        // SAFETY: by the contract of this function.
+        if let Some(handle) = unsafe { take_handle(handle) } {
+            if is_inherited(&handle) {
+                std::mem::forget(handle);
+            }
+        }
+    });
+}
+
+pub(super) fn live_handles() -> i64 {
+    LIVE.load(Ordering::Relaxed)
+}

@@ -1,0 +1,47 @@
+//! The C boundary. The only place with `unsafe`, with `catch_unwind`, and with Arrow's C structs (in `arrow`).
+//!
+//! Every exported function is: gate, claim outputs, borrow inputs, call the layer below, fill outputs. What a C
+//! programmer reads about it is its comment here: `include/maxstorage.h` is generated from this folder.
+
+#![allow(unsafe_code)]
+#![allow(non_camel_case_types)]
+#![allow(clippy::missing_safety_doc)] // The rules for callers stand in each comment, in the words of the header.
+
+// What every function stands on.
+mod args;
+mod arrow;
+mod gate;
+mod signals;
+
+// The functions, in the order of the header.
+mod status;
+
+mod version;
+
+mod log;
+
+mod error;
+
+mod options;
+
+mod client;
+
+mod session;
+
+mod split;
+
+mod metrics;
+
+mod bytes;
+
+pub use arrow::ArrowArrayStream;
+pub use bytes::*;
+pub use client::*;
+pub use error::*;
+pub use log::*;
+pub use metrics::*;
+pub use options::*;
+pub use session::*;
+pub use split::*;
+pub use status::*;
+pub use version::*;

@@ -1,0 +1,198 @@
+//! Read sessions.
+
+use std::ffi::c_void;
+
+use arrow_schema::ffi::FFI_ArrowSchema;
+
+use super::args::{Out, borrow, bytes};
+use super::arrow::export_schema;
+use super::bytes::ms_bytes;
+use super::client::ms_client;
+use super::error::ms_error;
+use super::gate::{free, gate, quiet};
+use super::options::ms_options;
+use super::status::ms_status;
+use crate::error::{Error, Kind};
+use crate::session::Session;
+
+/// One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
+pub struct ms_session {
+    pub(super) session: Session,
+}
+
+/// A filter as a tree of typed comparisons. This version has no way to make one: use the option filter.text.
+pub struct ms_predicate {
+    _private: (),
+}
+
+/// Plans a read of the table that the option table names.
+/// @param[in] client keeps living as long as the session does, also if it is freed.
+/// @param[in] scan scan and types options; copied; the caller keeps and frees it.
+/// @param[in] filter must be NULL in this version.
+/// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value (a column, a partition, the filter);
+/// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
+/// plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_open(
+    client: *const ms_client,
+    scan: *const ms_options,
+    filter: *const ms_predicate,
+    out_session: *mut *mut ms_session,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_session, "out_session")?;
+            let client = borrow(client, "client")?;
+            let scan = borrow(scan, "scan")?.read();
+            if !filter.is_null() {
+                let message = "this version takes filters as text only: set option filter.text and pass NULL as filter";
+                return Err(Error::new(Kind::Unsupported, message));
+            }
+            out.give(ms_session { session: Session::open(&client.client, &scan)? });
+            Ok(())
+        })
+    }
+}
+
+/// Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
+/// in total. If the client has the option data_endpoint, that is used in place of the one in the token.
+/// @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
+/// @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
+/// @param[in] token_len number of bytes.
+/// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT if the token is damaged or of another version.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_attach(
+    client: *const ms_client,
+    token: *const c_void,
+    token_len: usize,
+    out_session: *mut *mut ms_session,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_session, "out_session")?;
+            let client = borrow(client, "client")?;
+            let token = bytes(token, token_len, "token")?;
+            out.give(ms_session { session: Session::attach(&client.client, token)? });
+            Ok(())
+        })
+    }
+}
+
+/// Writes a session as bytes for ms_session_attach: versioned, with a checksum, without credentials.
+/// @param[in] session the session.
+/// @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_serialize(
+    session: *const ms_session,
+    out_token: *mut *mut ms_bytes,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_token, "out_token")?;
+            let session = borrow(session, "session")?;
+            out.give(ms_bytes::new(session.session.serialize()?));
+            Ok(())
+        })
+    }
+}
+
+/// The schema of every batch of the session. Field metadata: "maxcompute.type" has the MaxCompute type,
+/// "maxcompute.partition_key" marks partition columns.
+/// @param[in] session the session.
+/// @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_schema(
+    session: *const ms_session,
+    out_schema: *mut FFI_ArrowSchema,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_schema, FFI_ArrowSchema::empty(), "out_schema")?;
+            out.fill(export_schema(borrow(session, "session")?.session.schema())?);
+            Ok(())
+        })
+    }
+}
+
+/// Reads a number of a session that may be NULL; -1 for unknown.
+///
+/// # Safety
+/// `session` is NULL or a live handle.
+unsafe fn number(session: *const ms_session, of: impl FnOnce(&Session) -> Option<i64>) -> i64 {
+    // SAFETY: by the contract of this function.
+    let session = unsafe { session.as_ref() };
+    quiet(-1, || session.and_then(|session| of(&session.session)).unwrap_or(-1))
+}
+
+/// The number of splits.
+/// @param[in] session may be NULL.
+/// @return the number, 0 for a table without rows; -1 for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_split_count(session: *const ms_session) -> i64 {
+    unsafe { number(session, |session| Some(session.split_count())) }
+}
+
+/// Estimated rows: exact in split mode row_offset (before the filter), else only with the option estimate_statistics.
+/// @param[in] session may be NULL.
+/// @return rows; -1 if unknown, and for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_estimated_rows(session: *const ms_session) -> i64 {
+    unsafe { number(session, Session::estimated_rows) }
+}
+
+/// Estimated bytes; only with the option estimate_statistics.
+/// @param[in] session may be NULL.
+/// @return bytes; -1 if unknown, and for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_estimated_bytes(session: *const ms_session) -> i64 {
+    unsafe { number(session, Session::estimated_bytes) }
+}
+
+/// The end of the session's life at the service.
+/// @param[in] session may be NULL.
+/// @return milliseconds since 1970-01-01 UTC; -1 if unknown, and for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_expires_at_ms(session: *const ms_session) -> i64 {
+    unsafe { number(session, Session::expires_at_ms) }
+}
+
+/// Frees a session. Splits opened from it go on.
+/// @param[in] session may be NULL.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_free(session: *mut ms_session) {
+    unsafe { free(session, |session| session.session.is_inherited()) }
+}

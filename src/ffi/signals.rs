@@ -1,0 +1,17 @@
+//! Signals belong to the host: our threads block all of them but the faults of the thread itself.
+
+/// Blocks signals on the calling thread. SIGPIPE is among them, so a write to a closed socket is only an error here,
+/// whatever the host has set; it never reaches the process.
+pub(super) fn block() {
+    // SAFETY: the set is initialised before use, and changing the mask of the own thread has no other effect.
+    unsafe {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(set.as_mut_ptr());
+        for fault in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGSYS]
+        {
+            libc::sigdelset(set.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,213 @@
+//! Splits: the hot path.
+
+use std::sync::{Arc, Mutex};
+
+use arrow_array::RecordBatch;
+use arrow_data::ffi::FFI_ArrowArray;
+use arrow_schema::SchemaRef;
+use arrow_schema::ffi::FFI_ArrowSchema;
+
+use super::args::{Out, borrow, take_turn};
+use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
+use super::error::ms_error;
+use super::gate::{free, gate, quiet, take_handle};
+use super::metrics::ms_metrics;
+use super::options::ms_options;
+use super::session::ms_session;
+use super::status::ms_status;
+use crate::error::{Error, Kind, Result};
+use crate::split::Split;
+
+/// An open reader over one split of a session. One thread at a time pulls batches from it.
+pub struct ms_split {
+    split: Split,
+    /// Held during a call that only one thread may make; a panic under it makes the handle unusable.
+    turn: Mutex<()>,
+}
+
+impl ms_split {
+    fn next_batch(&self) -> Result<Option<RecordBatch>> {
+        let _turn = take_turn(&self.turn, "split")?;
+        self.split.next_batch()
+    }
+}
+
+/// Opens a reader and starts to fetch in the background. Returns at once: a failure of the network or of the service is
+/// reported with the batches.
+/// @param[in] session keeps living as long as the split does, also if it is freed.
+/// @param[in] index 0 to ms_session_split_count - 1; a split may be read many times and by several readers.
+/// @param[in] read read options; copied; may be NULL, which stands for all defaults.
+/// @param[out] out_split receives the reader, to be freed with ms_split_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_open(
+    session: *const ms_session,
+    index: i64,
+    read: *const ms_options,
+    out_split: *mut *mut ms_split,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_split, "out_split")?;
+            let session = borrow(session, "session")?;
+            let read = read.as_ref().map(ms_options::read).unwrap_or_default();
+            out.give(ms_split { split: Split::open(&session.session, index, &read)?, turn: Mutex::new(()) });
+            Ok(())
+        })
+    }
+}
+
+/// Takes the next batch. Its buffers belong to the caller and may outlive everything else of the library.
+/// @param[in] split the reader.
+/// @param[out] out_array receives a struct array of at least one row, to be released by the caller from any thread; at the
+/// end of the data, and on failure, its release is NULL.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK for a batch and for the end; MS_CANCELLED after ms_split_cancel; MS_BUSY; MS_CORRUPT_DATA if the stream is
+/// malformed or ends before its end marker; MS_SCHEMA_MISMATCH; MS_SESSION_EXPIRED; identity statuses; a temporary status
+/// after the retries. A failure stays: every later call returns it again.
+/// Thread: one call at a time. Blocking: until a batch is there, at most read_idle_timeout_ms without news from the network.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_next_batch(
+    split: *mut ms_split,
+    out_array: *mut FFI_ArrowArray,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
+            if let Some(batch) = borrow(split, "split")?.next_batch()? {
+                out.fill(export_batch(batch));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The schema of every batch; the same as ms_session_schema.
+/// @param[in] split the reader.
+/// @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_schema(
+    split: *const ms_split,
+    out_schema: *mut FFI_ArrowSchema,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_schema, FFI_ArrowSchema::empty(), "out_schema")?;
+            out.fill(export_schema(borrow(split, "split")?.split.schema())?);
+            Ok(())
+        })
+    }
+}
+
+/// Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
+/// get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
+/// @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
+/// @param[out] out_stream receives the stream, to be released by the caller; released on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_export_stream(
+    split: *mut ms_split,
+    out_stream: *mut ArrowArrayStream,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let split = take_handle(split);
+            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
+            let split = split.ok_or_else(|| Error::new(Kind::InvalidArgument, "split is NULL"))?;
+            drop(take_turn(&split.turn, "split")?);
+            out.fill(export_source(split));
+            Ok(())
+        })
+    }
+}
+
+impl BatchSource for ms_split {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.split.schema())
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        ms_split::next_batch(self)
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.split.is_inherited()
+    }
+}
+
+/// How many rows were handed out: the position from which a later read would go on.
+/// @param[in] split may be NULL.
+/// @return rows; -1 for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_rows_delivered(split: *const ms_split) -> i64 {
+    let split = unsafe { split.as_ref() };
+    quiet(-1, || split.map_or(-1, |split| split.split.rows_delivered()))
+}
+
+/// What the read has cost so far.
+/// @param[in] split the reader.
+/// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_metrics(
+    split: *const ms_split,
+    out_metrics: *mut *mut ms_metrics,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_metrics, "out_metrics")?;
+            out.give(ms_metrics::new(&borrow(split, "split")?.split.metrics()));
+            Ok(())
+        })
+    }
+}
+
+/// Ends the read for good. A blocked ms_split_next_batch wakes at once, and every later one returns MS_CANCELLED. Does not
+/// touch any other handle.
+/// @param[in] split may be NULL.
+/// Thread: any, at any time, also from inside a callback. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_cancel(split: *const ms_split) {
+    let split = unsafe { split.as_ref() };
+    quiet((), || {
+        if let Some(split) = split.filter(|split| !split.split.is_inherited()) {
+            split.split.cancel();
+        }
+    });
+}
+
+/// Ends the read and frees the reader. Batches that were taken stay valid.
+/// @param[in] split may be NULL.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_free(split: *mut ms_split) {
+    unsafe { free(split, |split| split.split.is_inherited()) }
+}

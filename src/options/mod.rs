@@ -1,0 +1,321 @@
+//! Settings: one table of keys, and the builder that holds values for them.
+//!
+//! The table is the only place where a key is described; `docs/options.md`, the `MS_OPT_…` constants of the header
+//! and the run-time listing are made from it.
+
+mod environment;
+mod nearest;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind, Result};
+
+pub use environment::VARIABLES;
+pub use table::*;
+
+/// How the text of a value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Any text.
+    Text,
+    /// Any number of texts, in the order in which they were added.
+    List,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within the bounds, both included.
+    Integer(u64, u64),
+    /// One of the words.
+    Choice(&'static [&'static str]),
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Type::Text => "text",
+            Type::List => "list of text",
+            Type::Bool => "bool",
+            Type::Integer(..) => "integer",
+            Type::Choice(_) => "choice",
+        })
+    }
+}
+
+/// Which call reads a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Read by `ms_client_open`: where the service is.
+    Connection,
+    /// Read by `ms_client_open`: who asks.
+    Identity,
+    /// Read by `ms_client_open`: what happens after a temporary failure.
+    Retry,
+    /// Read by `ms_client_open`: what this process may use.
+    Limits,
+    /// Read by `ms_session_open`: what is read and how it is split.
+    Scan,
+    /// Read by `ms_session_open`: how values are delivered.
+    Types,
+    /// Read by `ms_split_open`: how one split is fetched.
+    Read,
+    /// For tests of the host.
+    Debug,
+}
+
+impl Group {
+    /// The word used in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Connection => "connection",
+            Group::Identity => "identity",
+            Group::Retry => "retry",
+            Group::Limits => "limits",
+            Group::Scan => "scan",
+            Group::Types => "types",
+            Group::Read => "read",
+            Group::Debug => "debug",
+        }
+    }
+}
+
+/// One row of the table of options.
+#[derive(Debug)]
+pub struct Key {
+    /// Name, for example `split.size_bytes`.
+    pub name: &'static str,
+    /// Which call reads it.
+    pub group: Group,
+    /// How its text is read.
+    pub kind: Type,
+    /// Text of the value when none was set; empty means "none".
+    pub default: &'static str,
+    /// Whether the value must never be shown.
+    pub secret: bool,
+    /// What it does, in the words of a header comment.
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// The allowed values as text, empty if anything is allowed.
+    pub fn range(&self) -> String {
+        match self.kind {
+            Type::Text | Type::List => String::new(),
+            Type::Bool => "true, false".to_owned(),
+            Type::Integer(low, u64::MAX) => format!("{low}..."),
+            Type::Integer(low, high) => format!("{low}...{high}"),
+            Type::Choice(words) => words.join(", "),
+        }
+    }
+
+    fn check(&self, value: &str) -> Result<()> {
+        let fits = match self.kind {
+            Type::Text | Type::List => true,
+            Type::Bool => matches!(value, "true" | "false"),
+            Type::Integer(low, high) => value.parse::<u64>().is_ok_and(|number| (low..=high).contains(&number)),
+            Type::Choice(words) => words.contains(&value),
+        };
+        if fits {
+            return Ok(());
+        }
+        let shown = if self.secret { "the value".to_owned() } else { format!("`{value}`") };
+        Err(Error::new(
+            Kind::InvalidOption,
+            format!("{} takes {}; {shown} is not one of these", self.name, self.range()),
+        ))
+    }
+}
+
+type Values = Vec<Zeroizing<String>>;
+
+/// Values for keys of the table. Cheap to clone; secrets are wiped when dropped and masked when shown.
+#[derive(Clone, Default)]
+pub struct Options {
+    values: BTreeMap<&'static str, Values>,
+}
+
+impl Options {
+    /// Options with every key at its default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the value of `key`. For a list the text is its only item; the empty text clears any key.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let key = find(key)?;
+        if value.is_empty() {
+            self.values.remove(key.name);
+            return Ok(());
+        }
+        key.check(value)?;
+        self.values.insert(key.name, vec![Zeroizing::new(value.to_owned())]);
+        Ok(())
+    }
+
+    /// Adds an item to a list.
+    pub fn add(&mut self, key: &str, value: &str) -> Result<()> {
+        let key = find(key)?;
+        if key.kind != Type::List {
+            return Err(Error::new(Kind::InvalidOption, format!("{} holds one value; set it instead", key.name)));
+        }
+        if value.is_empty() {
+            return Err(Error::new(Kind::InvalidOption, format!("an item of {} must not be empty", key.name)));
+        }
+        self.values.entry(key.name).or_default().push(Zeroizing::new(value.to_owned()));
+        Ok(())
+    }
+
+    /// Sets every key that is still at its default from the variables of the MaxCompute SDKs (see [`VARIABLES`]).
+    /// `read` looks a variable up.
+    pub fn load_environment(&mut self, read: impl Fn(&str) -> Option<String>) -> Result<()> {
+        environment::load(self, read)
+    }
+
+    /// Whether a value was set.
+    pub fn is_set(&self, key: &Key) -> bool {
+        self.values.contains_key(key.name)
+    }
+
+    /// The text that was set, or the default; `None` if that is empty.
+    pub fn text(&self, key: &Key) -> Option<&str> {
+        let set = self.values.get(key.name).and_then(|values| values.first()).map(|value| value.as_str());
+        set.or((!key.default.is_empty()).then_some(key.default))
+    }
+
+    /// The text of a key without which nothing can be opened.
+    pub fn required(&self, key: &Key) -> Result<&str> {
+        self.text(key).ok_or_else(|| Error::new(Kind::InvalidOption, format!("option {} is required", key.name)))
+    }
+
+    /// The items of a list, in order.
+    pub fn list(&self, key: &Key) -> Vec<String> {
+        self.values.get(key.name).into_iter().flatten().map(|value| value.to_string()).collect()
+    }
+
+    /// The number of an integer key; `None` if it has neither value nor default.
+    pub fn integer(&self, key: &Key) -> Option<u64> {
+        self.text(key).and_then(|text| text.parse().ok())
+    }
+
+    /// The number of an integer key that has a default.
+    pub fn number(&self, key: &Key) -> u64 {
+        self.integer(key).unwrap_or_default()
+    }
+
+    /// The number of a `…_ms` key as a duration.
+    pub fn duration(&self, key: &Key) -> Duration {
+        Duration::from_millis(self.number(key))
+    }
+
+    /// The value of a bool key.
+    pub fn flag(&self, key: &Key) -> bool {
+        self.text(key) == Some("true")
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for key in TABLE {
+            if let Some(values) = self.values.get(key.name) {
+                let shown = values.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(",");
+                map.entry(&key.name, if key.secret { &"***" } else { &shown });
+            }
+        }
+        map.finish()
+    }
+}
+
+/// Finds a row of the table, or says what may have been meant.
+pub fn find(name: &str) -> Result<&'static Key> {
+    if let Some(key) = TABLE.iter().find(|key| key.name == name) {
+        return Ok(key);
+    }
+    if PLANNED.contains(&name) {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!(
+                "option {name} belongs to the interface but is not implemented in version {}",
+                env!("CARGO_PKG_VERSION")
+            ),
+        ));
+    }
+    let hint = nearest::nearest(name, TABLE.iter().map(|key| key.name));
+    let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Err(Error::new(Kind::InvalidOption, format!("there is no option `{name}`{hint}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_key_suggests_the_nearest() {
+        let error = Options::new().set("split.sise_bytes", "1").unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidOption);
+        assert!(error.message().contains("did you mean split.size_bytes?"), "{}", error.message());
+        let far = Options::new().set("zzzzzzzzzzzzzzzz", "1").unwrap_err();
+        assert!(!far.message().contains("did you mean"), "{}", far.message());
+    }
+
+    #[test]
+    fn bad_values_fail_at_set_time_and_name_the_range() {
+        let mut options = Options::new();
+        for (key, value, part) in [
+            ("split.mode", "sise", "size, parallelism, row_offset, bucket"),
+            ("tls.verify", "yes", "true, false"),
+            ("split.parallelism", "0", "1..."),
+            ("split.parallelism", "-1", "1..."),
+            ("columns", "", ""),
+        ] {
+            match options.set(key, value) {
+                Ok(()) => assert!(value.is_empty()),
+                Err(error) => assert!(error.message().contains(part), "{}", error.message()),
+            }
+        }
+    }
+
+    #[test]
+    fn planned_keys_say_so() {
+        assert_eq!(Options::new().set("limits.memory_bytes", "1").unwrap_err().kind(), Kind::Unsupported);
+    }
+
+    #[test]
+    fn every_default_is_a_legal_value_and_every_name_is_unique() {
+        let mut names: Vec<_> = TABLE.iter().map(|key| key.name).chain(PLANNED.iter().copied()).collect();
+        for key in TABLE {
+            assert!(key.default.is_empty() || key.check(key.default).is_ok(), "{}", key.name);
+            assert!(!key.doc.is_empty());
+        }
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn lists_keep_their_order_and_set_replaces() {
+        let mut options = Options::new();
+        options.add("columns", "b").unwrap();
+        options.add("columns", "a").unwrap();
+        assert_eq!(options.list(&COLUMNS), ["b", "a"]);
+        options.set("columns", "c").unwrap();
+        assert_eq!(options.list(&COLUMNS), ["c"]);
+        options.set("columns", "").unwrap();
+        assert!(options.list(&COLUMNS).is_empty());
+        assert_eq!(options.add("endpoint", "x").unwrap_err().kind(), Kind::InvalidOption);
+    }
+
+    #[test]
+    fn secrets_are_masked_everywhere() {
+        let mut options = Options::new();
+        for key in TABLE.iter().filter(|key| key.secret) {
+            options.set(key.name, "CANARY-SECRET").unwrap();
+        }
+        assert!(!format!("{options:?}").contains("CANARY"));
+        assert!(format!("{options:?}").contains("***"));
+    }
+}

@@ -1,0 +1,111 @@
+//! The table of options.
+
+use super::{Group, Key, Type};
+
+macro_rules! keys {
+    ($($constant:ident = $name:literal, $group:ident, $kind:expr, $default:literal, $secret:literal, $doc:literal;)*) => {
+        $(
+            #[doc = $doc]
+            pub static $constant: Key = Key {
+                name: $name, group: Group::$group, kind: $kind, default: $default, secret: $secret, doc: $doc,
+            };
+        )*
+
+        /// Every option, in the order of the documentation.
+        pub static TABLE: &[&Key] = &[$(&$constant,)*];
+    };
+}
+
+const HOUR_MS: u64 = 3_600_000;
+const UNITS: &[&str] = &["second", "milli", "micro", "nano"];
+
+keys! {
+    ENDPOINT = "endpoint", Connection, Type::Text, "", false, "Service endpoint with scheme and path, for example `http://127.0.0.1:8080/api`. Required.";
+    DATA_ENDPOINT = "data_endpoint", Connection, Type::Text, "", false, "Endpoint of the Storage API. Without it the service endpoint is asked once per client.";
+    PROJECT = "project", Connection, Type::Text, "", false, "Default project for tables named without one; also sent as `curr_project`.";
+    SCHEMA = "schema", Connection, Type::Text, "default", false, "Default schema for tables named without one.";
+    QUOTA = "quota", Connection, Type::Text, "", false, "Quota (nickname) to use, for example `pay-as-you-go`. Empty: the project's own.";
+    TAGS = "tags", Connection, Type::Text, "", false, "Comma-separated tags sent with every request, for the service's observation pages.";
+    USER_AGENT = "user_agent", Connection, Type::Text, "", false, "Name of the engine; put before the library's own user agent.";
+    PROTOCOL = "protocol", Connection, Type::Choice(&["auto", "1"]), "auto", false, "Version of the Storage API. This version of the library speaks version 1.";
+    CONNECT_TIMEOUT_MS = "connect_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "10000", false, "How long one attempt to connect, TLS included, may take.";
+    READ_IDLE_TIMEOUT_MS = "read_idle_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "120000", false, "How long a peer may send nothing before the request fails.";
+    TLS_CA_FILE = "tls.ca_file", Connection, Type::Text, "", false, "PEM file with certificate authorities to trust besides those of the system.";
+    TLS_VERIFY = "tls.verify", Connection, Type::Bool, "true", false, "Whether the certificate of the service is checked. Switch off for tests only.";
+    PROXY = "proxy", Connection, Type::Text, "", true, "Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown.";
+    HTTP_MAX_IDLE_CONNECTIONS = "http.max_idle_connections", Connection, Type::Integer(0, 10_000), "64", false, "Idle connections kept per host.";
+
+    ACCESS_KEY_ID = "access_key_id", Identity, Type::Text, "", false, "AccessKey ID.";
+    ACCESS_KEY_SECRET = "access_key_secret", Identity, Type::Text, "", true, "AccessKey secret.";
+    SECURITY_TOKEN = "security_token", Identity, Type::Text, "", true, "STS token that belongs to a temporary AccessKey.";
+    CREDENTIALS = "credentials", Identity, Type::Choice(&["static", "environment"]), "static", false, "Where the AccessKey comes from: these options, or the variables of the MaxCompute SDKs at the time of open.";
+    SIGNATURE = "signature", Identity, Type::Choice(&["auto", "v2", "v4"]), "auto", false, "Version of the request signature. `auto`: v4 if `region` is set, else v2.";
+    REGION = "region", Identity, Type::Text, "", false, "Region id for signature v4, for example `cn-hangzhou`.";
+    APP_ID = "app.id", Identity, Type::Text, "", false, "AccessKey ID of the application account, for dual authentication.";
+    APP_SECRET = "app.secret", Identity, Type::Text, "", true, "AccessKey secret of the application account.";
+
+    RETRY_MAX_ATTEMPTS = "retry.max_attempts", Retry, Type::Integer(1, 100), "5", false, "How many times a request is made, the first one included.";
+    RETRY_INITIAL_BACKOFF_MS = "retry.initial_backoff_ms", Retry, Type::Integer(1, HOUR_MS), "100", false, "Upper bound of the random wait before the second attempt; doubles with every further one.";
+    RETRY_MAX_BACKOFF_MS = "retry.max_backoff_ms", Retry, Type::Integer(1, HOUR_MS), "10000", false, "Upper bound of any wait, also of one the service asks for.";
+    RETRY_BUDGET_MS = "retry.budget_ms", Retry, Type::Integer(0, HOUR_MS), "120000", false, "No further attempt starts this long after the first one.";
+
+    RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
+
+    TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required.";
+    COLUMNS = "columns", Scan, Type::List, "", false, "Data columns to read. With neither list set: all data columns, then all partition columns.";
+    PARTITION_COLUMNS = "partition_columns", Scan, Type::List, "", false, "Partition columns to read, after the data columns. Only one list set: only those columns.";
+    PARTITIONS = "partitions", Scan, Type::List, "", false, "Partitions to read, each `key=value/key=value`; leading keys alone select all below. None: all partitions.";
+    BUCKET_IDS = "bucket_ids", Scan, Type::List, "", false, "Buckets of a clustered table to read, as numbers. None: all buckets.";
+    SPLIT_MODE = "split.mode", Scan, Type::Choice(&["size", "parallelism", "row_offset", "bucket"]), "size", false, "How the table is cut: by stored bytes, into a number of splits, by rows, or by bucket.";
+    SPLIT_SIZE_BYTES = "split.size_bytes", Scan, Type::Integer(1, u64::MAX >> 1), "268435456", false, "Stored bytes per split, for mode `size`. The service has a lower limit (10 MiB).";
+    SPLIT_PARALLELISM = "split.parallelism", Scan, Type::Integer(1, 1_000_000), "32", false, "Wanted number of splits, for mode `parallelism`.";
+    SPLIT_ROWS = "split.rows", Scan, Type::Integer(1, u64::MAX >> 1), "1048576", false, "Rows per split, for mode `row_offset`; the last split may have fewer.";
+    SPLIT_MAX_FILES = "split.max_files", Scan, Type::Integer(0, 1_000_000), "0", false, "Upper limit of files per split; 0 means none.";
+    SPLIT_CROSS_PARTITION = "split.cross_partition", Scan, Type::Bool, "true", false, "Whether one split may hold rows of several partitions.";
+    FILTER_TEXT = "filter.text", Scan, Type::Text, "", false, "Predicate in the text form of the service. It skips data: rows that do not match may still arrive.";
+    FILTER_FALLBACK = "filter.fallback", Scan, Type::Bool, "false", false, "Whether the service may ignore a predicate it does not support, instead of refusing it.";
+    ESTIMATE_STATISTICS = "estimate_statistics", Scan, Type::Bool, "false", false, "Whether the plan should estimate rows and bytes.";
+    PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long the service may take to plan.";
+
+    TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
+    TYPES_DATETIME_UNIT = "types.datetime_unit", Types, Type::Choice(UNITS), "milli", false, "Arrow unit of DATETIME.";
+
+    READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 20_000), "4096", false, "Upper limit of rows per batch.";
+    READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";
+    READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire, inside the Arrow batches.";
+    READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back.";
+
+    DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";
+}
+
+/// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
+pub const PLANNED: &[&str] = &[
+    "bearer_token",
+    "limits.concurrent_requests",
+    "limits.memory_bytes",
+    "filter.exact",
+    "snapshot.version",
+    "snapshot.timestamp",
+    "types.timestamp_overflow",
+    "types.decimal",
+    "types.char_padding",
+    "types.map_duplicate_keys",
+    "types.string_view",
+    "read.prefetch_bytes",
+    "read.start_row",
+    "read.row_count",
+    "read.request_rows",
+    "read.requests_per_split",
+    "scan.concurrency",
+    "scan.ordered",
+    "write.table",
+    "write.partition",
+    "write.mode",
+    "write.overwrite",
+    "write.dynamic_partition_limit",
+    "write.invalid_partition",
+    "write.compression",
+    "write.block_bytes",
+    "write.exactly_once",
+    "write.commit_timeout_ms",
+];

@@ -1,0 +1,204 @@
+//! Answers that say no: JSON on the Storage API, XML on the service endpoint, anything from a gateway.
+
+use std::time::Duration;
+
+use quick_xml::events::Event;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, ServerFacts};
+
+/// An answer whose status is not a success.
+#[derive(Debug, Default)]
+pub struct Failure<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `x-odps-request-id`, empty if absent.
+    pub request_id: &'a str,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
+    /// Body, possibly cut short.
+    pub body: &'a [u8],
+}
+
+#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase", default)]
+struct Body {
+    code: String,
+    message: String,
+    request_id: String,
+    hold_client_millis: serde_json::Value,
+}
+
+impl Failure<'_> {
+    /// The error that stands for this answer.
+    pub fn into_error(self) -> Error {
+        let body = self.parse();
+        let hold = body.hold_client_millis.as_u64().or_else(|| body.hold_client_millis.as_str()?.parse().ok());
+        let retry_after = hold.map(Duration::from_millis).or(self.retry_after.map(Duration::from_secs));
+        let request_id = if self.request_id.is_empty() { body.request_id } else { self.request_id.to_owned() };
+        let message = match (body.message.trim(), body.code.as_str()) {
+            ("", "") => format!("the service answered HTTP {} without an explanation", self.status),
+            ("", code) => format!("the service answered HTTP {} {code}", self.status),
+            (text, _) => one_line(text),
+        };
+        Error::new(kind(self.status, &body.code, &message), message).with_server(ServerFacts {
+            code: body.code,
+            request_id,
+            http_status: self.status,
+            retry_after,
+        })
+    }
+
+    fn parse(&self) -> Body {
+        if let Ok(body) = serde_json::from_slice::<Body>(self.body) {
+            return body;
+        }
+        parse_xml(self.body).unwrap_or_default()
+    }
+}
+
+/// Reads `<Error><Code>…</Code><Message>…</Message>…</Error>`; `None` if the text is something else.
+fn parse_xml(text: &[u8]) -> Option<Body> {
+    let mut reader = quick_xml::Reader::from_str(std::str::from_utf8(text).ok()?);
+    let mut body = Body::default();
+    let mut path: Vec<String> = Vec::new();
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) => path.push(start.local_name().as_ref().to_owned()),
+            Event::End(_) => {
+                path.pop()?;
+                if path.is_empty() {
+                    break;
+                }
+            }
+            Event::Text(text) => append(&mut body, &path, &text),
+            Event::CData(text) => append(&mut body, &path, &text),
+            Event::GeneralRef(reference) => {
+                let resolved = match reference.resolve_char_ref().ok()? {
+                    Some(character) => character.to_string(),
+                    None => quick_xml::escape::resolve_xml_entity(&reference)?.to_owned(),
+                };
+                append(&mut body, &path, &resolved);
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+    (!body.code.is_empty()).then_some(body)
+}
+
+fn append(body: &mut Body, path: &[String], text: &str) {
+    if let [root, field] = path {
+        match (root.as_str(), field.as_str()) {
+            ("Error", "Code") => body.code.push_str(text),
+            ("Error", "Message") => body.message.push_str(text),
+            ("Error", "RequestId") => body.request_id.push_str(text),
+            _ => {}
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The kind of a failure: by code first, by status if the code is not known.
+fn kind(status: u16, code: &str, message: &str) -> Kind {
+    match code {
+        "Unauthorized"
+        | "AuthorizationRequired"
+        | "MissingAuthorization"
+        | "InvalidAuthorization"
+        | "SignatureNotMatch"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignature"
+        | "InvalidAccessKeyId"
+        | "RequestTimeTooSkewed"
+        | "RequestTimeTooSkewd"
+        | "AuthenticationRequestExpired"
+        | "SecurityTokenExpired"
+        | "InvalidSecurityToken" => Kind::Unauthenticated,
+        "NoPermission" | "AccessDenied" if message.to_ascii_lowercase().contains("quota") => Kind::QuotaDenied,
+        "NoPermission" | "AccessDenied" => Kind::PermissionDenied,
+        "NoSuchObject" | "NoSuchProject" | "NoSuchTable" | "NoSuchPartition" | "NoSuchSchema" | "NoSuchData" => {
+            Kind::NotFound
+        }
+        "ObjectAlreadyExists" => Kind::AlreadyExists,
+        "NoSuchDownload" | "NoSuchUpload" | "StatusConflict" => Kind::SessionExpired,
+        "TableModified" | "SchemaModified" | "ObjectModified" | "DataVersionConflict" => Kind::TableChanged,
+        "MethodNotAllowed" => Kind::TableKindUnsupported,
+        "NotImplemented" => Kind::Unsupported,
+        "FlowExceeded" | "SlotExceeded" | "QPSExceeded" | "RequestQuotaExceeded" => Kind::Throttled,
+        "RequestTimeOut" => Kind::Timeout,
+        _ => match status {
+            401 => Kind::Unauthenticated,
+            403 => Kind::PermissionDenied,
+            404 => Kind::NotFound,
+            408 => Kind::Timeout,
+            409 => Kind::WrongState,
+            429 => Kind::Throttled,
+            501 => Kind::Unsupported,
+            400..=499 => Kind::InvalidArgument,
+            _ => Kind::Unavailable,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_body() {
+        let body = br#"{"Code":"SlotExceeded","Message":"Your slot quota\nis exceeded.","HoldClientMillis":"1000"}"#;
+        let error = Failure { status: 429, request_id: "R", retry_after: Some(7), body }.into_error();
+        assert_eq!(error.kind(), Kind::Throttled);
+        assert_eq!(error.message(), "Your slot quota is exceeded.");
+        assert_eq!(error.server().retry_after, Some(Duration::from_millis(1000)));
+        assert_eq!(error.server().request_id, "R");
+    }
+
+    #[test]
+    fn xml_body_with_cdata_and_entities() {
+        for message in ["<![CDATA[ODPS-1: a < b & c]]>", "ODPS-1: a &lt; b &amp; &#99;"] {
+            let body = format!(
+                "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchObject</Code><Message>{message}</Message>\
+                 <RequestId>X1</RequestId><HostId>h</HostId></Error>"
+            );
+            let error = Failure { status: 404, body: body.as_bytes(), ..Failure::default() }.into_error();
+            assert_eq!((error.kind(), error.message()), (Kind::NotFound, "ODPS-1: a < b & c"));
+            assert_eq!(error.server().request_id, "X1");
+        }
+    }
+
+    #[test]
+    fn bodies_of_strangers_fall_back_to_the_status() {
+        for (status, expected) in
+            [(502, Kind::Unavailable), (404, Kind::NotFound), (308, Kind::Unavailable), (418, Kind::InvalidArgument)]
+        {
+            for body in [
+                &b""[..],
+                b"<html><body>Bad Gateway</body></html>",
+                b"\xff\xfe",
+                b"[1,2",
+                b"<Error><Code>",
+                b"null",
+                b"3",
+            ] {
+                let error = Failure { status, body, ..Failure::default() }.into_error();
+                assert_eq!(error.kind(), expected, "{}", String::from_utf8_lossy(body));
+                assert!(error.message().contains(&status.to_string()));
+            }
+        }
+    }
+
+    #[test]
+    fn quota_and_other_permissions_are_told_apart() {
+        let of = |body: &[u8]| Failure { status: 403, body, ..Failure::default() }.into_error().kind();
+        assert_eq!(
+            of(br#"{"Code":"NoPermission","Message":"no odps:Usage on quotas/pay-as-you-go"}"#),
+            Kind::QuotaDenied
+        );
+        assert_eq!(of(br#"{"Code":"NoPermission","Message":"no Select on table t"}"#), Kind::PermissionDenied);
+    }
+}

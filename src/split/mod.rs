@@ -1,0 +1,104 @@
+//! A split: an open reader over one unit of a session.
+//!
+//! A background task owns the stream from the socket to finished batches; the engine's thread only takes them.
+
+mod metrics;
+mod reader;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use tokio::task::AbortHandle;
+
+use crate::error::Result;
+use crate::options::{self, Options};
+use crate::runtime::{Handoff, Place, forced_panic, task_error};
+use crate::session::Session;
+
+pub use metrics::{Metric, Metrics};
+
+/// An open reader. One thread at a time takes batches; everything else may be called at any time from any thread.
+#[derive(Debug)]
+pub struct Split {
+    session: Session,
+    queue: Arc<Handoff<RecordBatch>>,
+    metrics: Arc<Metrics>,
+    task: AbortHandle,
+    forced_panic: Option<String>,
+}
+
+impl Split {
+    /// Starts to read split `index`. Does not wait for the network: failures come with the batches.
+    pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
+        let client = session.client();
+        client.runtime().check()?;
+        let capacity = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
+        let queue = Arc::new(Handoff::new(capacity));
+        let metrics = Arc::new(Metrics::default());
+        let reader = reader::Reader::new(session, index, read, Arc::clone(&queue), Arc::clone(&metrics))?;
+        let task = client.runtime().spawn(reader.run());
+        let abort = task.abort_handle();
+        let supervised = Arc::clone(&queue);
+        client.runtime().spawn(async move {
+            supervised.finish(match task.await {
+                Ok(result) => result,
+                Err(error) => Err(task_error(error)),
+            });
+        });
+        let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
+        Ok(Split { session: session.clone(), queue, metrics, task: abort, forced_panic })
+    }
+
+    /// The schema of every batch.
+    pub fn schema(&self) -> &SchemaRef {
+        self.session.schema()
+    }
+
+    /// The next batch, never an empty one; `None` after the last. Blocks until it is there.
+    pub fn next_batch(&self) -> Result<Option<RecordBatch>> {
+        self.check()?;
+        forced_panic(self.forced_panic.as_deref(), Place::NextBatch);
+        let start = Instant::now();
+        let taken = self.queue.take();
+        self.metrics.consumer_wait.add_time(start.elapsed());
+        if let Ok(Some(batch)) = &taken {
+            self.metrics.rows.add(batch.num_rows() as u64);
+            self.metrics.batches.add(1);
+        }
+        taken
+    }
+
+    /// How many rows were handed out.
+    pub fn rows_delivered(&self) -> i64 {
+        i64::try_from(self.metrics.rows.get()).unwrap_or(i64::MAX)
+    }
+
+    /// What reading has cost so far.
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.metrics.list()
+    }
+
+    /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.
+    pub fn cancel(&self) {
+        self.queue.cancel();
+        self.task.abort();
+    }
+
+    /// Fails where waiting for this split is not possible (see [`crate::runtime::Runtime::check`]).
+    pub fn check(&self) -> Result<()> {
+        self.session.client().runtime().check()
+    }
+
+    /// Whether this split was opened in another process, from which this one was forked.
+    pub fn is_inherited(&self) -> bool {
+        self.session.client().runtime().is_inherited()
+    }
+}
+
+impl Drop for Split {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

@@ -1,0 +1,199 @@
+//! One request, signed and sent once.
+
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Client, Proxy, redirect};
+
+use super::body::Body;
+use super::clock::date_and_day;
+use crate::auth::{Signature, Signer, SigningInput, Source};
+use crate::error::{Error, Kind, Result};
+use crate::options::{self, Options};
+use crate::proto::failure::Failure;
+use crate::proto::{Method, Request};
+
+/// How much of a failure's body is read for its explanation.
+const MAX_FAILURE_BYTES: usize = 64 << 10;
+
+/// The HTTP client and what it adds to every request.
+#[derive(Debug)]
+pub(super) struct Http {
+    client: Client,
+    source: Source,
+    signer: Signer,
+    user_agent: String,
+    tags: Option<String>,
+    project: Option<String>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Http {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        let own_agent = concat!("libmaxstorage/", env!("CARGO_PKG_VERSION"));
+        let user_agent = match options.text(&options::USER_AGENT) {
+            Some(host) => format!("{host} {own_agent}"),
+            None => own_agent.to_owned(),
+        };
+        let tags = options.text(&options::TAGS).map(str::to_owned);
+        for (key, value) in [(&options::USER_AGENT, Some(&user_agent)), (&options::TAGS, tags.as_ref())] {
+            if value.is_some_and(|value| HeaderValue::from_str(value).is_err()) {
+                let message = format!("{} cannot be sent in a header: printable ASCII is needed", key.name);
+                return Err(Error::new(Kind::InvalidOption, message));
+            }
+        }
+        Ok(Http {
+            client: client(options)?,
+            source: Source::from_options(options, |name| std::env::var(name).ok())?,
+            signer: Signer::new(signature(options)?),
+            user_agent,
+            tags,
+            project: options.text(&options::PROJECT).map(str::to_owned),
+            connect_timeout: options.duration(&options::CONNECT_TIMEOUT_MS),
+            idle_timeout: options.duration(&options::READ_IDLE_TIMEOUT_MS),
+        })
+    }
+
+    /// Sends a request once. An answer with another status than 2xx is an error.
+    pub(super) async fn send(&self, endpoint: &str, request: &Request) -> Result<Body> {
+        let mut request = request.clone();
+        if let Some(project) = &self.project {
+            request = request.query("curr_project", project);
+        }
+        let url = request.url(endpoint);
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let mut prepared = self.client.request(method, &url).headers(self.headers(&request)?);
+        if request.method == Method::Post {
+            prepared = prepared.body(std::mem::take(&mut request.body));
+        }
+        let patience = self.connect_timeout + self.idle_timeout;
+        let response = match tokio::time::timeout(patience, prepared.send()).await {
+            Ok(sent) => sent.map_err(|error| network_error(&format!("no answer from {endpoint}"), error))?,
+            Err(_) => {
+                let message = format!("no answer from {endpoint} within {} ms", patience.as_millis());
+                return Err(Error::new(Kind::Timeout, message));
+            }
+        };
+        let request_id = header(response.headers(), "x-odps-request-id").to_owned();
+        log::debug!("{} {} -> {} ({request_id})", request.method.name(), request.path(), response.status().as_u16());
+        if response.status().is_success() {
+            return Ok(Body::new(response, request_id, self.idle_timeout));
+        }
+        Err(self.failure(response, &request_id).await)
+    }
+
+    fn headers(&self, request: &Request) -> Result<HeaderMap> {
+        let (date, day) = date_and_day(SystemTime::now());
+        let mut headers = request.headers.clone();
+        headers.push(("x-odps-user-agent".to_owned(), self.user_agent.clone()));
+        let path = request.path();
+        let input = SigningInput {
+            method: request.method.name(),
+            path: &path,
+            query: &request.query,
+            headers: &headers,
+            date: &date,
+        };
+        let signed = self.signer.headers(self.source.current(), &input, &day);
+        headers.push(("user-agent".to_owned(), self.user_agent.clone()));
+        headers.push(("date".to_owned(), date));
+        if let Some(tags) = &self.tags {
+            headers.push(("odps-tunnel-tags".to_owned(), tags.clone()));
+        }
+        headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers {
+            let illegal =
+                |_| Error::new(Kind::InvalidArgument, format!("header {name} has a value that cannot be sent"));
+            let mut value = HeaderValue::from_str(&value).map_err(illegal)?;
+            value.set_sensitive(name.contains("authorization") || name.contains("authentication"));
+            map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(&name))?, value);
+        }
+        Ok(map)
+    }
+
+    async fn failure(&self, mut response: reqwest::Response, request_id: &str) -> Error {
+        let status = response.status().as_u16();
+        let retry_after = header(response.headers(), "retry-after").parse().ok();
+        let mut body = Vec::new();
+        let read = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                body.extend_from_slice(&chunk);
+                if body.len() > MAX_FAILURE_BYTES {
+                    break;
+                }
+            }
+        };
+        // The status is known; an explanation that does not arrive must not hold the failure up.
+        if tokio::time::timeout(self.idle_timeout.min(Duration::from_secs(5)), read).await.is_err() {
+            log::debug!("the explanation of HTTP {status} did not arrive ({request_id})");
+        }
+        Failure { status, request_id, retry_after, body: &body }.into_error()
+    }
+}
+
+fn illegal_name(name: &str) -> Error {
+    Error::new(Kind::Internal, format!("`{name}` is not a header name"))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn signature(options: &Options) -> Result<Signature> {
+    let region = options.text(&options::REGION).map(str::to_owned);
+    match (options.text(&options::SIGNATURE), region) {
+        (Some("v2"), _) | (_, None) if options.text(&options::SIGNATURE) != Some("v4") => Ok(Signature::V2),
+        (_, Some(region)) => Ok(Signature::V4 { region }),
+        (_, None) => Err(Error::new(Kind::InvalidOption, "signature v4 needs option region")),
+    }
+}
+
+fn client(options: &Options) -> Result<Client> {
+    let idle = usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX);
+    let mut builder = Client::builder()
+        .http1_only()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .tcp_nodelay(true)
+        .connect_timeout(options.duration(&options::CONNECT_TIMEOUT_MS))
+        .pool_max_idle_per_host(idle);
+    if let Some(proxy) = options.text(&options::PROXY) {
+        let proxy = Proxy::all(proxy).map_err(|_| Error::new(Kind::InvalidOption, "option proxy is not a URL"))?;
+        builder = builder.proxy(proxy);
+    }
+    if let Some(path) = options.text(&options::TLS_CA_FILE) {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            Error::new(Kind::InvalidOption, format!("tls.ca_file {path} cannot be used: {error}"))
+        };
+        let pem = std::fs::read(path).map_err(|error| unreadable(&error))?;
+        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(&error))?;
+        if certificates.is_empty() {
+            return Err(unreadable(&"it holds no certificate"));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if !options.flag(&options::TLS_VERIFY) {
+        log::warn!("tls.verify is off: the identity of the service is not checked");
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    builder.build().map_err(|error| network_error("the HTTP client cannot be made", error))
+}
+
+/// The failure for an error of the HTTP library; its cause is told, its URL is not.
+pub(super) fn network_error(what: &str, error: reqwest::Error) -> Error {
+    let kind = if error.is_timeout() { Kind::Timeout } else { Kind::Connection };
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    Error::new(kind, format!("{what}: {text}"))
+}

@@ -1,0 +1,125 @@
+//! The network: one HTTP client with signing, timeouts, retry and endpoint discovery.
+
+mod body;
+mod clock;
+mod endpoint;
+mod http;
+mod retry;
+
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::options::{self, Options};
+use crate::proto::{Request, v1};
+
+pub use body::Body;
+use endpoint::Directory;
+use http::Http;
+pub use retry::{Attempts, Retry};
+
+/// Everything needed to talk to the service; shared by all sessions and splits of a client.
+#[derive(Debug)]
+pub struct Transport {
+    http: Http,
+    retry: Retry,
+    service: String,
+    data: Option<String>,
+    quota: Option<String>,
+    directory: Directory,
+}
+
+/// A successful answer whose body was read.
+#[derive(Debug)]
+pub struct Answer {
+    /// Body.
+    pub body: Vec<u8>,
+    /// `x-odps-request-id`.
+    pub request_id: String,
+}
+
+impl Transport {
+    /// Checks the connection, identity and retry options. No I/O.
+    pub fn new(options: &Options) -> Result<Arc<Self>> {
+        let service = endpoint::check(&options::ENDPOINT, options.required(&options::ENDPOINT)?)?;
+        let data = options.text(&options::DATA_ENDPOINT);
+        Ok(Arc::new(Transport {
+            http: Http::new(options)?,
+            retry: Retry::new(options),
+            service,
+            data: data.map(|text| endpoint::check(&options::DATA_ENDPOINT, text)).transpose()?,
+            quota: options.text(&options::QUOTA).map(str::to_owned),
+            directory: Directory::default(),
+        }))
+    }
+
+    /// The endpoint that was configured for the Storage API, if one was.
+    pub fn configured_data_endpoint(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
+
+    /// The endpoint of the Storage API for a project: configured, remembered, or asked for.
+    pub async fn data_endpoint(&self, project: &str) -> Result<String> {
+        if let Some(configured) = &self.data {
+            return Ok(configured.clone());
+        }
+        let ask = async {
+            let request = v1::discover(project, self.quota.as_deref());
+            let answer = self.call(&self.service, &request).await?;
+            endpoint::from_discovery(&self.service, &answer.body)
+                .map_err(|error| error.with_request_id(&answer.request_id))
+        };
+        let found = self.directory.find(project, ask).await;
+        found.map_err(|error| {
+            error.context(format!("asking {} for the data endpoint of project {project}", self.service))
+        })
+    }
+
+    /// Makes a call of the Storage API and reads its answer, trying again after temporary failures.
+    pub async fn call_data(&self, endpoint: &str, request: Request) -> Result<Answer> {
+        self.call(endpoint, &self.with_quota(request)).await
+    }
+
+    /// Starts a download, trying again after temporary failures until the answer begins.
+    /// `attempts` counts the requests and decides about the waits.
+    pub async fn download(&self, endpoint: &str, request: Request, attempts: &mut Attempts) -> Result<Body> {
+        let request = self.with_quota(request);
+        loop {
+            attempts.begin();
+            match self.http.send(endpoint, &request).await {
+                Ok(body) => return Ok(body),
+                Err(error) => attempts.wait_after(error).await?,
+            }
+        }
+    }
+
+    /// Fresh attempts under the policy of this client.
+    pub fn attempts(&self) -> Attempts {
+        self.retry.attempts()
+    }
+
+    /// Forgets the endpoint of a project, after it could not be reached.
+    pub fn forget_endpoint(&self, project: &str, error: &Error) {
+        if error.kind() == Kind::Connection {
+            self.directory.forget(project);
+        }
+    }
+
+    async fn call(&self, endpoint: &str, request: &Request) -> Result<Answer> {
+        let mut attempts = self.attempts();
+        loop {
+            attempts.begin();
+            let answer = async { self.http.send(endpoint, request).await?.read_all().await };
+            match answer.await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => attempts.wait_after(error).await?,
+            }
+        }
+    }
+
+    fn with_quota(&self, request: Request) -> Request {
+        match &self.quota {
+            Some(quota) => request.query("quotaName", quota),
+            None => request,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! When a request is made again.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::options::{self, Options};
+
+/// The retry policy of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    max_attempts: u32,
+    initial_backoff: Duration,
+    max_backoff: Duration,
+    budget: Duration,
+}
+
+impl Retry {
+    /// Reads the retry options.
+    pub fn new(options: &Options) -> Self {
+        Retry {
+            max_attempts: u32::try_from(options.number(&options::RETRY_MAX_ATTEMPTS)).unwrap_or(u32::MAX),
+            initial_backoff: options.duration(&options::RETRY_INITIAL_BACKOFF_MS),
+            max_backoff: options.duration(&options::RETRY_MAX_BACKOFF_MS),
+            budget: options.duration(&options::RETRY_BUDGET_MS),
+        }
+    }
+
+    /// Counts the attempts at one thing from now on.
+    pub fn attempts(&self) -> Attempts {
+        Attempts { policy: *self, made: 0, start: Instant::now() }
+    }
+
+    /// Upper bound of the wait after attempt number `made`.
+    fn ceiling(&self, made: u32) -> Duration {
+        let doublings = made.saturating_sub(1).min(30);
+        self.initial_backoff.saturating_mul(1 << doublings).min(self.max_backoff)
+    }
+}
+
+/// The attempts at one thing.
+#[derive(Debug)]
+pub struct Attempts {
+    policy: Retry,
+    made: u32,
+    start: Instant,
+}
+
+impl Attempts {
+    /// Counts a request that is about to be made.
+    pub fn begin(&mut self) {
+        self.made += 1;
+    }
+
+    /// How many requests were made.
+    pub fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// Waits before the next attempt, or gives the error back if there is to be none.
+    pub async fn wait_after(&self, error: Error) -> Result<()> {
+        match self.pause(&error) {
+            Some(pause) => {
+                log::debug!("attempt {} failed, next one in {} ms: {error}", self.made, pause.as_millis());
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            None => Err(error.with_attempts(self.made)),
+        }
+    }
+
+    /// How long to wait: at random up to the ceiling, on top of what the service asked for.
+    fn pause(&self, error: &Error) -> Option<Duration> {
+        if !error.kind().is_retryable() || self.made >= self.policy.max_attempts {
+            return None;
+        }
+        let asked = error.server().retry_after.unwrap_or_default();
+        let pause = (asked + random_below(self.policy.ceiling(self.made))).min(self.policy.max_backoff);
+        (self.start.elapsed() + pause <= self.policy.budget).then_some(pause)
+    }
+}
+
+/// A duration between zero and `ceiling`; each `RandomState` has keys of its own.
+fn random_below(ceiling: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let share = (random >> 11) as f64 / (1u64 << 53) as f64;
+    ceiling.mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, ServerFacts};
+
+    fn retry(pairs: &[(&str, &str)]) -> Retry {
+        let mut options = Options::new();
+        for (key, value) in pairs {
+            options.set(key, value).unwrap();
+        }
+        Retry::new(&options)
+    }
+
+    #[test]
+    fn waits_double_up_to_the_limit() {
+        let policy = retry(&[("retry.initial_backoff_ms", "100"), ("retry.max_backoff_ms", "1000")]);
+        let ceilings: Vec<u128> = [1, 2, 3, 4, 5, 90].map(|made| policy.ceiling(made).as_millis()).to_vec();
+        assert_eq!(ceilings, [100, 200, 400, 800, 1000, 1000]);
+    }
+
+    #[test]
+    fn only_temporary_failures_within_attempts_and_budget_are_tried_again() {
+        let mut attempts = retry(&[("retry.max_attempts", "2")]).attempts();
+        attempts.begin();
+        assert!(attempts.pause(&Error::new(Kind::Connection, "x")).is_some());
+        assert!(attempts.pause(&Error::new(Kind::NotFound, "x")).is_none());
+        attempts.begin();
+        assert!(attempts.pause(&Error::new(Kind::Connection, "x")).is_none());
+        let mut broke = retry(&[("retry.budget_ms", "0")]).attempts();
+        broke.begin();
+        let waiting = ServerFacts { retry_after: Some(Duration::from_millis(5)), ..ServerFacts::default() };
+        assert!(broke.pause(&Error::new(Kind::Throttled, "x").with_server(waiting)).is_none());
+    }
+
+    #[test]
+    fn the_wait_the_service_asks_for_is_kept_within_the_limit() {
+        let mut attempts = retry(&[("retry.max_backoff_ms", "3000")]).attempts();
+        attempts.begin();
+        let after = |seconds| {
+            let facts = ServerFacts { retry_after: Some(Duration::from_secs(seconds)), ..ServerFacts::default() };
+            attempts.pause(&Error::new(Kind::Throttled, "x").with_server(facts)).unwrap()
+        };
+        assert!((Duration::from_secs(1)..=Duration::from_millis(1100)).contains(&after(1)));
+        assert_eq!(after(1000), Duration::from_secs(3));
+    }
+}
