@@ -127,7 +127,10 @@ fn every_function_tells_what_its_caller_must_know() {
             let direction = if name.starts_with("out_") || name == "err" { "[out]" } else { "[in]" };
             assert!(comment.contains(&format!("@param{direction} {name} ")), "{name} is not told in {declaration}");
         }
-        assert!(declaration.starts_with("MS_API void ms_") || comment.contains("@return"), "no @return for {declaration}");
+        assert!(
+            declaration.starts_with("MS_API void ms_") || comment.contains("@return"),
+            "no @return for {declaration}"
+        );
     }
 }
 

@@ -1,0 +1,264 @@
+//! The decoder against arrow-rs's writer: every type, every compression, chunks of any size; and against malformed streams,
+//! which must be errors, never panics and never rows.
+
+mod support;
+
+use std::sync::Arc;
+
+use arrow_array::builder::*;
+use arrow_array::types::*;
+use arrow_array::*;
+use arrow_ipc::CompressionType;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use bytes::Bytes;
+use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Units, check, expected};
+use maxstorage::error::{Kind, Result};
+use proptest::prelude::*;
+use support::ipc;
+
+const CODECS: [Option<CompressionType>; 3] = [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)];
+
+/// Every type of the mapping table, nested ones included.
+const TYPES: &[&str] = &[
+    "tinyint",
+    "smallint",
+    "int",
+    "bigint",
+    "float",
+    "double",
+    "boolean",
+    "decimal",
+    "decimal(10,2)",
+    "string",
+    "binary",
+    "varchar(10)",
+    "char(4)",
+    "datetime",
+    "timestamp",
+    "timestamp_ntz",
+    "date",
+    "interval_day_time",
+    "interval_year_month",
+    "array<string>",
+    "map<string,bigint>",
+    "struct<a:bigint,b:array<struct<x:int,y:string>>>",
+];
+
+fn session_schema(types: &[&str]) -> SchemaRef {
+    let names: Vec<String> = (0..types.len()).map(|index| format!("c{index}")).collect();
+    let facts = names.iter().zip(types).map(|(name, type_text)| ColumnFacts {
+        name,
+        type_text,
+        nullable: true,
+        is_partition: false,
+    });
+    Arc::new(expected(facts, Units { timestamp: TimeUnit::Nanosecond, datetime: TimeUnit::Millisecond }).unwrap())
+}
+
+/// An array of `rows` values of any of our types, with NULLs at every level; `seed` varies the values.
+fn sample(data_type: &DataType, rows: usize, seed: usize) -> ArrayRef {
+    let number = |row: usize| (row * 7919 + seed * 31) as i64 - 50;
+    let valid = |row: usize| !(row + seed).is_multiple_of(5);
+    macro_rules! primitive {
+        ($type:ty, $convert:expr) => {{
+            let values: PrimitiveArray<$type> =
+                (0..rows).map(|row| valid(row).then(|| $convert(number(row)))).collect();
+            Arc::new(values.with_data_type(data_type.clone())) as ArrayRef
+        }};
+    }
+    match data_type {
+        DataType::Int8 => primitive!(Int8Type, |n| n as i8),
+        DataType::Int16 => primitive!(Int16Type, |n| n as i16),
+        DataType::Int32 => primitive!(Int32Type, |n| n as i32),
+        DataType::Int64 => primitive!(Int64Type, |n: i64| n.wrapping_mul(1 << 40)),
+        DataType::Float32 => primitive!(Float32Type, |n| n as f32 / 3.0),
+        DataType::Float64 => primitive!(Float64Type, |n| n as f64 / 3.0),
+        DataType::Date32 => primitive!(Date32Type, |n| n as i32),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => primitive!(TimestampMillisecondType, |n| n),
+        DataType::Timestamp(_, _) => primitive!(TimestampNanosecondType, |n: i64| n.wrapping_mul(1 << 50)),
+        DataType::Decimal128(..) => primitive!(Decimal128Type, |n| i128::from(n) * 1_000_001),
+        DataType::Interval(arrow_schema::IntervalUnit::YearMonth) => primitive!(IntervalYearMonthType, |n| n as i32),
+        DataType::Interval(_) => {
+            primitive!(IntervalDayTimeType, |n| IntervalDayTimeType::make_value(n as i32, -(n as i32)))
+        }
+        DataType::Boolean => {
+            let values: BooleanArray = (0..rows).map(|row| valid(row).then(|| number(row) % 2 == 0)).collect();
+            Arc::new(values)
+        }
+        DataType::Utf8 => {
+            let text = |row: usize| format!("{}-ü-{}", number(row), "𝄞".repeat(row % 3));
+            Arc::new((0..rows).map(|row| valid(row).then(|| text(row))).collect::<StringArray>())
+        }
+        DataType::Binary => {
+            let mut builder = BinaryBuilder::new();
+            (0..rows).for_each(|row| builder.append_option(valid(row).then(|| number(row).to_le_bytes())));
+            Arc::new(builder.finish())
+        }
+        DataType::List(child) => {
+            let lengths: Vec<usize> = (0..rows).map(|row| if valid(row) { row % 4 } else { 0 }).collect();
+            let values = sample(child.data_type(), lengths.iter().sum(), seed + 1);
+            let nulls = (0..rows).map(valid).collect::<Vec<bool>>().into();
+            let offsets = arrow_buffer::OffsetBuffer::from_lengths(lengths);
+            Arc::new(ListArray::new(Arc::clone(child), offsets, values, Some(nulls)))
+        }
+        DataType::Map(entries, _) => {
+            let DataType::Struct(fields) = entries.data_type() else { panic!("a map has entries") };
+            let lengths: Vec<usize> = (0..rows).map(|row| if valid(row) { row % 3 } else { 0 }).collect();
+            let total = lengths.iter().sum();
+            let keys: StringArray = (0..total).map(|index| Some(format!("k{}", index % 2))).collect();
+            let values = sample(fields[1].data_type(), total, seed + 2);
+            let pairs = StructArray::new(fields.clone(), vec![Arc::new(keys), values], None);
+            let offsets = arrow_buffer::OffsetBuffer::from_lengths(lengths);
+            let nulls = (0..rows).map(valid).collect::<Vec<bool>>().into();
+            Arc::new(MapArray::new(Arc::clone(entries), offsets, pairs, Some(nulls), false))
+        }
+        DataType::Struct(fields) => {
+            let columns =
+                fields.iter().enumerate().map(|(at, field)| sample(field.data_type(), rows, seed + at + 3)).collect();
+            let nulls = (0..rows).map(valid).collect::<Vec<bool>>().into();
+            Arc::new(StructArray::new(fields.clone(), columns, Some(nulls)))
+        }
+        other => panic!("no sample for {other}"),
+    }
+}
+
+fn batch(schema: &SchemaRef, rows: usize, seed: usize) -> RecordBatch {
+    let columns = schema.fields().iter().enumerate().map(|(at, field)| sample(field.data_type(), rows, seed + at));
+    RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
+}
+
+/// Decodes a whole stream that arrives in the given pieces; complete only with its end marker.
+fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Vec<RecordBatch>>> {
+    let (mut framer, mut decoder, mut batches) = (Framer::new(), Decoder::new(Arc::clone(schema)), Vec::new());
+    for piece in pieces {
+        let mut piece = Bytes::copy_from_slice(piece);
+        while !piece.is_empty() {
+            match framer.next_frame(&mut piece)? {
+                Some(Frame::Schema(wire)) => check(&wire, schema)?,
+                Some(Frame::Batch { metadata, body }) => batches.push(decoder.decode(&metadata, &body)?),
+                Some(Frame::End) | None => {}
+            }
+        }
+    }
+    Ok(framer.has_ended().then_some(batches))
+}
+
+#[test]
+fn every_type_in_every_compression() {
+    let schema = session_schema(TYPES);
+    for rows in [0, 1, 7, 64, 1000] {
+        let batches = [batch(&schema, rows, 1), batch(&schema, rows + 1, 2)];
+        for codec in CODECS {
+            let stream = ipc(&batches, codec);
+            assert_eq!(decode(&schema, stream.chunks(64 << 10)).unwrap().unwrap(), batches, "{rows} rows, {codec:?}");
+        }
+    }
+}
+
+#[test]
+fn uncompressed_buffers_are_slices_of_the_body() {
+    let schema = session_schema(&["bigint", "decimal", "string"]);
+    let stream = ipc(&[batch(&schema, 500, 1)], None);
+    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
+    let mut input = Bytes::from(stream);
+    while let Some(frame) = framer.next_frame(&mut input).unwrap() {
+        let Frame::Batch { metadata, body } = frame else { continue };
+        let inside = body.as_ptr_range();
+        let decoded = decoder.decode(&metadata, &body).unwrap();
+        for column in decoded.columns() {
+            for buffer in column.to_data().buffers() {
+                assert!(inside.contains(&buffer.as_ptr()), "{} was copied", column.data_type());
+            }
+        }
+        return;
+    }
+    panic!("no batch");
+}
+
+#[test]
+fn no_prefix_of_a_stream_is_complete() {
+    let schema = session_schema(&["bigint", "string"]);
+    let batches = [batch(&schema, 5, 1), batch(&schema, 3, 2)];
+    for codec in CODECS {
+        let stream = ipc(&batches, codec);
+        for length in 0..stream.len() {
+            assert!(decode(&schema, stream[..length].chunks(100)).unwrap().is_none(), "{length} bytes, {codec:?}");
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_end_marker_are_corrupt() {
+    let schema = session_schema(&["bigint"]);
+    let mut stream = ipc(&[batch(&schema, 5, 1)], None);
+    stream.push(0);
+    assert_eq!(decode(&schema, stream.chunks(stream.len())).unwrap_err().kind(), Kind::CorruptData);
+}
+
+#[test]
+fn other_bytes_are_not_streams() {
+    let schema = session_schema(&["bigint"]);
+    let huge = [&[0xff; 4][..], &u32::MAX.to_le_bytes()].concat();
+    let empty = [&[0xff; 4][..], &[0; 4]].concat();
+    for bytes in [&b"<html>oops</html>"[..], &huge, &empty, &[0xff; 64], b"ARROW1\0\0"] {
+        assert_eq!(decode(&schema, bytes.chunks(9)).unwrap_err().kind(), Kind::CorruptData);
+    }
+}
+
+#[test]
+fn another_schema_is_a_mismatch() {
+    let wire = session_schema(&["int"]);
+    let stream = ipc(&[batch(&wire, 5, 1)], None);
+    let error = decode(&session_schema(&["bigint"]), stream.chunks(stream.len())).unwrap_err();
+    assert_eq!(error.kind(), Kind::SchemaMismatch);
+}
+
+#[test]
+fn zones_and_child_names_of_the_wire_are_replaced_by_those_of_the_session() {
+    let schema = session_schema(&["timestamp", "array<bigint>"]);
+    let item = Field::new("item", DataType::Int64, true);
+    let mut list = ListBuilder::new(Int64Builder::new()).with_field(item.clone());
+    list.append_value([Some(1), None]);
+    let wire = Schema::new(vec![
+        Field::new("C0", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
+        Field::new("C1", DataType::List(Arc::new(item)), true),
+    ]);
+    let columns: Vec<ArrayRef> = vec![Arc::new(TimestampNanosecondArray::from(vec![7])), Arc::new(list.finish())];
+    let stream = ipc(&[RecordBatch::try_new(Arc::new(wire), columns).unwrap()], None);
+    let decoded = decode(&schema, stream.chunks(stream.len())).unwrap().unwrap();
+    assert_eq!(decoded[0].schema(), schema);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_rows(sizes in prop::collection::vec(1usize..700, 1..40), codec in 0usize..3) {
+        let schema = session_schema(&["bigint", "string", "array<string>"]);
+        let batches = [batch(&schema, 30, 1), batch(&schema, 1, 2)];
+        let stream = ipc(&batches, CODECS[codec]);
+        let mut rest = &stream[..];
+        let pieces = sizes.iter().cycle().map_while(|size| {
+            let (piece, behind) = rest.split_at(rest.len().min(*size));
+            rest = behind;
+            (!piece.is_empty()).then_some(piece)
+        });
+        prop_assert_eq!(decode(&schema, pieces).unwrap().unwrap(), batches);
+    }
+
+    #[test]
+    fn damaged_streams_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), codec in 0usize..3) {
+        let schema = session_schema(TYPES);
+        let mut stream = ipc(&[batch(&schema, 9, 1)], CODECS[codec]);
+        for (at, value) in flips {
+            let at = at.index(stream.len());
+            stream[at] ^= value;
+        }
+        // Damaged values inside a buffer may decode; what decodes must be valid Arrow.
+        if let Ok(Some(batches)) = decode(&schema, stream.chunks(333)) {
+            for column in batches.iter().flat_map(RecordBatch::columns) {
+                column.to_data().validate_full().unwrap();
+            }
+        }
+    }
+}
