@@ -772,7 +772,7 @@ MS_API MS_NODISCARD ms_status ms_split_schema(const ms_split *split, struct Arro
  * @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
  * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED.
  * Thread: any, once, when no other call uses the handle. Blocking: no.
  * @since 0.1
  */

@@ -91,10 +91,8 @@ pub(super) unsafe fn take_handle<T>(handle: *mut T) -> Option<Box<T>> {
 pub(super) unsafe fn free<T>(handle: *mut T, is_inherited: impl FnOnce(&T) -> bool) {
     quiet((), || {
         // SAFETY: by the contract of this function.
-        if let Some(handle) = unsafe { take_handle(handle) } {
-            if is_inherited(&handle) {
-                std::mem::forget(handle);
-            }
+        if let Some(handle) = unsafe { take_handle(handle) }.filter(|handle| is_inherited(handle)) {
+            std::mem::forget(handle);
         }
     });
 }

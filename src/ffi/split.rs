@@ -118,7 +118,7 @@ pub unsafe extern "C" fn ms_split_schema(
 /// @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
 /// @param[out] out_stream receives the stream, to be released by the caller; released on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED.
 /// Thread: any, once, when no other call uses the handle. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -133,6 +133,9 @@ pub unsafe extern "C" fn ms_split_export_stream(
             let split = take_handle(split);
             let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
             let split = split.ok_or_else(|| Error::new(Kind::InvalidArgument, "split is NULL"))?;
+            if split.is_inherited() {
+                return std::mem::ManuallyDrop::new(split).split.check();
+            }
             drop(take_turn(&split.turn, "split")?);
             out.fill(export_source(split));
             Ok(())
