@@ -1,8 +1,10 @@
 //! Facts about the library itself, and its end.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::args::c_text;
 use super::gate::{gate, live_handles, quiet};
 use super::status::{MS_OK, MS_PENDING, ms_status};
 use crate::error::{Error, Kind};
@@ -40,15 +42,11 @@ pub extern "C" fn ms_abi_version() -> i32 {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn ms_build_info() -> *const c_char {
-    literal(concat!(
-        "maxstorage ",
-        env!("CARGO_PKG_VERSION"),
-        " abi 0 ",
-        env!("MAXSTORAGE_BUILD_TARGET"),
-        " ",
-        env!("MAXSTORAGE_BUILD_PROFILE"),
-        "\0"
-    ))
+    static TEXT: LazyLock<CString> = LazyLock::new(|| {
+        let (target, profile) = (env!("MAXSTORAGE_BUILD_TARGET"), env!("MAXSTORAGE_BUILD_PROFILE"));
+        c_text(&format!("maxstorage {} abi {MS_ABI_VERSION} {target} {profile}", env!("CARGO_PKG_VERSION")))
+    });
+    quiet(c"".as_ptr(), || TEXT.as_ptr())
 }
 
 /// The name of a status constant.

@@ -65,8 +65,13 @@ impl PlanRequest {
 
     pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
         let named = format!("planning a read of {}", self.table);
-        let (answer, data_endpoint) = self.wait_for_answer(transport).await.map_err(|error| error.context(&named))?;
-        self.read_answer(answer, data_endpoint).map_err(|error| error.context(&named))
+        let start = Instant::now();
+        let answered = self.wait_for_answer(transport).await;
+        let plan = answered.and_then(|(answer, data_endpoint)| self.read_answer(answer, data_endpoint));
+        let plan = plan.map_err(|error| error.context(named))?;
+        let (count, elapsed) = (plan.split_count(), start.elapsed().as_millis());
+        log::info!("session {} of {} has {count} splits, planned in {elapsed} ms", plan.session_id, plan.table);
+        Ok(plan)
     }
 
     /// Creates the session and asks until it is planned.

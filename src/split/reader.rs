@@ -67,7 +67,12 @@ impl Reader {
             Rows::Split { index } => format!("reading split {index} of {}", self.plan.table),
             Rows::Range { start, count } => format!("reading rows {start}+{count} of {}", self.plan.table),
         };
-        self.read().await.map_err(|error| error.context(named))
+        let result = self.read().await;
+        match &result {
+            Ok(()) => log::debug!("{named}: done"),
+            Err(error) => log::warn!("{named}: {error}"),
+        }
+        result.map_err(|error| error.context(named))
     }
 
     async fn read(&self) -> Result<()> {
