@@ -167,12 +167,12 @@ impl Parts {
         Ok(match data_type {
             DataType::Utf8 | DataType::Binary => {
                 let (offsets, values) = (self.buffer()?, self.buffer()?);
-                builder.add_buffer(offsets_of(offsets, length)).add_buffer(values)
+                builder.add_buffer(offsets_of(offsets, length)?).add_buffer(values)
             }
             DataType::List(child) | DataType::Map(child, _) => {
                 let offsets = self.buffer()?;
                 let child = self.child(child.data_type())?;
-                builder.add_buffer(offsets_of(offsets, length)).add_child_data(child)
+                builder.add_buffer(offsets_of(offsets, length)?).add_child_data(child)
             }
             DataType::Struct(fields) => {
                 let children = fields.iter().map(|field| self.child(field.data_type()));
@@ -198,9 +198,16 @@ fn validity_of(bits: Buffer, length: usize, nulls: usize) -> Result<Option<NullB
     Ok(Some(NullBuffer::new(BooleanBuffer::new(bits, 0, length))))
 }
 
-/// Writers may leave out the single offset of an array without values.
-fn offsets_of(offsets: Buffer, length: usize) -> Buffer {
-    if length == 0 && offsets.is_empty() { Buffer::from_slice_ref([0i32]) } else { offsets }
+/// The offsets of an array, without padding. Writers may leave out the single offset of an array without values.
+fn offsets_of(offsets: Buffer, length: usize) -> Result<Buffer> {
+    if length == 0 && offsets.is_empty() {
+        return Ok(Buffer::from_slice_ref([0i32]));
+    }
+    let wanted = length.checked_add(1).and_then(|count| count.checked_mul(size_of::<i32>()));
+    match wanted.filter(|wanted| *wanted <= offsets.len()) {
+        Some(wanted) => Ok(offsets.slice_with_length(0, wanted)),
+        None => Err(corrupt("the offsets of an array are shorter than it")),
+    }
 }
 
 fn check_range(offset: i64, length: i64, body: usize) -> Result<(usize, usize)> {
