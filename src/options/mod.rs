@@ -257,6 +257,8 @@ mod tests {
         let error = Options::new().set("split.sise_bytes", "1").unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidOption);
         assert!(error.message().contains("did you mean split.size_bytes?"), "{}", error.message());
+        let swapped = Options::new().set("tabel", "1").unwrap_err();
+        assert!(swapped.message().contains("did you mean table?"), "{}", swapped.message());
         let far = Options::new().set("zzzzzzzzzzzzzzzz", "1").unwrap_err();
         assert!(!far.message().contains("did you mean"), "{}", far.message());
     }

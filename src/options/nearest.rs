@@ -2,7 +2,7 @@
 
 /// The candidate with the fewest single-letter edits from `name`, if that is near enough to be a slip.
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).clamp(1, 5);
+    let limit = (name.chars().count() / 3).clamp(2, 5);
     candidates
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(edits, _)| *edits <= limit)
