@@ -1,1 +1,98 @@
-fn main() {}
+//! `maxstorage-server`: a local MaxCompute Storage API service. See README.md for the layout of the code.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![deny(unsafe_code)]
+
+mod catalog;
+mod cli;
+mod error;
+mod filter;
+mod http;
+mod ingest;
+mod plan;
+mod read;
+mod store;
+mod types;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use catalog::{Catalog, check_name};
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("maxstorage-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Serve(args) => serve(args),
+        Command::Load(args) => {
+            let catalog = Catalog::open(&args.root)?;
+            let options = ingest::LoadOptions {
+                table: args.table,
+                partition: args.partition,
+                if_exists: args.if_exists,
+                block_rows: args.block_rows as usize,
+                files: args.files,
+            };
+            ingest::load(&catalog, &options)
+        }
+        Command::Tpch(args) => {
+            check_name(&args.project).map_err(|e| anyhow!("{e}"))?;
+            let catalog = Catalog::open(&args.root)?;
+            let options = ingest::TpchOptions { project: args.project, scale: args.scale, if_exists: args.if_exists };
+            ingest::tpch(&catalog, &options)
+        }
+    }
+}
+
+fn serve(args: cli::Serve) -> Result<()> {
+    let accounts = args.accounts().map_err(|e| anyhow!("{e}"))?;
+    let external_authority = args.external_authority().map_err(|e| anyhow!("{e}"))?;
+    let planning_delay = args.planning_delay();
+    if args.session_lifetime_s == 0 {
+        bail!("--session-lifetime-s must be at least 1");
+    }
+    let projects = if args.projects.is_empty() { vec!["local".to_string()] } else { args.projects };
+    for project in &projects {
+        check_name(project).map_err(|e| anyhow!("{e}"))?;
+    }
+    let options = http::ServeOptions {
+        root: args.root,
+        listen: args.listen,
+        profile: args.profile,
+        accounts,
+        projects,
+        replay: args.replay,
+        external_authority,
+        planning_delay,
+        session_lifetime: Duration::from_secs(args.session_lifetime_s),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("maxstorage-server")
+        .thread_stack_size(8 << 20)
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(http::serve(options));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}

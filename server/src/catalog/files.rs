@@ -1,0 +1,106 @@
+//! Data files: which are visible, where they lie, and which may be deleted.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use rusqlite::params;
+
+use super::{Catalog, now_ms};
+
+/// A visible data file of a table.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    pub id: String,
+    pub partition_id: Option<i64>,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl Catalog {
+    /// The directory of a table's files.
+    pub fn table_dir(&self, table_id: i64) -> PathBuf {
+        self.root.join("data").join(table_id.to_string())
+    }
+
+    /// Where a data file lies.
+    pub fn file_path(&self, table_id: i64, file_id: &str) -> PathBuf {
+        self.table_dir(table_id).join(format!("{file_id}.parquet"))
+    }
+
+    /// The visible files of a table in commit order.
+    pub fn files(&self, table_id: i64) -> Result<Vec<DataFile>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select id, partition_id, row_count, byte_count from files
+             where table_id = ?1 and dropped_ms is null order by seq",
+        )?;
+        let rows = statement.query_map([table_id], |row| {
+            Ok(DataFile {
+                id: row.get(0)?,
+                partition_id: row.get(1)?,
+                rows: row.get::<_, i64>(2)?.max(0) as u64,
+                bytes: row.get::<_, i64>(3)?.max(0) as u64,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes replaced files that no live session reads, and forgets sessions that expired more than `keep_ms` ago.
+    /// Returns how many files were deleted.
+    pub fn collect_garbage(&self, keep_ms: i64) -> Result<usize> {
+        let now = now_ms();
+        let mut doomed: Vec<(i64, String)> = Vec::new();
+        {
+            let mut connection = self.lock();
+            let transaction = connection.transaction()?;
+            transaction.execute("delete from sessions where expires_ms < ?1", [now - keep_ms])?;
+            transaction.execute("delete from session_files where session_id not in (select id from sessions)", [])?;
+            {
+                let mut statement = transaction.prepare(
+                    "delete from files where dropped_ms is not null and not exists (
+                       select 1 from session_files join sessions on sessions.id = session_files.session_id
+                       where session_files.file_id = files.id and sessions.expires_ms > ?1)
+                     returning table_id, id",
+                )?;
+                for row in statement.query_map(params![now], |row| Ok((row.get(0)?, row.get(1)?)))? {
+                    doomed.push(row?);
+                }
+            }
+            transaction.commit()?;
+        }
+        // A crash between the commit and this loop leaves orphans, which the next start removes.
+        let mut deleted = 0;
+        for (table_id, id) in doomed {
+            deleted += usize::from(std::fs::remove_file(self.file_path(table_id, &id)).is_ok());
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes data files that no commit names. Call it only while no other process writes under this root.
+    pub fn remove_orphans(&self) -> Result<usize> {
+        let known: HashSet<PathBuf> = {
+            let connection = self.lock();
+            let mut statement = connection.prepare("select table_id, id from files")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+            let paths: Result<_, rusqlite::Error> = rows.map(|row| row.map(|(t, id)| self.file_path(t, &id))).collect();
+            paths?
+        };
+        let data = self.root.join("data");
+        let mut removed = 0;
+        for table in std::fs::read_dir(&data).with_context(|| format!("cannot list {}", data.display()))? {
+            let table = table?.path();
+            if !table.is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(&table)? {
+                let path = file?.path();
+                if !known.contains(&path) {
+                    std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+}

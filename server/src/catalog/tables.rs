@@ -1,0 +1,195 @@
+//! Projects, schemas, tables and partitions.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, now_ms};
+use crate::types::Type;
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub ty: Type,
+    pub nullable: bool,
+}
+
+/// A fully qualified table name; its text form is `PROJECT.SCHEMA.TABLE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName {
+    pub project: String,
+    pub schema: String,
+    pub table: String,
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.project, self.schema, self.table)
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    /// Reads `PROJECT.SCHEMA.TABLE`, or `PROJECT.TABLE` in schema `default`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let (project, schema, table) = match parts.as_slice() {
+            [project, table] => (*project, "default", *table),
+            [project, schema, table] => (*project, *schema, *table),
+            _ => return Err(format!("\"{text}\" is not PROJECT.SCHEMA.TABLE")),
+        };
+        for part in [project, schema, table] {
+            check_name(part)?;
+        }
+        Ok(TableName { project: project.into(), schema: schema.into(), table: table.into() })
+    }
+}
+
+/// Refuses names of projects, schemas and tables that MaxCompute would refuse: letters, digits and `_`, at most 128
+/// bytes.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let good = !name.is_empty() && name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if good { Ok(()) } else { Err(format!("\"{name}\" is not a name: use letters, digits and _, at most 128")) }
+}
+
+/// A table as the catalogue describes it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub id: i64,
+    pub name: TableName,
+    /// Data columns in declared order.
+    pub columns: Vec<Column>,
+    /// Partition columns in declared order; empty if the table is not partitioned.
+    pub partition_keys: Vec<Column>,
+    pub created_ms: i64,
+    pub modified_ms: i64,
+}
+
+/// A partition and its values, one text per partition column.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    pub id: i64,
+    pub values: Vec<String>,
+    pub created_ms: i64,
+    pub modified_ms: i64,
+}
+
+impl Catalog {
+    /// Creates a project with its schema `default` unless it exists.
+    pub fn ensure_project(&self, project: &str) -> Result<()> {
+        ensure_schema(&self.lock(), project, "default").with_context(|| format!("cannot create project {project}"))
+    }
+
+    /// The names of all projects with their creation times.
+    pub fn projects(&self) -> Result<Vec<(String, i64)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select name, created_ms from projects order by name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Spelling and creation time of a project, if it exists.
+    pub fn project(&self, name: &str) -> Result<Option<(String, i64)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select name, created_ms from projects where name = ?1")?;
+        Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    }
+
+    /// Whether a schema exists in a project.
+    pub fn schema_exists(&self, project: &str, schema: &str) -> Result<bool> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select 1 from schemas where project = ?1 and name = ?2")?;
+        Ok(statement.exists([project, schema])?)
+    }
+
+    /// The table of that name, if it exists. Names are compared without case.
+    pub fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        find_table(&self.lock(), name)
+    }
+
+    /// All tables of a schema, by name.
+    pub fn tables(&self, project: &str, schema: &str) -> Result<Vec<Table>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{SELECT_TABLE} where project = ?1 and schema = ?2 order by name collate nocase"
+        ))?;
+        let rows = statement.query_map([project, schema], read_table)?;
+        rows.map(|row| row?.parse()).collect()
+    }
+
+    /// The partitions of a table in order of creation.
+    pub fn partitions(&self, table_id: i64) -> Result<Vec<Partition>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select id, spec, created_ms, modified_ms from partitions where table_id = ?1 order by id",
+        )?;
+        let rows = statement
+            .query_map([table_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
+        rows.map(|row| {
+            let (id, spec, created_ms, modified_ms) = row?;
+            Ok(Partition { id, values: serde_json::from_str(&spec)?, created_ms, modified_ms })
+        })
+        .collect()
+    }
+}
+
+const SELECT_TABLE: &str =
+    "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms from tables";
+
+/// A row of `tables` whose JSON is not parsed yet.
+struct RawTable {
+    id: i64,
+    name: TableName,
+    columns: String,
+    partition_keys: String,
+    created_ms: i64,
+    modified_ms: i64,
+}
+
+impl RawTable {
+    fn parse(self) -> Result<Table> {
+        let broken = || format!("the catalogue entry of {} is damaged", self.name);
+        Ok(Table {
+            id: self.id,
+            columns: serde_json::from_str(&self.columns).with_context(broken)?,
+            partition_keys: serde_json::from_str(&self.partition_keys).with_context(broken)?,
+            created_ms: self.created_ms,
+            modified_ms: self.modified_ms,
+            name: self.name,
+        })
+    }
+}
+
+fn read_table(row: &Row<'_>) -> rusqlite::Result<RawTable> {
+    Ok(RawTable {
+        id: row.get(0)?,
+        name: TableName { project: row.get(1)?, schema: row.get(2)?, table: row.get(3)? },
+        columns: row.get(4)?,
+        partition_keys: row.get(5)?,
+        created_ms: row.get(6)?,
+        modified_ms: row.get(7)?,
+    })
+}
+
+pub(super) fn find_table(connection: &Connection, name: &TableName) -> Result<Option<Table>> {
+    let mut statement =
+        connection.prepare_cached(&format!("{SELECT_TABLE} where project = ?1 and schema = ?2 and name = ?3"))?;
+    let row = statement.query_row([&name.project, &name.schema, &name.table], read_table).optional()?;
+    row.map(RawTable::parse).transpose()
+}
+
+/// Creates project and schema unless they exist.
+pub(super) fn ensure_schema(connection: &Connection, project: &str, schema: &str) -> Result<()> {
+    let now = now_ms();
+    connection.execute("insert or ignore into projects values (?1, ?2)", params![project, now])?;
+    for schema in ["default", schema] {
+        connection.execute("insert or ignore into schemas values (?1, ?2, ?3)", params![project, schema, now])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::catalog::{IfExists, TableName};
+use crate::http::{Account, Profile};
+use crate::ingest::IfTableExists;
+
+/// A local MaxCompute Storage API service over real storage.
+///
+/// Rows lie in immutable Parquet files under a root directory, everything else in one SQLite database beside them. All
+/// of it survives a restart and a kill -9.
+#[derive(Debug, Parser)]
+#[command(name = "maxstorage-server", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve tables over HTTP until SIGTERM or SIGINT.
+    ///
+    /// Prints one line on stdout when it accepts requests, `ready http://HOST:PORT`; logs go to stderr (level from the
+    /// environment variable RUST_LOG, default info). Service endpoint for SDKs: http://HOST:PORT/api; data endpoint:
+    /// http://HOST:PORT.
+    Serve(Serve),
+    /// Load Parquet files into a table, all or nothing.
+    ///
+    /// A missing table is created from the schema of the files. Field metadata "maxcompute.type" names the MaxCompute
+    /// type of a column, such as varchar(20), where the Arrow type alone does not say it.
+    Load(Load),
+    /// Generate the eight TPC-H tables, and orders_by_year, which is orders partitioned by the year of its date.
+    Tpch(Tpch),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Directory that holds everything; created if missing.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// Address and port to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// How strict to be: dev allows everything, strict checks argument limits, cloud adds what is implemented of the
+    /// hosted service's limits (the start-up log names what is not).
+    #[arg(long, value_enum, default_value = "dev")]
+    pub profile: Profile,
+    /// Access key that may sign requests; with a TOKEN it is a temporary (STS) key. May be repeated. Default
+    /// local:local.
+    #[arg(long = "account", value_name = "ID:SECRET[:TOKEN]", hide_possible_values = true)]
+    pub accounts: Vec<Account>,
+    /// Project to create if it is missing; projects in the root are served in any case. May be repeated. Default
+    /// local.
+    #[arg(long = "project", value_name = "NAME")]
+    pub projects: Vec<String>,
+    /// Do not authenticate requests at all.
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Keep encoded answers in memory and send them again from there: for benchmarks of clients.
+    #[arg(long)]
+    pub replay: bool,
+    /// URL under which clients reach this server; endpoint discovery answers its host and port instead of the Host
+    /// header.
+    #[arg(long, value_name = "URL")]
+    pub external_url: Option<String>,
+    /// Answer "create session" with 202 INIT and let the session become NORMAL after this many milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub planning_delay_ms: u64,
+    /// Life of a read session in seconds, also after a refresh.
+    #[arg(long, value_name = "N", default_value_t = 86_400)]
+    pub session_lifetime_s: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Load {
+    /// Directory that holds everything; created if missing.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// Target table; project and schema are created if missing.
+    #[arg(long, value_name = "PROJECT.SCHEMA.TABLE")]
+    pub table: TableName,
+    /// Target partition, with a value for every partition column. A new table gets these columns, as strings.
+    #[arg(long, value_name = "K=V/K=V")]
+    pub partition: Option<String>,
+    /// What to do if the target (the partition if one is named, else the table) already has data.
+    #[arg(long, value_enum, default_value = "error")]
+    pub if_exists: IfExists,
+    /// Rows per block; predicates skip whole blocks and splits consist of whole blocks.
+    #[arg(long, value_name = "N", default_value_t = crate::store::BLOCK_ROWS as u32,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub block_rows: u32,
+    /// Parquet files; all must have the same columns.
+    #[arg(required = true, value_name = "FILE.parquet")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Tpch {
+    /// Directory that holds everything; created if missing.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// Project of the tables; they go into its schema default.
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    pub project: String,
+    /// Scale factor: 1 is 6,001,215 rows of lineitem; fractions are allowed.
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub scale: f64,
+    /// What to do with tables that already have data.
+    #[arg(long, value_enum, default_value = "error")]
+    pub if_exists: IfTableExists,
+}
+
+impl Serve {
+    /// The accounts that may sign; `None` with --no-auth.
+    pub fn accounts(&self) -> Result<Option<Vec<Account>>, String> {
+        if self.no_auth {
+            return Ok(None);
+        }
+        if self.accounts.is_empty() {
+            return Ok(Some(vec!["local:local".parse()?]));
+        }
+        Ok(Some(self.accounts.clone()))
+    }
+
+    /// How long planning pretends to take.
+    pub fn planning_delay(&self) -> Duration {
+        Duration::from_millis(self.planning_delay_ms)
+    }
+
+    /// The authority of --external-url.
+    pub fn external_authority(&self) -> Result<Option<String>, String> {
+        let Some(url) = &self.external_url else { return Ok(None) };
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        match rest.map(|rest| rest.trim_end_matches('/')) {
+            Some(authority) if !authority.is_empty() => Ok(Some(authority.to_string())),
+            _ => Err(format!("--external-url \"{url}\" is not an http or https URL")),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The error a client sees: status, code, sentence.
+
+use std::fmt;
+
+/// A refusal or failure of one call. How it is printed depends on the plane: XML for the service, JSON for storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// Symbolic code of account-routing-metadata.md 4.3 or service-behaviour.md 4.2.
+    pub code: &'static str,
+    /// A sentence for people; starts with an `ODPS-` number where the service has one.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error of any code.
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code, message: message.into() }
+    }
+
+    /// A bad parameter: 400 `InvalidArgument`.
+    pub fn argument(message: impl Into<String>) -> ApiError {
+        ApiError::new(400, "InvalidArgument", message)
+    }
+
+    /// A call that exists on the service and not here: 501 `NotImplemented`.
+    pub fn not_implemented(message: impl Into<String>) -> ApiError {
+        ApiError::new(501, "NotImplemented", message)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// A failure on our side. The details go to the log, the sentence to the client.
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> ApiError {
+        tracing::error!("internal error: {error:#}");
+        ApiError::new(500, "InternalServerError", format!("ODPS-0010000:Internal error - {error}"))
+    }
+}

@@ -1,0 +1,40 @@
+//! `FilterPredicate`: text to tree, tree to bound tree, bound tree to "can a row of this block match?".
+//!
+//! Grammar: storage-api-v1.md section 5 and service-behaviour.md 2.2 to 2.5. A predicate only ever skips blocks in
+//! which provably no row is true; everything it does not understand keeps every block.
+
+mod ast;
+mod bind;
+mod facts;
+mod lexer;
+mod parser;
+mod prune;
+mod value;
+
+pub use bind::{Bound, bind};
+pub use facts::{BlockFacts, Facts, of_file};
+pub use parser::parse;
+pub use prune::can_match;
+pub use value::Value;
+
+/// Why a predicate was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilterError {
+    /// The text is not a predicate at all. Fatal even with fallback.
+    Malformed { what: String, position: usize },
+    /// The text is a predicate with a construct outside the supported set. With fallback, that part keeps every row.
+    Unsupported { what: String, position: usize },
+}
+
+impl std::fmt::Display for FilterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FilterError::Malformed { what, position } => {
+                write!(f, "malformed FilterPredicate at character {position}: {what}")
+            }
+            FilterError::Unsupported { what, position } => {
+                write!(f, "unsupported FilterPredicate at character {position}: {what}")
+            }
+        }
+    }
+}

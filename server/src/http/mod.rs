@@ -1,0 +1,19 @@
+//! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`.
+
+mod auth;
+mod canonical;
+mod data;
+mod query;
+mod reply;
+mod request;
+mod route;
+mod server;
+mod service;
+mod sessions;
+mod state;
+mod tables;
+mod xml;
+
+pub use auth::Account;
+pub use server::serve;
+pub use state::{Profile, ServeOptions};

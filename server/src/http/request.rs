@@ -1,0 +1,125 @@
+//! A request taken apart once, before anything looks at it.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use uuid::Uuid;
+
+use super::canonical::Signed;
+use super::query::{Query, decode};
+use crate::error::ApiError;
+
+/// Largest request body (service-behaviour.md 3.6, ASSUMED).
+const MAX_BODY_BYTES: usize = 8 << 20;
+
+/// Which conventions an answer follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// Metadata calls: XML errors.
+    Service,
+    /// Storage API and tunnel calls: JSON errors.
+    Storage,
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct Head {
+    /// Unique, upper-case hexadecimal; in the answer's header, in error bodies and in the log.
+    pub request_id: String,
+    pub started: Instant,
+    pub method: String,
+    /// Path and query as sent.
+    pub raw_path: String,
+    pub raw_query: String,
+    /// Decoded path segments without empty ones.
+    pub segments: Vec<String>,
+    pub query: Query,
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Query names that only tunnel calls carry (account-routing-metadata.md 2.5).
+const TUNNEL_NAMES: [&str; 9] =
+    ["downloads", "downloadid", "uploads", "uploadid", "upserts", "upsertid", "streams", "slotid", "data"];
+
+impl Head {
+    /// Reads the head of an HTTP request and gives it an id.
+    pub fn new(parts: &Parts) -> Head {
+        let raw_path = parts.uri.path().to_string();
+        let raw_query = parts.uri.query().unwrap_or_default().to_string();
+        let headers = parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        Head {
+            request_id: Uuid::new_v4().simple().to_string().to_uppercase(),
+            started: Instant::now(),
+            method: parts.method.as_str().to_string(),
+            segments: raw_path.split('/').filter(|s| !s.is_empty()).map(decode).collect(),
+            query: Query::parse(&raw_query),
+            headers: headers.collect(),
+            raw_path,
+            raw_query,
+        }
+    }
+
+    /// The value of a header; the name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The plane the request belongs to.
+    pub fn plane(&self) -> Plane {
+        if self.raw_path.starts_with("/api/storage/") || self.is_tunnel_call() {
+            Plane::Storage
+        } else {
+            Plane::Service
+        }
+    }
+
+    /// Whether this is a call of the classic tunnel.
+    pub fn is_tunnel_call(&self) -> bool {
+        self.raw_path.starts_with("/projects/") && TUNNEL_NAMES.iter().any(|name| self.query.has(name))
+    }
+
+    /// What the client signed.
+    pub fn signed(&self) -> Signed<'_> {
+        Signed { method: &self.method, path: &self.raw_path, query: &self.raw_query, headers: &self.headers }
+    }
+
+    /// An integer parameter of the query; absent or empty is `None`.
+    pub fn integer<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        match self.query.get(name) {
+            None | Some("") => Ok(None),
+            Some(text) => {
+                text.parse().map(Some).map_err(|_| ApiError::argument(format!("{name}=\"{text}\" is not a number")))
+            }
+        }
+    }
+
+    /// Reads the body and checks it against `Content-MD5` (32 hexadecimal digits, not base64).
+    pub async fn read_body(&self, body: Body) -> Result<Bytes, ApiError> {
+        let bytes = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|e| {
+            if e.to_string().contains("length limit") {
+                let message = format!("the request body is larger than {MAX_BODY_BYTES} bytes");
+                ApiError::new(413, "MaxMessageLengthExceeded", message)
+            } else {
+                ApiError::new(400, "IncompleteBody", "the request body ended too early")
+            }
+        })?;
+        if let Some(sent) = self.header("content-md5").filter(|md5| is_hex_md5(md5)) {
+            let found: String = Md5::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            if !found.eq_ignore_ascii_case(sent) {
+                return Err(ApiError::argument(format!("Content-MD5 is {sent}, but the body has {found}")));
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+fn is_hex_md5(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}

@@ -1,0 +1,105 @@
+//! From method and path to a call.
+
+use super::request::Head;
+use crate::catalog::TableName;
+use crate::error::ApiError;
+
+/// A call the server knows.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Call {
+    CreateSession(TableName),
+    GetSession(TableName, String),
+    ReadRows(TableName),
+    /// `GET /logview/host` and the like: a link the server has not.
+    NoLink,
+    Tenants,
+    UsageLog,
+    Tunnel(String),
+    Project(String),
+    Tables(String),
+    Table(String, String),
+    Schemas(String),
+    /// A call of the service that this server does not offer.
+    Missing(&'static str),
+    /// Not a URL of the service.
+    Unknown,
+}
+
+/// Finds the call, or says that path and method do not go together.
+pub fn route(head: &Head) -> Result<Call, ApiError> {
+    let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["api", "storage", "v1", rest @ ..] => storage(head, rest),
+        ["api", "storage", "v2", ..] => Ok(Call::Missing("Storage API v2")),
+        ["api", "storage", "v3", ..] => Ok(Call::Missing("Storage API v3")),
+        _ if head.is_tunnel_call() => Ok(Call::Missing("the classic tunnel")),
+        ["api", rest @ ..] => service(head, rest),
+        rest => service(head, rest),
+    }
+}
+
+fn storage(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
+    let (project, schema, table, rest) = match path {
+        ["projects", project, "schemas", schema, "tables", table, rest @ ..] => (project, *schema, table, rest),
+        ["projects", project, "tables", table, rest @ ..] => (project, "default", table, rest),
+        _ => return Ok(Call::Unknown),
+    };
+    let table = TableName { project: (*project).to_string(), schema: schema.to_string(), table: (*table).to_string() };
+    let verb = |wanted: &str| match head.method == wanted {
+        true => Ok(()),
+        false => Err(ApiError::new(405, "MethodNotAllowed", format!("{} is called with {wanted}", head.raw_path))),
+    };
+    match rest {
+        ["sessions"] => {
+            verb("POST")?;
+            Ok(if is_read(head)? { Call::CreateSession(table) } else { Call::Missing("write sessions") })
+        }
+        ["sessions", id] => {
+            verb("GET")?;
+            Ok(if is_read(head)? {
+                Call::GetSession(table, (*id).to_string())
+            } else {
+                Call::Missing("write sessions")
+            })
+        }
+        ["sessions", _, "data"] | ["commit"] => Ok(Call::Missing("write sessions")),
+        ["data"] => {
+            verb("GET")?;
+            Ok(Call::ReadRows(table))
+        }
+        _ => Ok(Call::Unknown),
+    }
+}
+
+fn is_read(head: &Head) -> Result<bool, ApiError> {
+    match head.query.get("session_type") {
+        Some("batch_read") => Ok(true),
+        Some("batch_write") => Ok(false),
+        other => Err(ApiError::argument(format!(
+            "session_type is \"{}\", not batch_read or batch_write",
+            other.unwrap_or_default()
+        ))),
+    }
+}
+
+fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
+    let get = head.method == "GET";
+    Ok(match path {
+        ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
+        ["tenants"] if get => Call::Tenants,
+        ["projects", _, "logs"] if head.method == "PUT" => Call::UsageLog,
+        ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
+        ["projects", project] if get => Call::Project((*project).to_string()),
+        ["projects", project, "schemas"] if get => Call::Schemas((*project).to_string()),
+        ["projects", project, "tables"] if get => Call::Tables((*project).to_string()),
+        ["projects", project, "tables", table] if get => Call::Table((*project).to_string(), (*table).to_string()),
+        ["projects"] => Call::Missing("listing and changing projects"),
+        ["projects", _] => Call::Missing("changing projects"),
+        ["projects", _, "tables", ..] => Call::Missing("changing tables and loading them in bulk"),
+        ["projects", _, "schemas", ..] => Call::Missing("changing schemas"),
+        ["projects", _, "instances", ..] => Call::Missing("SQL instances"),
+        ["projects", _, "authorization"] => Call::Missing("authorization"),
+        ["quotas", ..] => Call::Missing("quotas"),
+        _ => Call::Unknown,
+    })
+}

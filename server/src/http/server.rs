@@ -1,0 +1,165 @@
+//! The listener, the handler of all requests, and the orderly stop.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::reply::Reply;
+use super::request::{Head, Plane};
+use super::route::{Call, route};
+use super::state::{Profile, ServeOptions, Shared};
+use super::{data, service, sessions};
+use crate::catalog::Catalog;
+use crate::error::ApiError;
+use crate::store::clean;
+
+/// How long running answers may go on after a signal to stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often replaced files and dead sessions are looked for.
+const GARBAGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long an expired session is still known as expired: one day (storage-api-v1.md Q3).
+const KEEP_EXPIRED_MS: i64 = 86_400_000;
+
+/// Serves until SIGTERM or SIGINT. Prints the ready line on stdout once requests are accepted.
+pub async fn serve(options: ServeOptions) -> Result<()> {
+    let catalog = Arc::new(Catalog::open(&options.root)?);
+    for project in &options.projects {
+        catalog.ensure_project(project)?;
+    }
+    match clean(&catalog)? {
+        Some(0) => {}
+        Some(count) => tracing::info!("removed {count} files that no commit names"),
+        None => tracing::info!("another process is writing: left unfinished files alone"),
+    }
+    announce(&options, &catalog)?;
+    let listener =
+        TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+    let address = listener.local_addr()?;
+    let shared = Arc::new(Shared::new(catalog, options));
+    let garbage = tokio::spawn(collect_garbage(shared.clone()));
+    let router = Router::new().fallback(handle).with_state(shared);
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("TCP_NODELAY: {error}");
+        }
+    });
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(wait(stopped.clone()));
+    println!("ready http://{address}");
+    std::io::stdout().flush().context("cannot print the ready line")?;
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+        let _ = stop.send(true);
+    });
+    tokio::select! {
+        result = server => result.context("the listener failed")?,
+        () = async { wait(stopped).await; tokio::time::sleep(GRACE).await } => {
+            tracing::warn!("cut answers that were still running {} s after the signal", GRACE.as_secs());
+        }
+    }
+    garbage.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
+    for (project, _) in catalog.projects()? {
+        tracing::info!("project {project}");
+    }
+    match &options.accounts {
+        Some(accounts) => accounts.iter().for_each(|account| tracing::info!("account {}", account.id)),
+        None => {
+            tracing::warn!("--no-auth: REQUESTS ARE NOT AUTHENTICATED; anyone who reaches the port reads everything")
+        }
+    }
+    match options.profile {
+        Profile::Dev => tracing::info!("profile dev: no permissions, no limits"),
+        Profile::Strict => tracing::warn!(
+            "profile strict: NOT IMPLEMENTED in this version: permissions, download control, project protection, quotas"
+        ),
+        Profile::Cloud => tracing::warn!(
+            "profile cloud: NOT IMPLEMENTED in this version: permissions, download control, project protection, quotas, \
+             1000 concurrent requests per tenant, 10 MB/s per request, metering, observation"
+        ),
+    }
+    Ok(())
+}
+
+async fn collect_garbage(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(GARBAGE_INTERVAL).await;
+        let catalog = shared.catalog.clone();
+        match tokio::task::spawn_blocking(move || catalog.collect_garbage(KEEP_EXPIRED_MS)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
+            Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),
+            Err(error) => tracing::error!("clean-up failed: {error}"),
+        }
+    }
+}
+
+/// Every request comes through here: id, signature, call, answer, log.
+async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let head = Head::new(&parts);
+    let reply = match answer(&shared, &head, body).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            tracing::info!(request = %head.request_id, "refused: {error}");
+            Reply::error(&error, head.plane(), &head.request_id)
+        }
+    };
+    reply.into_response(&head)
+}
+
+async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
+    if let Some(accounts) = &shared.accounts {
+        accounts.verify(&head.signed(), head.plane(), SystemTime::now())?;
+    }
+    match route(head)? {
+        Call::CreateSession(table) => sessions::create(shared, head, table, body).await,
+        Call::GetSession(table, id) => sessions::get(shared, head, table, id).await,
+        Call::ReadRows(table) => data::read(shared, head, table).await,
+        Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
+        Call::Unknown => {
+            let message = format!("Unknown http request location: {}", head.raw_path);
+            Err(ApiError::new(404, "NoSuchObject", message))
+        }
+        call => service::answer(shared, head, call).await,
+    }
+}
+
+/// The error of a name that does not exist; its code depends on the plane.
+pub fn no_such(plane: Plane, what: &str, name: &str) -> ApiError {
+    let number = match what {
+        "Project" => "ODPS-0420111:Project not found",
+        "Table" => "ODPS-0130131:Table not found",
+        _ => "ODPS-0420111:Object not found",
+    };
+    let message = match what {
+        "Table" => format!("{number} - table {name} cannot be resolved"),
+        _ => format!("{number} - '{name}'"),
+    };
+    let code = match (plane, what) {
+        (Plane::Service, _) => "NoSuchObject",
+        (Plane::Storage, "Project") => "NoSuchProject",
+        (Plane::Storage, "Schema") => "NoSuchSchema",
+        (Plane::Storage, _) => "NoSuchTable",
+    };
+    ApiError::new(404, code, message)
+}

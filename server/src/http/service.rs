@@ -1,0 +1,116 @@
+//! The service plane: endpoint discovery, project, schemas, tenant (account-routing-metadata.md 2.2, 3.1, 3.5, 3.7).
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::reply::Reply;
+use super::request::{Head, Plane};
+use super::route::Call;
+use super::server::no_such;
+use super::sessions::blocking;
+use super::state::Shared;
+use super::tables;
+use super::xml::element;
+use crate::error::ApiError;
+
+/// The owner of everything here.
+pub const OWNER: &str = "ALIYUN$local@localhost";
+
+/// Answers the calls of the service plane.
+pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call) -> Result<Reply, ApiError> {
+    let schema = head.query.get("curr_schema").filter(|s| !s.is_empty()).unwrap_or("default").to_string();
+    match call {
+        Call::NoLink => Err(ApiError::new(404, "NoSuchObject", "this server has no such link")),
+        Call::Tenants => Ok(tenant()),
+        Call::UsageLog => Ok(Reply::whole(200, "text/plain", "")),
+        Call::Tunnel(project) => tunnel(shared, head, project).await,
+        Call::Project(name) => with_project(shared, name, |_, name, created| Ok(project(name, created))).await,
+        Call::Schemas(name) => {
+            with_project(shared, name, |_, _, _| {
+                let item = format!(
+                    "<Schema>{}{}{}</Schema>",
+                    element("Name", "default"),
+                    element("Owner", OWNER),
+                    element("Type", "managed")
+                );
+                Ok(Reply::xml(200, &format!("<Schemas><Marker/><MaxItems>1000</MaxItems>{item}</Schemas>")))
+            })
+            .await
+        }
+        Call::Tables(name) => {
+            let prefix = head.query.get("name").unwrap_or_default().to_lowercase();
+            with_project(shared, name, move |shared, project, _| tables::list(shared, project, &schema, &prefix)).await
+        }
+        Call::Table(name, table) => {
+            let query = head.query.clone();
+            with_project(shared, name, move |shared, project, _| tables::get(shared, project, &schema, &table, &query))
+                .await
+        }
+        other => Err(anyhow::anyhow!("{other:?} is not a call of the service plane").into()),
+    }
+}
+
+async fn with_project(
+    shared: &Arc<Shared>,
+    name: String,
+    work: impl FnOnce(&Shared, &str, i64) -> Result<Reply, ApiError> + Send + 'static,
+) -> Result<Reply, ApiError> {
+    let shared = shared.clone();
+    blocking(move || match shared.catalog.project(&name)? {
+        Some((project, created)) => work(&shared, &project, created),
+        None => Err(no_such(Plane::Service, "Project", &name)),
+    })
+    .await
+}
+
+/// The data endpoint as the client sees it: no scheme, no newline.
+async fn tunnel(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Reply, ApiError> {
+    let authority = shared.external_authority.clone().or_else(|| head.header("host").map(str::to_string));
+    with_project(shared, project, move |_, _, _| match authority {
+        Some(authority) => Ok(Reply::whole(200, "text/plain", authority)),
+        None => Err(ApiError::new(400, "InvalidParameter", "ODPS-0420061:The request has no Host header")),
+    })
+    .await
+}
+
+fn tenant() -> Reply {
+    Reply::json(
+        200,
+        &json!({"Tenant": {
+            "Name": "local", "OwnerId": "1", "TenantId": "100000001", "State": "NORMAL", "TenantState": "NORMAL",
+            "CreateTime": 0, "UpdateTime": 0, "TenantMeta": "{}", "Parameters": {"odps.namespace.schema": "false"}
+        }}),
+    )
+}
+
+fn project(name: &str, created_ms: i64) -> Reply {
+    let created = http_date(created_ms);
+    let property = "<Property><Name>odps.schema.model.enabled</Name><Value>false</Value></Property>\
+                    <Property><Name>odps.sql.type.system.odps2</Name><Value>true</Value></Property>";
+    let body = [
+        element("Name", name),
+        element("Type", "managed"),
+        "<Comment/><ProjectGroupName/>".to_string(),
+        element("State", "AVAILABLE"),
+        format!("<Properties>{property}</Properties><ExtendedProperties/>"),
+        element("DefaultCluster", "local"),
+        "<Clusters><Cluster><Name>local</Name><QuotaID>1</QuotaID></Cluster></Clusters>".to_string(),
+        element("DefaultQuotaNickname", "default"),
+        element("Region", "cn-local"),
+        element("TenantId", "100000001"),
+        element("Owner", OWNER),
+        element("CreationTime", &created),
+        element("LastModifiedTime", &created),
+    ];
+    Reply::xml(200, &format!("<Project>{}</Project>", body.concat()))
+        .with_header("x-odps-owner", OWNER)
+        .with_header("x-odps-creation-time", &created)
+        .with_header("last-modified", &created)
+}
+
+/// RFC 1123 text of epoch milliseconds.
+pub fn http_date(epoch_ms: i64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(epoch_ms.max(0) as u64))
+}

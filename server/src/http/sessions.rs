@@ -1,0 +1,186 @@
+//! R1 and R2: create, get and refresh a read session (storage-api-v1.md section 4).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
+use uuid::Uuid;
+
+use super::reply::Reply;
+use super::request::{Head, Plane};
+use super::server::no_such;
+use super::state::Shared;
+use crate::catalog::{StoredSession, Table, TableName, now_ms};
+use crate::error::ApiError;
+use crate::plan::{CreateRequest, OutputColumn, Plan, Planner, SplitMode};
+
+/// Attempts to pin a snapshot while files are being replaced.
+const PIN_ATTEMPTS: usize = 5;
+
+/// The state of a session now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Init,
+    Normal,
+    Expired,
+}
+
+impl Status {
+    /// The state at `now` of a stored session.
+    pub fn of(session: &StoredSession, now: i64) -> Status {
+        if session.expires_ms <= now {
+            Status::Expired
+        } else if session.ready_ms > now {
+            Status::Init
+        } else {
+            Status::Normal
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Status::Init => "INIT",
+            Status::Normal => "NORMAL",
+            Status::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// R1. Answers 201 if the session is ready, 202 if planning is delayed on request.
+pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: Body) -> Result<Reply, ApiError> {
+    let body = head.read_body(body).await?;
+    let shared = shared.clone();
+    blocking(move || {
+        let request = CreateRequest::parse(&body)?;
+        let (session, plan) = plan_and_store(&shared, &table, &request)?;
+        let status = Status::of(&session, now_ms());
+        let code = if status == Status::Init { 202 } else { 201 };
+        Ok(Reply::json(code, &describe(&session, &plan, status)))
+    })
+    .await
+}
+
+/// R2. `session_refresh=true` prolongs the session, also an expired one whose files are still there.
+pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String) -> Result<Reply, ApiError> {
+    let refresh = head.query.get("session_refresh").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    let shared = shared.clone();
+    blocking(move || {
+        let mut session = find(&shared, &table, &id)?;
+        if refresh {
+            let expires_ms = now_ms() + shared.session_lifetime.as_millis() as i64;
+            if !shared.catalog.extend_session(&id, expires_ms)? {
+                return Err(expired(&id));
+            }
+            session.expires_ms = expires_ms;
+        }
+        let plan = shared.plan(&session)?;
+        Ok(Reply::json(200, &describe(&session, &plan, Status::of(&session, now_ms()))))
+    })
+    .await
+}
+
+/// Runs blocking work of one request.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(anyhow::anyhow!("a request failed: {error}").into()),
+    }
+}
+
+/// The session of that id on that table. Fails with `NoSuchProject`, `NoSuchDownload`.
+pub fn find(shared: &Shared, table: &TableName, id: &str) -> Result<StoredSession, ApiError> {
+    if shared.catalog.project(&table.project)?.is_none() {
+        return Err(no_such(Plane::Storage, "Project", &table.project));
+    }
+    let missing = || ApiError::new(404, "NoSuchDownload", format!("there is no session {id} on {table}"));
+    let session = shared.catalog.session(id)?.ok_or_else(missing)?;
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+    let on = &session.table;
+    if same(&on.project, &table.project) && same(&on.schema, &table.schema) && same(&on.table, &table.table) {
+        Ok(session)
+    } else {
+        Err(missing())
+    }
+}
+
+/// The error for a session past its end.
+pub fn expired(id: &str) -> ApiError {
+    ApiError::new(409, "StatusConflict", format!("the session {id} is expired"))
+}
+
+fn plan_and_store(
+    shared: &Shared,
+    name: &TableName,
+    request: &CreateRequest,
+) -> Result<(StoredSession, Plan), ApiError> {
+    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
+    for _ in 0..PIN_ATTEMPTS {
+        let table = resolve(shared, name)?;
+        let plan = planner.plan(&table, request)?;
+        let now = now_ms();
+        let session = StoredSession {
+            id: new_id(now),
+            table: table.name,
+            created_ms: now,
+            ready_ms: now + shared.planning_delay.as_millis() as i64,
+            expires_ms: now + shared.session_lifetime.as_millis() as i64,
+            plan: serde_json::to_string(&plan).map_err(anyhow::Error::from)?,
+        };
+        let files: Vec<String> = plan.files.iter().map(|file| file.id.clone()).collect();
+        if shared.catalog.insert_session(&session, &files)? {
+            return Ok((session, plan));
+        }
+        // A commit replaced files between planning and pinning: plan again over the new state.
+    }
+    Err(ApiError::new(409, "TableModified", format!("{name} changed while the session was planned: try again")))
+}
+
+fn resolve(shared: &Shared, name: &TableName) -> Result<Table, ApiError> {
+    if shared.catalog.project(&name.project)?.is_none() {
+        return Err(no_such(Plane::Storage, "Project", &name.project));
+    }
+    if !shared.catalog.schema_exists(&name.project, &name.schema)? {
+        return Err(no_such(Plane::Storage, "Schema", &name.schema));
+    }
+    shared.catalog.table(name)?.ok_or_else(|| no_such(Plane::Storage, "Table", &name.to_string()))
+}
+
+/// An id of letters, digits and `_` only, as canonical strings like it.
+fn new_id(now: i64) -> String {
+    format!("{now}_{}", Uuid::new_v4().simple())
+}
+
+/// The answer of section 4.4. No key is ever null.
+fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
+    let mut answer = Map::new();
+    answer.insert("SessionId".into(), json!(session.id));
+    answer.insert("SessionType".into(), json!("batch_read"));
+    answer.insert("SessionStatus".into(), json!(status.name()));
+    answer.insert("ExpirationTime".into(), json!(session.expires_ms));
+    answer.insert("SplitMode".into(), json!(plan.split_mode));
+    if status == Status::Init {
+        return Value::Object(answer);
+    }
+    let by_rows = plan.split_mode == SplitMode::RowOffset;
+    let (splits, rows) = if by_rows { (-1, plan.row_count() as i64) } else { (plan.splits.len() as i64, -1) };
+    answer.insert("SplitsCount".into(), json!(splits));
+    answer.insert("RecordCount".into(), json!(rows));
+    let columns = |partition: bool| -> Vec<Value> {
+        plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(column).collect()
+    };
+    let schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
+    answer.insert("DataSchema".into(), schema);
+    answer.insert("SupportedDataFormat".into(), json!([{"Type": "ARROW", "Version": "V5"}]));
+    if let Some((bytes, rows)) = plan.stats {
+        answer.insert("SessionStats".into(), json!({"EstimatedSize": bytes, "EstimatedRowCount": rows}));
+    }
+    Value::Object(answer)
+}
+
+fn column(output: &OutputColumn) -> Value {
+    let column = &output.column;
+    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": "", "Nullable": column.nullable})
+}

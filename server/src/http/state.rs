@@ -1,0 +1,99 @@
+//! What all requests share.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::auth::{Account, Accounts};
+use crate::catalog::{Catalog, StoredSession};
+use crate::plan::{Limits, Plan};
+use crate::read::Replay;
+use crate::store::Footers;
+
+/// How strict the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// Everything is allowed; signatures are checked.
+    Dev,
+    /// Argument limits as on the service; no throttling.
+    Strict,
+    /// As strict, with the limits of the product page as far as they are implemented.
+    Cloud,
+}
+
+impl Profile {
+    /// The limits of the profile.
+    pub fn limits(self) -> Limits {
+        match self {
+            Profile::Dev => Limits { min_split_bytes: 1024 },
+            Profile::Strict | Profile::Cloud => Limits { min_split_bytes: 10 << 20 },
+        }
+    }
+}
+
+/// What `serve` was asked to do.
+#[derive(Debug)]
+pub struct ServeOptions {
+    pub root: PathBuf,
+    pub listen: SocketAddr,
+    pub profile: Profile,
+    /// `None` means that nobody is checked.
+    pub accounts: Option<Vec<Account>>,
+    pub projects: Vec<String>,
+    pub replay: bool,
+    /// Authority that endpoint discovery answers instead of the `Host` header.
+    pub external_authority: Option<String>,
+    pub planning_delay: Duration,
+    pub session_lifetime: Duration,
+}
+
+/// Plans kept in memory; when full, all are forgotten and read again.
+const PLAN_CAPACITY: usize = 256;
+
+/// The shared state of the listener.
+pub struct Shared {
+    pub catalog: Arc<Catalog>,
+    pub footers: Arc<Footers>,
+    pub accounts: Option<Accounts>,
+    pub limits: Limits,
+    pub replay: Option<Replay>,
+    pub external_authority: Option<String>,
+    pub planning_delay: Duration,
+    pub session_lifetime: Duration,
+    plans: Mutex<HashMap<String, Arc<Plan>>>,
+}
+
+impl Shared {
+    /// State over an open catalogue.
+    pub fn new(catalog: Arc<Catalog>, options: ServeOptions) -> Shared {
+        Shared {
+            catalog,
+            footers: Arc::default(),
+            accounts: options.accounts.map(Accounts::new),
+            limits: options.profile.limits(),
+            replay: options.replay.then(Replay::default),
+            external_authority: options.external_authority,
+            planning_delay: options.planning_delay,
+            session_lifetime: options.session_lifetime,
+            plans: Mutex::default(),
+        }
+    }
+
+    /// The plan of a stored session, parsed once.
+    pub fn plan(&self, session: &StoredSession) -> Result<Arc<Plan>> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.get(&session.id) {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(Plan::from_json(&session.plan)?);
+        if plans.len() >= PLAN_CAPACITY {
+            plans.clear();
+        }
+        plans.insert(session.id.clone(), plan.clone());
+        Ok(plan)
+    }
+}

@@ -1,0 +1,64 @@
+//! Progress of long jobs: a bar on a terminal, plain lines elsewhere. Both on stderr.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Counts rows of one job. Shared by the threads that work on it.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    what: String,
+    total: u64,
+    done: AtomicU64,
+    started: Instant,
+    next_line_ms: AtomicU64,
+}
+
+impl Progress {
+    /// Starts a job of about `total` rows.
+    pub fn start(what: impl Into<String>, total: u64) -> Progress {
+        let what = what.into();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total);
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(what.clone());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Progress {
+            bar,
+            what,
+            total,
+            done: AtomicU64::new(0),
+            started: Instant::now(),
+            next_line_ms: AtomicU64::new(2000),
+        }
+    }
+
+    /// Reports that `rows` more rows are written.
+    pub fn add(&self, rows: u64) {
+        let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+        if let Some(bar) = &self.bar {
+            return bar.set_position(done);
+        }
+        let elapsed = self.started.elapsed().as_millis() as u64;
+        let due = self.next_line_ms.load(Ordering::Relaxed);
+        let mine = elapsed >= due
+            && self.next_line_ms.compare_exchange(due, elapsed + 2000, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if mine {
+            eprintln!("{}: {done} of about {} rows", self.what, self.total);
+        }
+    }
+
+    /// Ends the job with a summary line.
+    pub fn finish(self) {
+        let done = self.done.load(Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        eprintln!("{}: {done} rows in {:.1} s", self.what, self.started.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,129 @@
+//! Partition specs: their text, their typed values, and which partitions a request selects.
+
+use crate::catalog::{Column, Partition, Table};
+use crate::error::ApiError;
+use crate::filter::{Facts, Value};
+use crate::types::Type;
+use crate::types::temporal::parse_date;
+
+/// Reads `k=v/k=v` (or with `,`): blanks around keys and values and quotes around values are dropped.
+pub fn parse_spec(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::new();
+    for pair in text.split(['/', ',']) {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(format!("\"{text}\" is not a partition spec of the form k=v/k=v"));
+        };
+        let key = key.trim();
+        let value = unquote(value.trim());
+        if key.is_empty() || value.is_empty() {
+            return Err(format!("\"{text}\" has an empty key or value"));
+        }
+        if pairs.iter().any(|(k, _): &(String, String)| k.eq_ignore_ascii_case(key)) {
+            return Err(format!("\"{text}\" names {key} twice"));
+        }
+        pairs.push((key.to_string(), value.to_string()));
+    }
+    Ok(pairs)
+}
+
+fn unquote(value: &str) -> &str {
+    for quote in ['\'', '"'] {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|v| v.strip_suffix(quote)) {
+            return inner;
+        }
+    }
+    value
+}
+
+/// The stored text of a partition value: checked against the column's type, numbers without leading zeros.
+pub fn partition_value(text: &str, ty: &Type) -> Result<String, String> {
+    let number = |low: i64, high: i64| match text.parse::<i64>() {
+        Ok(v) if (low..=high).contains(&v) => Ok(v.to_string()),
+        _ => Err(format!("\"{text}\" is not a {ty}")),
+    };
+    match ty {
+        Type::TinyInt => number(i8::MIN.into(), i8::MAX.into()),
+        Type::SmallInt => number(i16::MIN.into(), i16::MAX.into()),
+        Type::Int => number(i32::MIN.into(), i32::MAX.into()),
+        Type::BigInt => number(i64::MIN, i64::MAX),
+        Type::Date => match parse_date(text) {
+            Some(_) => Ok(text.to_string()),
+            None => Err(format!("\"{text}\" is not a date")),
+        },
+        Type::String => Ok(text.to_string()),
+        Type::Varchar(n) | Type::Char(n) if text.chars().count() <= *n as usize => Ok(text.to_string()),
+        other if other.is_partition_type() => Err(format!("\"{text}\" does not fit {other}")),
+        other => Err(format!("{other} cannot be the type of a partition column")),
+    }
+}
+
+/// What a predicate may assume about a partition column whose value is `text`.
+pub fn facts(text: &str, ty: &Type) -> Facts {
+    let value = match ty {
+        Type::TinyInt | Type::SmallInt | Type::Int | Type::BigInt => {
+            text.parse().ok().map(|unscaled| Value::Exact { unscaled, scale: 0 })
+        }
+        Type::Date => parse_date(text).map(Value::Date),
+        Type::Char(_) => Some(Value::Text(text.trim_end_matches(' ').to_string())),
+        Type::String | Type::Varchar(_) => Some(Value::Text(text.to_string())),
+        _ => None,
+    };
+    value.map_or(Facts::UNKNOWN, Facts::constant)
+}
+
+/// The partitions that a list of (possibly partial) specs selects. An empty list selects all.
+///
+/// Fails with `InvalidPartitionSpec` if a spec does not fit the table, `NoSuchPartition` if it selects nothing.
+pub fn select(table: &Table, all: Vec<Partition>, specs: &[String]) -> Result<Vec<Partition>, ApiError> {
+    if specs.is_empty() {
+        return Ok(all);
+    }
+    let bad = |why: String| ApiError::new(400, "InvalidPartitionSpec", format!("{}: {why}", table.name));
+    if table.partition_keys.is_empty() {
+        return Err(bad("the table has no partitions".into()));
+    }
+    let mut selected = vec![false; all.len()];
+    for spec in specs {
+        let mut wanted: Vec<(usize, String)> = Vec::new();
+        for (key, value) in parse_spec(spec).map_err(bad)? {
+            let (index, column) = key_column(&table.partition_keys, &key)
+                .ok_or_else(|| bad(format!("{key} in \"{spec}\" is not a partition column")))?;
+            let value = partition_value(&value, &column.ty).map_err(|e| bad(format!("{key} in \"{spec}\": {e}")))?;
+            wanted.push((index, value));
+        }
+        let mut hit = false;
+        for (partition, chosen) in all.iter().zip(&mut selected) {
+            if wanted.iter().all(|(index, value)| partition.values.get(*index) == Some(value)) {
+                (*chosen, hit) = (true, true);
+            }
+        }
+        if !hit {
+            let message = format!("{} has no partition {spec}", table.name);
+            return Err(ApiError::new(404, "NoSuchPartition", message));
+        }
+    }
+    Ok(all.into_iter().zip(selected).filter_map(|(partition, chosen)| chosen.then_some(partition)).collect())
+}
+
+fn key_column<'a>(keys: &'a [Column], name: &str) -> Option<(usize, &'a Column)> {
+    keys.iter().enumerate().find(|(_, column)| column.name.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_specs_in_all_spellings() {
+        let want = vec![("ds".to_string(), "2024".to_string()), ("hh".to_string(), "a b".to_string())];
+        for text in ["ds=2024/hh=a b", "ds='2024', hh=\"a b\"", " ds = 2024 / hh = a b "] {
+            assert_eq!(parse_spec(text), Ok(want.clone()), "{text}");
+        }
+        for text in ["ds", "ds=", "=x", "ds=1/ds=2", ""] {
+            assert!(parse_spec(text).is_err(), "{text}");
+        }
+        assert_eq!(partition_value("007", &Type::Int), Ok("7".into()));
+        assert!(partition_value("x", &Type::Int).is_err());
+        assert!(partition_value("300", &Type::TinyInt).is_err());
+    }
+}

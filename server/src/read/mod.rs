@@ -1,0 +1,12 @@
+//! From a plan to bytes on the wire: rows out of Parquet, into an Arrow IPC stream, in pieces of bounded size.
+
+mod constants;
+mod encode;
+mod replay;
+mod rows;
+mod stream;
+
+pub use encode::{Compression, Encoder, Shape};
+pub use replay::{Replay, ReplayKey};
+pub use rows::Rows;
+pub use stream::pieces;
