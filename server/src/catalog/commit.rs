@@ -45,26 +45,21 @@ pub struct Change {
 pub struct Refusal(String);
 
 impl Catalog {
-    /// Finds or creates the table that a change is about, before files are written. Returns its id.
-    ///
-    /// Fails with a [`Refusal`] if the change does not fit the table.
-    pub fn prepare(&self, change: &Change) -> Result<i64> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let id = target(&transaction, change)?;
-        transaction.commit()?;
-        Ok(id)
+    /// Refuses a change that does not fit its table, before files are written. Changes nothing.
+    pub fn check(&self, change: &Change) -> Result<()> {
+        check_change(&self.lock(), change).map(|_| ())
     }
 
-    /// Makes `files` visible, all or none. The files must be complete and synced.
-    pub fn commit(&self, change: &Change, table_id: i64, files: &[NewFile]) -> Result<()> {
+    /// Makes `files` visible, all or none, and creates the table if it is missing. The files must be complete and
+    /// synced.
+    pub fn commit(&self, change: &Change, files: &[NewFile]) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // The table may have changed since `prepare`: another process may have committed.
-        let found = target(&transaction, change)?;
-        if found != table_id {
-            return Err(Refusal(format!("{} was replaced while files were written", change.table)).into());
-        }
+        // Checked again: another process may have committed since.
+        let table_id = match check_change(&transaction, change)? {
+            Some(id) => id,
+            None => create_table(&transaction, change)?,
+        };
         let now = now_ms();
         if change.if_exists == IfExists::Overwrite {
             let partition = match &change.partition {
@@ -112,25 +107,28 @@ fn insert_files(transaction: &Transaction<'_>, table_id: i64, files: &[NewFile],
     Ok(())
 }
 
-/// The id of the table the change is about: checked if it exists, created if not.
-fn target(connection: &Connection, change: &Change) -> Result<i64> {
-    ensure_schema(connection, &change.table.project, &change.table.schema)?;
-    let Some(table) = find_table(connection, &change.table)? else {
-        let now = now_ms();
-        connection.execute(
-            "insert into tables(project, schema, name, columns, partition_keys, created_ms, modified_ms)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-            params![
-                change.table.project,
-                change.table.schema,
-                change.table.table,
-                serde_json::to_string(&change.columns)?,
-                serde_json::to_string(&change.partition_keys)?,
-                now
-            ],
-        )?;
-        return Ok(connection.last_insert_rowid());
-    };
+fn create_table(connection: &Connection, change: &Change) -> Result<i64> {
+    let now = now_ms();
+    let table = &change.table;
+    ensure_schema(connection, &table.project, &table.schema)?;
+    connection.execute(
+        "insert into tables(project, schema, name, columns, partition_keys, created_ms, modified_ms)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        params![
+            table.project,
+            table.schema,
+            table.table,
+            serde_json::to_string(&change.columns)?,
+            serde_json::to_string(&change.partition_keys)?,
+            now
+        ],
+    )?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The id of the table the change is about, `None` if it is missing. Fails with a [`Refusal`] if it does not fit.
+fn check_change(connection: &Connection, change: &Change) -> Result<Option<i64>> {
+    let Some(table) = find_table(connection, &change.table)? else { return Ok(None) };
     check_partitioning(&table, change)?;
     let replaces_all = change.if_exists == IfExists::Overwrite && change.partition.is_none();
     if !replaces_all {
@@ -140,7 +138,7 @@ fn target(connection: &Connection, change: &Change) -> Result<i64> {
         let what = if change.partition.is_some() { "the partition" } else { "the table" };
         return Err(Refusal(format!("{what} of {} already has data: say append or overwrite", change.table)).into());
     }
-    Ok(table.id)
+    Ok(Some(table.id))
 }
 
 fn has_data(connection: &Connection, table: &Table, change: &Change) -> Result<bool> {

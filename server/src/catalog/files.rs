@@ -18,14 +18,14 @@ pub struct DataFile {
 }
 
 impl Catalog {
-    /// The directory of a table's files.
-    pub fn table_dir(&self, table_id: i64) -> PathBuf {
-        self.root.join("data").join(table_id.to_string())
+    /// The directory of all data files. It is flat: which file belongs to which table, only the catalogue knows.
+    pub fn data_dir(&self) -> PathBuf {
+        self.root.join("data")
     }
 
     /// Where a data file lies.
-    pub fn file_path(&self, table_id: i64, file_id: &str) -> PathBuf {
-        self.table_dir(table_id).join(format!("{file_id}.parquet"))
+    pub fn file_path(&self, file_id: &str) -> PathBuf {
+        self.data_dir().join(format!("{file_id}.parquet"))
     }
 
     /// The visible files of a table in commit order.
@@ -50,7 +50,7 @@ impl Catalog {
     /// Returns how many files were deleted.
     pub fn collect_garbage(&self, keep_ms: i64) -> Result<usize> {
         let now = now_ms();
-        let mut doomed: Vec<(i64, String)> = Vec::new();
+        let mut doomed: Vec<String> = Vec::new();
         {
             let mut connection = self.lock();
             let transaction = connection.transaction()?;
@@ -61,9 +61,9 @@ impl Catalog {
                     "delete from files where dropped_ms is not null and not exists (
                        select 1 from session_files join sessions on sessions.id = session_files.session_id
                        where session_files.file_id = files.id and sessions.expires_ms > ?1)
-                     returning table_id, id",
+                     returning id",
                 )?;
-                for row in statement.query_map(params![now], |row| Ok((row.get(0)?, row.get(1)?)))? {
+                for row in statement.query_map(params![now], |row| row.get(0))? {
                     doomed.push(row?);
                 }
             }
@@ -71,8 +71,8 @@ impl Catalog {
         }
         // A crash between the commit and this loop leaves orphans, which the next start removes.
         let mut deleted = 0;
-        for (table_id, id) in doomed {
-            deleted += usize::from(std::fs::remove_file(self.file_path(table_id, &id)).is_ok());
+        for id in doomed {
+            deleted += usize::from(std::fs::remove_file(self.file_path(&id)).is_ok());
         }
         Ok(deleted)
     }
@@ -81,24 +81,18 @@ impl Catalog {
     pub fn remove_orphans(&self) -> Result<usize> {
         let known: HashSet<PathBuf> = {
             let connection = self.lock();
-            let mut statement = connection.prepare("select table_id, id from files")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-            let paths: Result<_, rusqlite::Error> = rows.map(|row| row.map(|(t, id)| self.file_path(t, &id))).collect();
+            let mut statement = connection.prepare("select id from files")?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let paths: Result<_, rusqlite::Error> = rows.map(|row| row.map(|id| self.file_path(&id))).collect();
             paths?
         };
-        let data = self.root.join("data");
+        let data = self.data_dir();
         let mut removed = 0;
-        for table in std::fs::read_dir(&data).with_context(|| format!("cannot list {}", data.display()))? {
-            let table = table?.path();
-            if !table.is_dir() {
-                continue;
-            }
-            for file in std::fs::read_dir(&table)? {
-                let path = file?.path();
-                if !known.contains(&path) {
-                    std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-                    removed += 1;
-                }
+        for file in std::fs::read_dir(&data).with_context(|| format!("cannot list {}", data.display()))? {
+            let path = file?.path();
+            if !known.contains(&path) {
+                std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+                removed += 1;
             }
         }
         Ok(removed)

@@ -8,6 +8,8 @@ mod bind;
 mod facts;
 mod lexer;
 mod parser;
+#[cfg(test)]
+mod property_test;
 mod prune;
 mod value;
 

@@ -53,11 +53,11 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
         if_exists: options.if_exists,
         partition: partition.clone(),
     };
-    let table_id = catalog.prepare(&change)?;
+    catalog.check(&change)?;
     let progress = Progress::start(format!("load {}", options.table), sources.iter().map(|s| s.2).sum());
     let mut files = Vec::new();
     for (path, schema, _) in &sources {
-        let dir = catalog.table_dir(table_id);
+        let dir = catalog.data_dir();
         let values = partition.as_deref().unwrap_or_default();
         let mut writer = TableWriter::new(&dir, &columns, schema, values, options.block_rows)?;
         let reader = open(path)?.with_batch_size(8192).build()?;
@@ -68,7 +68,7 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
         }
         files.extend(writer.finish()?);
     }
-    catalog.commit(&change, table_id, &files)?;
+    catalog.commit(&change, &files)?;
     progress.finish();
     Ok(())
 }

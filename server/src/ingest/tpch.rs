@@ -110,9 +110,8 @@ pub fn tpch(catalog: &Catalog, options: &TpchOptions) -> Result<()> {
         }
     }
     for (source, change) in wanted {
-        let table_id = catalog.prepare(&change)?;
-        let files = generate(catalog, options, source, &change, table_id)?;
-        catalog.commit(&change, table_id, &files)?;
+        let files = generate(catalog, options, source, &change)?;
+        catalog.commit(&change, &files)?;
     }
     Ok(())
 }
@@ -137,13 +136,7 @@ fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
 }
 
 /// Writes the files of one table, on all cores. The order of files follows the order of parts.
-fn generate(
-    catalog: &Catalog,
-    options: &TpchOptions,
-    source: &Source,
-    change: &Change,
-    table_id: i64,
-) -> Result<Vec<NewFile>> {
+fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &Change) -> Result<Vec<NewFile>> {
     let rows = if source.scales { source.base_rows * options.scale } else { source.base_rows };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     // A big table is cut so that every core has work; a partitioned one is not, to get one file per year.
@@ -151,7 +144,7 @@ fn generate(
     let progress = Progress::start(format!("tpch {}", change.table), rows as u64);
     let queue: Mutex<VecDeque<i32>> = Mutex::new((1..=parts).collect());
     let finished: Mutex<BTreeMap<i32, Result<Vec<NewFile>>>> = Mutex::new(BTreeMap::new());
-    let dir = catalog.table_dir(table_id);
+    let dir = catalog.data_dir();
     thread::scope(|scope| {
         for _ in 0..cores.min(parts as usize) {
             scope.spawn(|| {

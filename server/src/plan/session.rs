@@ -35,7 +35,6 @@ pub struct Limits {
 /// What a session reads, fixed at creation. Stored as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    pub table_id: i64,
     pub split_mode: SplitMode,
     pub datetime_unit: TimeUnitName,
     pub timestamp_unit: TimeUnitName,
@@ -130,7 +129,6 @@ impl Planner<'_> {
         let predicate = predicate.filter(|_| mode != SplitMode::RowOffset);
         let mut candidates = self.visible_files(table, chosen)?;
         let mut plan = Plan {
-            table_id: table.id,
             split_mode: mode,
             datetime_unit: request.arrow_options.datetime_unit,
             timestamp_unit: request.arrow_options.timestamp_unit,
@@ -221,7 +219,7 @@ impl Planner<'_> {
                 return Ok(());
             }
         }
-        let footer = self.footers.get(&file.id, &self.catalog.file_path(table.id, &file.id))?;
+        let footer = self.footers.get(&file.id, &self.catalog.file_path(&file.id))?;
         let blocks = footer.metadata().row_groups();
         let keep = match predicate {
             Some(predicate) => {
@@ -303,7 +301,6 @@ mod tests {
     #[test]
     fn row_ranges_find_their_blocks() {
         let plan = Plan {
-            table_id: 1,
             split_mode: SplitMode::RowOffset,
             datetime_unit: TimeUnitName::Milli,
             timestamp_unit: TimeUnitName::Nano,

@@ -105,7 +105,7 @@ impl Rows {
         }
         let Some(number) = number else { return Ok(None) };
         let file = self.plan_file(number)?;
-        let path = self.catalog.file_path(self.plan.table_id, &file.id);
+        let path = self.catalog.file_path(&file.id);
         let footer = self.footers.get(&file.id, &path)?;
         let source = File::open(&path).with_context(|| format!("cannot open data file {}", path.display()))?;
         let roots: Vec<usize> = self

@@ -1,0 +1,162 @@
+//! Starting, stopping, crashing, and what survives.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{BINARY, Root, base, data, numbers, sessions};
+use serde_json::json;
+
+#[test]
+fn sessions_survive_a_restart_and_pin_their_snapshot() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 100)), &[]);
+    let mut server = root.serve(&["--replay"]);
+    let session = server.session("t", "{}");
+    let id = session["SessionId"].as_str().unwrap();
+    let before = server.split("t", id, 0);
+    assert_eq!(server.split("t", id, 0), before, "a replayed body is the same body");
+    root.load("local.default.t", &root.parquet("b.parquet", &numbers(500, 7)), &["--if-exists", "overwrite"]);
+    assert_eq!(server.split("t", id, 0), before);
+    server.signal("TERM");
+    assert_eq!(server.wait(Duration::from_secs(10)), Some(0));
+    let server = root.serve(&[]);
+    assert_eq!(server.split("t", id, 0), before);
+    assert_eq!(server.count("t", "{}"), 7);
+    let target = format!("{}/sessions/{id}?session_type=batch_read", base("t"));
+    assert_eq!(server.get(&target).json()["SessionStatus"], "NORMAL");
+}
+
+#[test]
+fn expired_sessions_are_told_and_can_be_refreshed() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
+    let server = root.serve(&["--session-lifetime-s", "1"]);
+    let session = server.session("t", "{}");
+    let id = session["SessionId"].as_str().unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    let read = data("t", &format!("session_id={id}&split_index=0"));
+    assert_eq!(server.get(&read).error(), (409, "StatusConflict".into()));
+    let target = format!("{}/sessions/{id}?session_type=batch_read", base("t"));
+    assert_eq!(server.get(&target).json()["SessionStatus"], "EXPIRED");
+    assert_eq!(server.get(&format!("{target}&session_refresh=true")).json()["SessionStatus"], "NORMAL");
+    assert_eq!(server.get(&read).status, 200);
+}
+
+#[test]
+fn planning_can_take_time() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
+    let server = root.serve(&["--planning-delay-ms", "400"]);
+    let answer = server.post(&sessions("t"), "{}");
+    assert_eq!(answer.status, 202);
+    let session = answer.json();
+    assert_eq!(session["SessionStatus"], "INIT");
+    let id = session["SessionId"].as_str().unwrap();
+    let read = data("t", &format!("session_id={id}&split_index=0"));
+    assert_eq!(server.get(&read).error(), (409, "StatusConflict".into()));
+    let target = format!("{}/sessions/{id}?session_type=batch_read", base("t"));
+    let end = Instant::now() + Duration::from_secs(10);
+    while server.get(&target).json()["SessionStatus"] != "NORMAL" {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.get(&read).batch().num_rows(), 10);
+}
+
+#[test]
+fn a_stalled_reader_does_not_stop_the_stop() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 2_000_000)), &[]);
+    let mut server = root.serve(&["--no-auth"]);
+    let session = server.session("t", "{}");
+    let target = data("t", &format!("session_id={}&split_index=0", session["SessionId"].as_str().unwrap()));
+    let mut stalled = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    write!(stalled, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut head = [0; 64];
+    stalled.read_exact(&mut head).unwrap();
+    assert!(head.starts_with(b"HTTP/1.1 200 OK"));
+    server.signal("INT");
+    assert_eq!(server.wait(Duration::from_secs(20)), Some(0));
+    let mut rest = Vec::new();
+    let _ = stalled.read_to_end(&mut rest);
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "a cut answer must not look complete");
+}
+
+#[test]
+fn a_killed_load_leaves_nothing_behind() {
+    let root = Root::new();
+    let file = root.parquet("big.parquet", &numbers(0, 3_000_000));
+    let mut load = Command::new(BINARY)
+        .args(["load", "--root", root.path().to_str().unwrap(), "--table", "local.default.big"])
+        .arg(&file)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while root.data_files().is_empty() {
+        assert!(Instant::now() < end, "the load wrote no file");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    load.kill().unwrap();
+    load.wait().unwrap();
+    assert!(!root.data_files().is_empty(), "the killed load left its file");
+    let server = root.serve(&[]);
+    assert!(root.data_files().is_empty(), "the start removed it");
+    assert_eq!(server.post(&sessions("big"), "{}").error(), (404, "NoSuchTable".into()));
+}
+
+#[test]
+fn loads_are_checked_and_all_or_nothing() {
+    let root = Root::new();
+    let file = root.parquet("a.parquet", &numbers(0, 10));
+    root.load("local.default.t", &file, &[]);
+    let stderr = |output: std::process::Output| {
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(stderr(root.try_load("local.default.t", &file, &[])).contains("already has data"));
+    let other = numbers(0, 10).project(&[1]).unwrap();
+    let other = root.parquet("b.parquet", &other);
+    let message = stderr(root.try_load("local.default.t", &other, &["--if-exists", "append"]));
+    assert!(message.contains("column 1 of local.default.t is id"), "{message}");
+    let message = stderr(root.try_load("local.default.t", &file, &["--partition", "ds=1", "--if-exists", "append"]));
+    assert!(message.contains("ds is not a partition column"), "{message}");
+    assert_eq!(root.data_files().len(), 1, "refused loads leave no files");
+    root.load("local.default.t", &file, &["--if-exists", "append"]);
+    let server = root.serve(&[]);
+    assert_eq!(server.count("t", "{}"), 20);
+}
+
+#[test]
+fn tpch_tables_are_complete() {
+    let root = Root::new();
+    let output = root.run("tpch", &["--project", "bench", "--scale", "0.001"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = root.run("tpch", &["--project", "bench", "--scale", "0.001"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(root.run("tpch", &["--project", "bench", "--scale", "0.001", "--if-exists", "skip"]).status.success());
+    let server = root.serve(&[]);
+    let rows = |table: &str| {
+        let target =
+            format!("/api/storage/v1/projects/bench/schemas/default/tables/{table}/sessions?session_type=batch_read");
+        let body = json!({"SplitOptions": {"SplitMode": "RowOffset"}}).to_string();
+        server.post(&target, &body).json()["RecordCount"].as_i64().unwrap()
+    };
+    let expected = [
+        ("orders", 1500),
+        ("orders_by_year", 1500),
+        ("customer", 150),
+        ("part", 200),
+        ("supplier", 10),
+        ("nation", 25),
+    ];
+    for (table, count) in expected {
+        assert_eq!(rows(table), count, "{table}");
+    }
+    assert_eq!((rows("region"), rows("partsupp")), (5, 800));
+    assert!(rows("lineitem") > 5000);
+}
