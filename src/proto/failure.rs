@@ -120,9 +120,8 @@ fn kind(status: u16, code: &str, message: &str) -> Kind {
         | "InvalidSecurityToken" => Kind::Unauthenticated,
         "NoPermission" | "AccessDenied" if message.to_ascii_lowercase().contains("quota") => Kind::QuotaDenied,
         "NoPermission" | "AccessDenied" => Kind::PermissionDenied,
-        "NoSuchObject" | "NoSuchProject" | "NoSuchTable" | "NoSuchPartition" | "NoSuchSchema" | "NoSuchData" => {
-            Kind::NotFound
-        }
+        "NoSuchObject" | "NoSuchProject" | "NoSuchSchema" | "NoSuchTable" | "NoSuchPartition" | "NoSuchData"
+        | "InvalidColumnSpec" => Kind::NotFound,
         "ObjectAlreadyExists" => Kind::AlreadyExists,
         "NoSuchDownload" | "NoSuchUpload" | "StatusConflict" => Kind::SessionExpired,
         "TableModified" | "SchemaModified" | "ObjectModified" | "DataVersionConflict" => Kind::TableChanged,
