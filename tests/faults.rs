@@ -289,8 +289,10 @@ fn planning_waits_for_the_session_and_gives_up_in_time() {
     let peer = start(going.clone(), 0);
     let mut options = peer.options();
     options.set("plan_timeout_ms", "300").unwrap();
+    let start = Instant::now();
     let error = in_time(Duration::from_secs(2), || Session::open(&peer.client(), &options).unwrap_err());
     assert_eq!(error.kind(), Kind::Timeout);
+    assert!(start.elapsed() >= Duration::from_millis(300), "it gave up after {:?}", start.elapsed());
 }
 
 #[test]

@@ -82,12 +82,13 @@ impl PlanRequest {
         let mut answer = self.ask(transport, &endpoint, create).await?;
         let mut pause = FIRST_POLL;
         while answer.planning()? == Planning::Going {
-            if start.elapsed() + pause > self.timeout {
-                let message =
-                    format!("session {} is not planned after {} ms", answer.session_id, self.timeout.as_millis());
+            let left = self.timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                let waited = self.timeout.as_millis();
+                let message = format!("session {} is not planned after {waited} ms", answer.session_id);
                 return Err(Error::new(Kind::Timeout, message));
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 3 / 2).min(LAST_POLL);
             answer = self.ask(transport, &endpoint, v1::get_session(&self.table, &answer.session_id)).await?;
         }
