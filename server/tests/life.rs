@@ -87,6 +87,23 @@ fn a_stalled_reader_does_not_stop_the_stop() {
 }
 
 #[test]
+fn sessions_never_see_half_a_commit() {
+    let root = Root::new();
+    let file = root.parquet("a.parquet", &numbers(0, 10));
+    let load = |root: &Root| {
+        root.load("local.default.t", &file, &["--partition", "ds=1", "--if-exists", "overwrite"]);
+    };
+    load(&root);
+    let server = root.serve(&[]);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..15).for_each(|_| load(&root)));
+        while !writer.is_finished() {
+            assert_eq!(server.count("t", "{}"), 10);
+        }
+    });
+}
+
+#[test]
 fn a_failure_in_mid_stream_cuts_the_connection() {
     let root = Root::new();
     root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 500_000)), &[]);
