@@ -87,6 +87,42 @@ fn a_stalled_reader_does_not_stop_the_stop() {
 }
 
 #[test]
+fn sessions_never_see_half_a_commit() {
+    let root = Root::new();
+    let file = root.parquet("a.parquet", &numbers(0, 10));
+    let load = |root: &Root| {
+        root.load("local.default.t", &file, &["--partition", "ds=1", "--if-exists", "overwrite"]);
+    };
+    load(&root);
+    let server = root.serve(&[]);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..15).for_each(|_| load(&root)));
+        while !writer.is_finished() {
+            assert_eq!(server.count("t", "{}"), 10);
+        }
+    });
+}
+
+#[test]
+fn a_failure_in_mid_stream_cuts_the_connection() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 500_000)), &[]);
+    let server = root.serve(&[]);
+    let session = server.session("t", "{}");
+    let target = data("t", &format!("session_id={}&split_index=0", session["SessionId"].as_str().unwrap()));
+    assert_eq!(server.get(&target).batch().num_rows(), 500_000);
+    let path = root.data_files().remove(0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..half + 50_000].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+    let broken = server.get(&target);
+    assert_eq!(broken.status, 200);
+    assert!(!broken.complete && !broken.body.is_empty());
+    assert_eq!(server.get("/api/tenants").status, 200, "the server goes on");
+}
+
+#[test]
 fn a_killed_load_leaves_nothing_behind() {
     let root = Root::new();
     let file = root.parquet("big.parquet", &numbers(0, 3_000_000));

@@ -4,9 +4,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rusqlite::params;
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{Catalog, now_ms};
+
+/// A replaced file is kept for at least this long, for sessions that are being planned over it.
+const PLANNING_MS: i64 = 60_000;
 
 /// A visible data file of a table.
 #[derive(Clone, Debug)]
@@ -30,20 +33,7 @@ impl Catalog {
 
     /// The visible files of a table in commit order.
     pub fn files(&self, table_id: i64) -> Result<Vec<DataFile>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "select id, partition_id, row_count, byte_count from files
-             where table_id = ?1 and dropped_ms is null order by seq",
-        )?;
-        let rows = statement.query_map([table_id], |row| {
-            Ok(DataFile {
-                id: row.get(0)?,
-                partition_id: row.get(1)?,
-                rows: row.get::<_, i64>(2)?.max(0) as u64,
-                bytes: row.get::<_, i64>(3)?.max(0) as u64,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        list_files(&self.lock(), table_id)
     }
 
     /// Deletes replaced files that no live session reads, and forgets sessions that expired more than `keep_ms` ago.
@@ -53,17 +43,17 @@ impl Catalog {
         let mut doomed: Vec<String> = Vec::new();
         {
             let mut connection = self.lock();
-            let transaction = connection.transaction()?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute("delete from sessions where expires_ms < ?1", [now - keep_ms])?;
             transaction.execute("delete from session_files where session_id not in (select id from sessions)", [])?;
             {
                 let mut statement = transaction.prepare(
-                    "delete from files where dropped_ms is not null and not exists (
+                    "delete from files where dropped_ms < ?2 and not exists (
                        select 1 from session_files join sessions on sessions.id = session_files.session_id
                        where session_files.file_id = files.id and sessions.expires_ms > ?1)
                      returning id",
                 )?;
-                for row in statement.query_map(params![now], |row| row.get(0))? {
+                for row in statement.query_map(params![now, now - PLANNING_MS], |row| row.get(0))? {
                     doomed.push(row?);
                 }
             }
@@ -96,5 +86,64 @@ impl Catalog {
             }
         }
         Ok(removed)
+    }
+}
+
+pub(super) fn list_files(connection: &Connection, table_id: i64) -> Result<Vec<DataFile>> {
+    let mut statement = connection.prepare_cached(
+        "select id, partition_id, row_count, byte_count from files
+         where table_id = ?1 and dropped_ms is null order by seq",
+    )?;
+    let rows = statement.query_map([table_id], |row| {
+        Ok(DataFile {
+            id: row.get(0)?,
+            partition_id: row.get(1)?,
+            rows: row.get::<_, i64>(2)?.max(0) as u64,
+            bytes: row.get::<_, i64>(3)?.max(0) as u64,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, Column, IfExists, NewFile, StoredSession};
+    use super::*;
+
+    #[test]
+    fn replaced_files_live_as_long_as_a_session_needs_them() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let table: super::super::TableName = "p.default.t".parse().unwrap();
+        let change = Change {
+            table: table.clone(),
+            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            partition_keys: Vec::new(),
+            if_exists: IfExists::Overwrite,
+            partition: None,
+        };
+        let replace = |id: &str| {
+            std::fs::write(catalog.file_path(id), "x").unwrap();
+            catalog.commit(&change, &[NewFile { id: id.into(), partition: Vec::new(), rows: 1, bytes: 1 }]).unwrap();
+        };
+        let session = |expires_ms| StoredSession {
+            id: "s".into(),
+            table: table.clone(),
+            created_ms: 0,
+            ready_ms: 0,
+            expires_ms,
+            plan: String::new(),
+        };
+        replace("old");
+        assert!(catalog.insert_session(&session(i64::MAX), &["old".into()]).unwrap());
+        replace("new");
+        assert_eq!(catalog.collect_garbage(0).unwrap(), 0, "too early");
+        catalog.lock().execute("update files set dropped_ms = 1 where dropped_ms is not null", []).unwrap();
+        assert_eq!(catalog.collect_garbage(0).unwrap(), 0, "a session reads it");
+        assert!(catalog.extend_session("s", now_ms() - 1).unwrap());
+        assert_eq!(catalog.collect_garbage(1_000_000).unwrap(), 1);
+        assert!(!catalog.file_path("old").exists() && catalog.file_path("new").exists());
+        assert!(!catalog.extend_session("s", i64::MAX).unwrap(), "its rows are gone");
+        assert!(!catalog.insert_session(&session(i64::MAX), &["old".into()]).unwrap());
     }
 }

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 pub use commit::{Change, IfExists, NewFile};
 pub use files::DataFile;
 pub use sessions::StoredSession;
-pub use tables::{Column, Partition, Table, TableName, check_name};
+pub use tables::{Column, Partition, Snapshot, Table, TableName, check_name};
 
 /// Every table of the database. `STRICT` makes SQLite check types.
 const SCHEMA: &str = "

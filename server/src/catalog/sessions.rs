@@ -1,7 +1,7 @@
 //! Read sessions at rest: they survive a restart and pin the files of their snapshot.
 
 use anyhow::Result;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::{Catalog, TableName};
 
@@ -24,7 +24,7 @@ impl Catalog {
     /// Returns false, and stores nothing, if one of the files has been dropped since it was listed.
     pub fn insert_session(&self, session: &StoredSession, file_ids: &[String]) -> Result<bool> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut visible = transaction.prepare_cached("select 1 from files where id = ?1 and dropped_ms is null")?;
             let mut pin = transaction.prepare_cached("insert into session_files values (?1, ?2)")?;
@@ -75,7 +75,7 @@ impl Catalog {
     /// it expired.
     pub fn extend_session(&self, id: &str, expires_ms: i64) -> Result<bool> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let missing: i64 = transaction.query_row(
             "select count(*) from session_files where session_id = ?1 and file_id not in (select id from files)",
             [id],

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::files::{DataFile, list_files};
 use super::{Catalog, now_ms};
 use crate::types::Type;
 
@@ -80,6 +81,14 @@ pub struct Partition {
     pub modified_ms: i64,
 }
 
+/// One state of a table.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub table: Table,
+    pub partitions: Vec<Partition>,
+    pub files: Vec<DataFile>,
+}
+
 impl Catalog {
     /// Creates a project with its schema `default` unless it exists.
     pub fn ensure_project(&self, project: &str) -> Result<()> {
@@ -125,18 +134,31 @@ impl Catalog {
 
     /// The partitions of a table in order of creation.
     pub fn partitions(&self, table_id: i64) -> Result<Vec<Partition>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "select id, spec, created_ms, modified_ms from partitions where table_id = ?1 order by id",
-        )?;
-        let rows = statement
-            .query_map([table_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
-        rows.map(|row| {
-            let (id, spec, created_ms, modified_ms) = row?;
-            Ok(Partition { id, values: serde_json::from_str(&spec)?, created_ms, modified_ms })
-        })
-        .collect()
+        list_partitions(&self.lock(), table_id)
     }
+
+    /// A table with its partitions and visible files, all as of one moment. `None` if there is no such table.
+    pub fn snapshot(&self, name: &TableName) -> Result<Option<Snapshot>> {
+        let mut connection = self.lock();
+        // One transaction reads one state of the database, whatever other processes commit meanwhile.
+        let transaction = connection.transaction()?;
+        let Some(table) = find_table(&transaction, name)? else { return Ok(None) };
+        let partitions = list_partitions(&transaction, table.id)?;
+        let files = list_files(&transaction, table.id)?;
+        Ok(Some(Snapshot { table, partitions, files }))
+    }
+}
+
+fn list_partitions(connection: &Connection, table_id: i64) -> Result<Vec<Partition>> {
+    let mut statement = connection
+        .prepare_cached("select id, spec, created_ms, modified_ms from partitions where table_id = ?1 order by id")?;
+    let rows =
+        statement.query_map([table_id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?)))?;
+    rows.map(|row| {
+        let (id, spec, created_ms, modified_ms) = row?;
+        Ok(Partition { id, values: serde_json::from_str(&spec)?, created_ms, modified_ms })
+    })
+    .collect()
 }
 
 const SELECT_TABLE: &str =

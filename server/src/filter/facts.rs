@@ -115,3 +115,46 @@ fn value(array: &ArrayRef, i: usize) -> Option<Value> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, ListArray, RecordBatch};
+    use arrow::datatypes::{Field, Int64Type, Schema};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ArrowReaderOptions;
+
+    use super::*;
+
+    #[test]
+    fn facts_say_what_statistics_say_and_no_more() {
+        let list = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1)]), None, Some(vec![None])]);
+        let arrays: Vec<ArrayRef> = vec![
+            Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0])),
+            Arc::new(Float64Array::from(vec![1.0, f64::NAN, 3.0])),
+            Arc::new(Int64Array::from(vec![None, None, None])),
+            Arc::new(list),
+        ];
+        let names = ["clean", "nan", "null", "list"];
+        let fields: Vec<Field> =
+            names.iter().zip(&arrays).map(|(n, a)| Field::new(*n, a.data_type().clone(), true)).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let footer = ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new()).unwrap();
+        let fact = |name: &str| of_file(&footer, name).remove(0);
+        let range = Some((Value::Double(1.0), Value::Double(3.0)));
+        assert_eq!(
+            fact("clean"),
+            Facts { may_be_null: false, may_have_value: true, may_be_nan: false, range: range.clone() }
+        );
+        assert!(fact("nan").may_be_nan);
+        assert_eq!(fact("null"), Facts::NULL);
+        assert_eq!(fact("list"), Facts { may_be_nan: false, ..Facts::UNKNOWN });
+        assert_eq!(fact("absent"), Facts::UNKNOWN);
+    }
+}

@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::server::no_such;
 use super::state::Shared;
-use crate::catalog::{StoredSession, Table, TableName, now_ms};
+use crate::catalog::{Snapshot, StoredSession, TableName, now_ms};
 use crate::error::ApiError;
 use crate::plan::{CreateRequest, OutputColumn, Plan, Planner, SplitMode};
 
@@ -118,12 +118,13 @@ fn plan_and_store(
 ) -> Result<(StoredSession, Plan), ApiError> {
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
     for _ in 0..PIN_ATTEMPTS {
-        let table = resolve(shared, name)?;
-        let plan = planner.plan(&table, request)?;
+        let snapshot = resolve(shared, name)?;
+        let table = snapshot.table.name.clone();
+        let plan = planner.plan(snapshot, request)?;
         let now = now_ms();
         let session = StoredSession {
             id: new_id(now),
-            table: table.name,
+            table,
             created_ms: now,
             ready_ms: now + shared.planning_delay.as_millis() as i64,
             expires_ms: now + shared.session_lifetime.as_millis() as i64,
@@ -138,14 +139,14 @@ fn plan_and_store(
     Err(ApiError::new(409, "TableModified", format!("{name} changed while the session was planned: try again")))
 }
 
-fn resolve(shared: &Shared, name: &TableName) -> Result<Table, ApiError> {
+fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }
     if !shared.catalog.schema_exists(&name.project, &name.schema)? {
         return Err(no_such(Plane::Storage, "Schema", &name.schema));
     }
-    shared.catalog.table(name)?.ok_or_else(|| no_such(Plane::Storage, "Table", &name.to_string()))
+    shared.catalog.snapshot(name)?.ok_or_else(|| no_such(Plane::Storage, "Table", &name.to_string()))
 }
 
 /// An id of letters, digits and `_` only, as canonical strings like it.

@@ -12,7 +12,7 @@ use super::columns::{OutputColumn, choose};
 use super::partitions;
 use super::request::{CreateRequest, SplitMode, TimeUnitName};
 use super::splits::{Piece, Rules, by_count, by_size};
-use crate::catalog::{Catalog, Column, DataFile, Partition, Table};
+use crate::catalog::{Catalog, Column, DataFile, Partition, Snapshot, Table};
 use crate::error::ApiError;
 use crate::filter::{self, BlockFacts, Bound, Facts};
 use crate::store::Footers;
@@ -118,16 +118,18 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Plans one session over the current state of `table`.
-    pub fn plan(&self, table: &Table, request: &CreateRequest) -> Result<Plan, ApiError> {
+    /// Plans one session over one state of a table.
+    pub fn plan(&self, snapshot: Snapshot, request: &CreateRequest) -> Result<Plan, ApiError> {
+        let Snapshot { table, partitions, files } = snapshot;
+        let table = &table;
         let columns = choose(table, request)?;
         let mode = request.split_options.split_mode;
         self.check(table, request)?;
         let predicate = bind(table, request)?;
-        let chosen = partitions::select(table, self.catalog.partitions(table.id)?, &request.required_partitions)?;
+        let chosen = super::partitions::select(table, partitions, &request.required_partitions)?;
         // In mode RowOffset rows are addressed by number, so the predicate leaves all of them in place.
         let predicate = predicate.filter(|_| mode != SplitMode::RowOffset);
-        let mut candidates = self.visible_files(table, chosen)?;
+        let candidates = in_partitions(table, files, chosen);
         let mut plan = Plan {
             split_mode: mode,
             datetime_unit: request.arrow_options.datetime_unit,
@@ -139,7 +141,7 @@ impl Planner<'_> {
             stats: None,
         };
         let mut pieces = Vec::new();
-        for (file, partition) in candidates.drain(..) {
+        for (file, partition) in candidates {
             self.add_blocks(table, &predicate, file, partition, &mut plan, &mut pieces)?;
         }
         plan.splits = self.cut(request, &pieces)?;
@@ -172,31 +174,6 @@ impl Planner<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The files of the chosen partitions, grouped by partition, in commit order.
-    fn visible_files(
-        &self,
-        table: &Table,
-        chosen: Vec<Partition>,
-    ) -> Result<Vec<(DataFile, Option<Partition>)>, ApiError> {
-        let files = self.catalog.files(table.id)?;
-        if table.partition_keys.is_empty() {
-            return Ok(files.into_iter().map(|file| (file, None)).collect());
-        }
-        let mut by_partition: HashMap<i64, Vec<DataFile>> = HashMap::new();
-        for file in files {
-            if let Some(id) = file.partition_id {
-                by_partition.entry(id).or_default().push(file);
-            }
-        }
-        let mut ordered = Vec::new();
-        for partition in chosen {
-            for file in by_partition.remove(&partition.id).unwrap_or_default() {
-                ordered.push((file, Some(partition.clone())));
-            }
-        }
-        Ok(ordered)
     }
 
     fn add_blocks(
@@ -278,6 +255,26 @@ impl Planner<'_> {
         }
         Ok(splits)
     }
+}
+
+/// The files of the chosen partitions, grouped by partition, in commit order.
+fn in_partitions(table: &Table, files: Vec<DataFile>, chosen: Vec<Partition>) -> Vec<(DataFile, Option<Partition>)> {
+    if table.partition_keys.is_empty() {
+        return files.into_iter().map(|file| (file, None)).collect();
+    }
+    let mut by_partition: HashMap<i64, Vec<DataFile>> = HashMap::new();
+    for file in files {
+        if let Some(id) = file.partition_id {
+            by_partition.entry(id).or_default().push(file);
+        }
+    }
+    let mut ordered = Vec::new();
+    for partition in chosen {
+        for file in by_partition.remove(&partition.id).unwrap_or_default() {
+            ordered.push((file, Some(partition.clone())));
+        }
+    }
+    ordered
 }
 
 fn bind(table: &Table, request: &CreateRequest) -> Result<Option<Bound>, ApiError> {
