@@ -26,18 +26,18 @@ const ALIGNMENT: usize = 64;
 pub struct Decoder {
     schema: SchemaRef,
     codec: Codec,
-    decompressed_bytes: u64,
+    decoded_bytes: u64,
 }
 
 impl Decoder {
     /// A decoder that delivers `schema`; the wire's schema must have passed [`super::check`].
     pub fn new(schema: SchemaRef) -> Self {
-        Decoder { schema, codec: Codec::new(), decompressed_bytes: 0 }
+        Decoder { schema, codec: Codec::new(), decoded_bytes: 0 }
     }
 
-    /// Bytes written by decompression so far.
-    pub fn decompressed_bytes(&self) -> u64 {
-        self.decompressed_bytes
+    /// Bytes of all buffers decoded so far, the same whatever the compression.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes
     }
 
     /// Decodes one message.
@@ -51,13 +51,14 @@ impl Decoder {
         let ranges = batch.buffers().into_iter().flatten().map(|buffer| (buffer.offset(), buffer.length()));
         let ranges =
             ranges.map(|(offset, length)| check_range(offset, length, body.len())).collect::<Result<Vec<_>>>()?;
-        let buffers = match batch.compression() {
+        let buffers: VecDeque<Buffer> = match batch.compression() {
             None => ranges.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
             Some(compression) if compression.method() == BodyCompressionMethod::BUFFER => {
                 self.decompress(compression.codec(), body, &ranges)?
             }
             Some(_) => return Err(corrupt("a batch is compressed in an unknown way")),
         };
+        self.decoded_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let nodes = batch.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count()));
         let mut parts = Parts { nodes: nodes.collect(), buffers };
         let mut columns = Vec::with_capacity(self.schema.fields().len());
@@ -104,7 +105,6 @@ impl Decoder {
                 rest = behind;
             }
         }
-        self.decompressed_bytes += total as u64;
         let target = Buffer::from(target);
         let mut at = 0;
         let buffers = ranges.iter().zip(&sizes).map(|((offset, length), size)| match size {

@@ -139,10 +139,9 @@ impl Reader {
         body: &arrow_buffer::Buffer,
     ) -> Result<RecordBatch> {
         forced_panic(self.forced_panic.as_deref(), Place::Reader);
-        let before = decoder.decompressed_bytes();
+        let before = decoder.decoded_bytes();
         let batch = decoder.decode(metadata, body)?;
-        let decompressed = decoder.decompressed_bytes() - before;
-        self.metrics.bytes_decoded.add(if decompressed > 0 { decompressed } else { body.len() as u64 });
+        self.metrics.bytes_decoded.add(decoder.decoded_bytes() - before);
         Ok(batch)
     }
 
