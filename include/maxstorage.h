@@ -15,7 +15,8 @@
  *    on entry and filled on success only, so cleaning up is always allowed.
  *  - Text is NUL-terminated UTF-8; what the library returns is borrowed from the handle it came from.
  *  - No mistake the library can detect crashes the host: not a NULL, not bad UTF-8, not a defect of ours (MS_INTERNAL).
- *  - After fork, handles of the parent return MS_FORKED in the child, which opens a client of its own; _free is allowed.
+ *  - After fork, calls that need the parent's threads return MS_FORKED in the child, which opens a client of its own. Reading what a
+ *    handle knows and _free are allowed.
  *  - The library installs no signal handler and no atexit handler, writes nothing to stdout and stderr, and its threads
  *    block the host's signals.
  */
@@ -53,7 +54,7 @@
 /* Keys of options; docs/options.md tells types, defaults and ranges. */
 /** Service endpoint with scheme and path, for example `http://127.0.0.1:8080/api`. Required. */
 #define MS_OPT_ENDPOINT "endpoint"
-/** Endpoint of the Storage API. Without it the service endpoint is asked once per client. */
+/** Endpoint of the Storage API. Without it the service endpoint is asked, and its answer kept for 15 minutes per project. */
 #define MS_OPT_DATA_ENDPOINT "data_endpoint"
 /** Default project for tables named without one; also sent as `curr_project`. */
 #define MS_OPT_PROJECT "project"
@@ -69,7 +70,7 @@
 #define MS_OPT_PROTOCOL "protocol"
 /** How long one attempt to connect, TLS included, may take. */
 #define MS_OPT_CONNECT_TIMEOUT_MS "connect_timeout_ms"
-/** How long a peer may send nothing before the request fails. */
+/** How long a peer may send nothing before the attempt fails. */
 #define MS_OPT_READ_IDLE_TIMEOUT_MS "read_idle_timeout_ms"
 /** PEM file with certificate authorities to trust besides those of the system. */
 #define MS_OPT_TLS_CA_FILE "tls.ca_file"
@@ -133,7 +134,7 @@
 #define MS_OPT_FILTER_FALLBACK "filter.fallback"
 /** Whether the plan should estimate rows and bytes. */
 #define MS_OPT_ESTIMATE_STATISTICS "estimate_statistics"
-/** How long the service may take to plan. */
+/** How long planning may take, with all requests and retries. */
 #define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
 /** Arrow unit of TIMESTAMP and TIMESTAMP_NTZ. */
 #define MS_OPT_TYPES_TIMESTAMP_UNIT "types.timestamp_unit"
@@ -410,7 +411,7 @@ MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
  * Registers the process-wide log callback in place of the former one. Without one the library logs nothing. Records
- * never contain credentials. When the call returns, the former callback is not running and will not be called again.
+ * never contain credentials. A child made by fork starts without a callback. When the call returns, the former callback is not running and will not be called again.
  * @param[in] callback receives the records; NULL unregisters.
  * @param[in] context handed to each call; must outlive the registration; may be NULL.
  * @param[in] level most detailed level wanted, 1 to 5; 0 is the same as no callback.
@@ -419,7 +420,11 @@ MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
  * Thread: any, but not from inside a callback. Blocking: until calls of the former callback have returned.
  * @since 0.1
  */
-MS_API MS_NODISCARD ms_status ms_set_log_callback(ms_log_callback callback, void *context, int32_t level);
+MS_API
+MS_NODISCARD
+ms_status ms_set_log_callback(ms_log_callback callback,
+                              void *context,
+                              int32_t level);
 
 /**
  * The status of a failure.
@@ -504,7 +509,7 @@ MS_API void ms_error_free(ms_error *error);
 
 /**
  * Makes options with every key at its default.
- * @return the options, to be freed with ms_options_free; NULL only if memory is out.
+ * @return the options, to be freed with ms_options_free; NULL only after a defect of the library.
  * Thread: any. Blocking: no.
  * @since 0.1
  */
@@ -550,14 +555,14 @@ MS_API MS_NODISCARD ms_status ms_options_load_environment(ms_options *options, m
 /**
  * Copies options.
  * @param[in] options may be NULL, which stands for all defaults.
- * @return a copy, to be freed with ms_options_free; NULL only if memory is out.
+ * @return a copy, to be freed with ms_options_free; NULL only after a defect of the library.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
 MS_API MS_NODISCARD ms_options *ms_options_clone(const ms_options *options);
 
 /**
- * Lists every option of this version. Columns: key, group, type, range, default, value, text (utf8) and is_secret (bool);
+ * Lists every option of this version. Columns: key, group, type, range, default, value (utf8), is_secret (bool) and text (utf8);
  * value is NULL for a key at its default and "***" for a secret.
  * @param[in] options whose values are shown; may be NULL, which stands for all defaults.
  * @param[out] out_stream receives a stream of one batch, to be released by the caller; released on failure.
@@ -587,8 +592,8 @@ MS_API void ms_options_free(ms_options *options);
  * @param[out] out_client receives the client, to be freed with ms_client_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_OPTION if an option is missing or options contradict each other; MS_RESOURCE_EXHAUSTED if no
- * thread can be started.
- * Thread: any. Blocking: no.
+ * thread can be started; MS_WRONG_STATE from inside a callback.
+ * Thread: any, but not from inside a callback; with credentials=environment no other may change the environment. Blocking: no.
  * @since 0.1
  */
 MS_API
@@ -612,10 +617,10 @@ MS_API void ms_client_free(ms_client *client);
  * @param[in] filter must be NULL in this version.
  * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value (a column, a partition, the filter);
- * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
+ * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
+ * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
  * plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
- * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
  * @since 0.1
  */
 MS_API
@@ -628,7 +633,9 @@ ms_status ms_session_open(const ms_client *client,
 
 /**
  * Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
- * in total. If the client has the option data_endpoint, that is used in place of the one in the token.
+ * in total. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
+ * guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
+ * where you would take an endpoint.
  * @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
  * @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
  * @param[in] token_len number of bytes.
@@ -746,7 +753,8 @@ ms_status ms_split_open(const ms_session *session,
  * @return MS_OK for a batch and for the end; MS_CANCELLED after ms_split_cancel; MS_BUSY; MS_CORRUPT_DATA if the stream is
  * malformed or ends before its end marker; MS_SCHEMA_MISMATCH; MS_SESSION_EXPIRED; identity statuses; a temporary status
  * after the retries. A failure stays: every later call returns it again.
- * Thread: one call at a time. Blocking: until a batch is there, at most read_idle_timeout_ms without news from the network.
+ * Thread: one call at a time. Blocking: until a batch is there. Until the answer begins each attempt of the retry options may take
+ * connect_timeout_ms + read_idle_timeout_ms; after that the longest silence is read_idle_timeout_ms.
  * @since 0.1
  */
 MS_API
@@ -769,11 +777,12 @@ MS_API MS_NODISCARD ms_status ms_split_schema(const ms_split *split, struct Arro
 /**
  * Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
  * get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
- * @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
+ * @param[in] split consumed, on success and on failure alike: do not use or free it afterwards. The one exception is MS_BUSY.
  * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED.
- * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED; MS_BUSY if another thread is
+ * inside a call on this split, which then stays as it is.
+ * Thread: one call at a time. Blocking: no.
  * @since 0.1
  */
 MS_API

@@ -296,6 +296,70 @@ fn planning_waits_for_the_session_and_gives_up_in_time() {
 }
 
 #[test]
+fn a_stalled_plan_takes_no_longer_than_its_timeout() {
+    // The stage at which the peer stops answering: discovery, creation, the first poll.
+    for stage in 0..3 {
+        let going = r#"{"SessionId":"S1","SessionStatus":"INIT"}"#;
+        let peer = Peer::start(move |exchange, number| match number {
+            _ if number == stage => exchange.stall(),
+            0 => exchange.answer("200 OK", "", exchange.stream.local_addr().unwrap().to_string().as_bytes()),
+            _ => exchange.json("202 Accepted", going),
+        });
+        let mut options = peer.options();
+        for (key, value) in [("data_endpoint", ""), ("plan_timeout_ms", "500"), ("read_idle_timeout_ms", "60000")] {
+            options.set(key, value).unwrap();
+        }
+        let client = Client::open(&options).unwrap();
+        let error = in_time(Duration::from_secs(2), || Session::open(&client, &options).unwrap_err());
+        assert_eq!(error.kind(), Kind::Timeout, "stage {stage}: {error}");
+        assert_eq!(peer.heads().len(), stage + 1);
+    }
+}
+
+#[test]
+fn the_wait_for_an_answer_is_bounded_over_all_attempts() {
+    let peer = Peer::table(COLUMN, 1, |exchange, _| exchange.stall());
+    let mut options = peer.options();
+    options.set("connect_timeout_ms", "300").unwrap();
+    let session = Session::open(&Client::open(&options).unwrap(), &options).unwrap();
+    // Three attempts of 300 + 400 ms, and two waits of at most 5 and 10 ms.
+    let (_, end) = in_time(Duration::from_millis(2600), || read_split(&Split::open(&session, 0, &options).unwrap()));
+    let error = end.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (Kind::Timeout, 3), "{error}");
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_asked_for_again() {
+    let discoveries = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&discoveries);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let peer = Peer::start(move |exchange, _| {
+        let here = exchange.stream.local_addr().unwrap();
+        match exchange.path() {
+            path if path.contains("/tunnel") => {
+                let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+                let address = if first { gone } else { here };
+                exchange.answer("200 OK", "", address.to_string().as_bytes());
+            }
+            _ => exchange.json(
+                "201 Created",
+                &format!(
+                    r#"{{"SessionId":"S1","SessionStatus":"NORMAL","SplitsCount":1,
+                    "DataSchema":{{"DataColumns":[{COLUMN}],"PartitionColumns":[]}}}}"#
+                ),
+            ),
+        }
+    });
+    let mut options = peer.options();
+    options.set("data_endpoint", "").unwrap();
+    let client = Client::open(&options).unwrap();
+    assert_eq!(Session::open(&client, &options).unwrap_err().kind(), Kind::Connection);
+    Session::open(&client, &options).unwrap();
+    Session::open(&client, &options).unwrap();
+    assert_eq!(discoveries.load(Ordering::SeqCst), 2, "a good answer is remembered");
+}
+
+#[test]
 fn a_slow_engine_holds_the_network_back() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -339,7 +403,10 @@ fn a_forced_panic_in_the_reader_is_an_error() {
 
 #[test]
 fn row_ranges_must_have_exactly_their_rows() {
-    for (announced, ok) in [(300, true), (301, false), (299, false)] {
+    // With a filter the service may leave rows out, but never add any.
+    for (announced, filter, ok) in
+        [(300, "", true), (301, "", false), (299, "", false), (301, "a > 1", true), (299, "a > 1", false)]
+    {
         let session = format!(
             r#"{{"SessionId":"S1","SessionStatus":"NORMAL","SplitsCount":-1,"RecordCount":{announced},
                 "DataSchema":{{"DataColumns":[{COLUMN}],"PartitionColumns":[]}}}}"#
@@ -350,25 +417,21 @@ fn row_ranges_must_have_exactly_their_rows() {
         });
         let mut options = peer.options();
         options.set("split.mode", "row_offset").unwrap();
+        options.set("filter.text", filter).unwrap();
         let session = Session::open(&Client::open(&options).unwrap(), &options).unwrap();
         let (_, end) = read_split(&Split::open(&session, 0, &options).unwrap());
-        assert_eq!(end.is_ok(), ok);
+        assert_eq!(end.is_ok(), ok, "{announced} {filter}");
     }
 }
 
 #[test]
-fn secrets_are_in_no_message_and_no_token() {
-    let peer = Peer::table(COLUMN, 1, |exchange, _| {
-        exchange.json("403 Forbidden", r#"{"Code":"NoPermission","Message":"no"}"#)
-    });
+fn a_token_with_a_bad_endpoint_is_refused_at_once() {
+    let peer = Peer::table(COLUMN, 1, |exchange, _| send_whole(exchange));
     let mut options = peer.options();
-    for key in ["access_key_secret", "security_token", "app.secret"] {
-        options.set(key, &format!("CANARY-{key}")).unwrap();
-    }
-    options.set("app.id", "app").unwrap();
     let client = Client::open(&options).unwrap();
-    let session = Session::open(&client, &options).unwrap();
-    let (_, end) = read_split(&Split::open(&session, 0, &options).unwrap());
-    let shown = format!("{end:?} {client:?} {session:?} {:?}", String::from_utf8_lossy(&session.serialize().unwrap()));
-    assert!(!shown.contains("CANARY"), "{shown}");
+    let token = Session::open(&client, &options).unwrap().serialize().unwrap();
+    options.set("data_endpoint", "").unwrap();
+    let worker = Client::open(&options).unwrap();
+    Session::attach(&worker, &token).unwrap();
+    assert_eq!(Session::attach(&worker, b"").unwrap_err().kind(), Kind::InvalidArgument);
 }

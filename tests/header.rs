@@ -26,7 +26,8 @@ const INTRODUCTION: &str = r"/*
  *    on entry and filled on success only, so cleaning up is always allowed.
  *  - Text is NUL-terminated UTF-8; what the library returns is borrowed from the handle it came from.
  *  - No mistake the library can detect crashes the host: not a NULL, not bad UTF-8, not a defect of ours (MS_INTERNAL).
- *  - After fork, handles of the parent return MS_FORKED in the child, which opens a client of its own; _free is allowed.
+ *  - After fork, calls that need the parent's threads return MS_FORKED in the child, which opens a client of its own. Reading what a
+ *    handle knows and _free are allowed.
  *  - The library installs no signal handler and no atexit handler, writes nothing to stdout and stderr, and its threads
  *    block the host's signals.
  */";

@@ -193,6 +193,44 @@ fn decoded_bytes_do_not_depend_on_the_compression() {
 }
 
 #[test]
+fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
+    let schema = session_schema(&["decimal", "bigint"]);
+    let sample = batch(&schema, 5, 0);
+    let options = arrow_ipc::writer::IpcWriteOptions::try_new(8, false, arrow_ipc::MetadataVersion::V5).unwrap();
+    let mut writer = arrow_ipc::writer::StreamWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
+    writer.write(&sample).unwrap();
+    writer.finish().unwrap();
+    let mut input = Bytes::from(writer.into_inner().unwrap());
+    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
+    while let Some(frame) = framer.next_frame(&mut input).unwrap() {
+        if let Frame::Batch { metadata, body } = frame {
+            assert_eq!(decoder.decode(&metadata, &body).unwrap(), sample);
+        }
+    }
+    assert_eq!(decoder.copied_bytes(), 5 * 16, "the decimals lie behind a NULL bitmap of 8 bytes");
+}
+
+#[test]
+fn columns_without_rows_and_rows_without_columns() {
+    let schema = session_schema(&[]);
+    let options = RecordBatchOptions::new().with_row_count(Some(7));
+    let counted = RecordBatch::try_new_with_options(Arc::clone(&schema), vec![], &options).unwrap();
+    let stream = ipc(&[counted], None);
+    let decoded = decode(&schema, stream.chunks(10)).unwrap().unwrap();
+    assert_eq!(decoded.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn a_null_in_a_column_without_nulls_is_corrupt() {
+    let wire = session_schema(&["bigint"]);
+    let stream = ipc(&[batch(&wire, 10, 0)], None);
+    let facts = ColumnFacts { name: "c0", type_text: "bigint", nullable: false, is_partition: false };
+    let units = Units { timestamp: TimeUnit::Nanosecond, datetime: TimeUnit::Millisecond };
+    let schema = Arc::new(expected([facts].into_iter(), units).unwrap());
+    assert_eq!(decode(&schema, stream.chunks(stream.len())).unwrap_err().kind(), Kind::CorruptData);
+}
+
+#[test]
 fn no_prefix_of_a_stream_is_complete() {
     let schema = session_schema(&["bigint", "string"]);
     let batches = [batch(&schema, 5, 1), batch(&schema, 3, 2)];

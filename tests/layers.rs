@@ -80,8 +80,8 @@ fn unsafe_code_is_in_ffi_only() {
 #[test]
 fn tokio_stays_in_its_modules_and_arrow_structs_in_one_file() {
     for (module, path, text) in modules() {
-        if text.contains("tokio::runtime::Builder") {
-            assert_eq!(module, "runtime", "{}", path.display());
+        if text.contains("tokio::") {
+            assert!(module == "runtime" || module == "transport", "{} uses Tokio", path.display());
         }
         if text.contains("reqwest::") {
             assert_eq!(module, "transport", "{}", path.display());

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use arrow_ipc::CompressionType;
 
+use super::corrupt;
 use crate::error::{Error, Kind, Result};
 
 /// Decompresses the buffers of one stream; keeps the codec's context between them.
@@ -27,7 +28,7 @@ impl Codec {
         match kind {
             CompressionType::LZ4_FRAME => lz4(source, target),
             CompressionType::ZSTD => self.zstd(source, target),
-            other => Err(corrupt(format!("the compression {} is not known", other.0))),
+            other => Err(corrupt(&format!("the compression {} is not known", other.0))),
         }
     }
 
@@ -42,13 +43,13 @@ impl Codec {
         };
         let written = context
             .decompress_to_buffer(source, target)
-            .map_err(|error| corrupt(format!("a zstd buffer cannot be decompressed: {error}")))?;
+            .map_err(|error| corrupt(&format!("a zstd buffer cannot be decompressed: {error}")))?;
         exactly(written, target.len())
     }
 }
 
 fn lz4(source: &[u8], target: &mut [u8]) -> Result<()> {
-    let failed = |error: std::io::Error| corrupt(format!("an lz4 buffer cannot be decompressed: {error}"));
+    let failed = |error: std::io::Error| corrupt(&format!("an lz4 buffer cannot be decompressed: {error}"));
     let mut decoder = lz4::Decoder::new(source).map_err(failed)?;
     let mut written = 0;
     while let Some(rest) = target.get_mut(written..).filter(|rest| !rest.is_empty()) {
@@ -67,11 +68,7 @@ fn exactly(written: usize, wanted: usize) -> Result<()> {
     if written == wanted {
         return Ok(());
     }
-    Err(corrupt(format!("a compressed buffer holds {written} bytes or more, {wanted} were announced")))
-}
-
-fn corrupt(message: String) -> Error {
-    Error::new(Kind::CorruptData, message)
+    Err(corrupt(&format!("a compressed buffer holds {written} bytes or more, {wanted} were announced")))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use arrow_ipc::{Message, MessageHeader, root_as_message};
 use arrow_schema::Schema;
 use bytes::{Buf, Bytes};
 
+use super::corrupt;
 use crate::error::{Error, Kind, Result};
 
 /// Start of every encapsulated message since Arrow 0.15.
@@ -129,10 +130,13 @@ impl Framer {
     /// Looks at a complete metadata flatbuffer.
     fn message(&mut self, metadata: Buffer) -> Result<Option<Frame>> {
         let message = parse(&metadata)?;
-        let length = usize::try_from(message.bodyLength()).ok().filter(|length| *length <= MAX_BODY_BYTES);
-        let Some(length) = length else {
-            return Err(corrupt(&format!("a message announces a body of {} bytes", message.bodyLength())));
-        };
+        let length = usize::try_from(message.bodyLength())
+            .map_err(|_| corrupt(&format!("a message announces a body of {} bytes", message.bodyLength())))?;
+        if length > MAX_BODY_BYTES {
+            let message =
+                format!("a batch of {length} bytes is over the limit; lower read.batch_rows or set read.batch_bytes");
+            return Err(Error::new(Kind::ResourceExhausted, message));
+        }
         match (message.header_type(), self.has_schema) {
             (MessageHeader::Schema, false) if length == 0 => {
                 let schema = message.header_as_schema().ok_or_else(|| corrupt("a schema message has no schema"))?;
@@ -165,8 +169,4 @@ pub(super) fn parse(metadata: &[u8]) -> Result<Message<'_>> {
 fn allocate(length: usize) -> Result<MutableBuffer> {
     MutableBuffer::try_with_capacity(length)
         .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{length} bytes for a message: {error}")))
-}
-
-fn corrupt(message: &str) -> Error {
-    Error::new(Kind::CorruptData, message)
 }

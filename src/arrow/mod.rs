@@ -10,3 +10,10 @@ pub use decode::Decoder;
 pub use frame::{Frame, Framer};
 pub use schema::{ColumnFacts, check, expected};
 pub use types::{Units, data_type, time_unit};
+
+use crate::error::{Error, Kind};
+
+/// The error for bytes that are not what they should be.
+fn corrupt(message: &str) -> Error {
+    Error::new(Kind::CorruptData, message)
+}

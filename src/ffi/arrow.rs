@@ -38,7 +38,7 @@ impl ArrowArrayStream {
 /// What a stream is made of.
 pub(super) trait BatchSource: Send {
     fn schema(&self) -> SchemaRef;
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>>;
+    fn next_array(&mut self) -> Result<Option<FFI_ArrowArray>>;
     /// Whether the source was made in another process, from which this one was forked.
     fn is_inherited(&self) -> bool {
         false
@@ -66,8 +66,8 @@ pub(super) fn export_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Ar
         fn schema(&self) -> SchemaRef {
             self.0.clone()
         }
-        fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-            Ok(self.1.next())
+        fn next_array(&mut self) -> Result<Option<FFI_ArrowArray>> {
+            Ok(self.1.next().map(export_batch))
         }
     }
     export_source(Box::new(Ready(schema, batches.into_iter())))
@@ -144,8 +144,8 @@ unsafe extern "C" fn get_next(stream: *mut ArrowArrayStream, out: *mut FFI_Arrow
     unsafe {
         out.write(FFI_ArrowArray::empty());
         callback(stream, |private| {
-            if let Some(batch) = private.source.next_batch()? {
-                out.write(export_batch(batch));
+            if let Some(array) = private.source.next_array()? {
+                out.write(array);
             }
             Ok(())
         })

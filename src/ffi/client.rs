@@ -18,8 +18,8 @@ pub struct ms_client {
 /// @param[out] out_client receives the client, to be freed with ms_client_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_OPTION if an option is missing or options contradict each other; MS_RESOURCE_EXHAUSTED if no
-/// thread can be started.
-/// Thread: any. Blocking: no.
+/// thread can be started; MS_WRONG_STATE from inside a callback.
+/// Thread: any, but not from inside a callback; with credentials=environment no other may change the environment. Blocking: no.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use super::args::c_text;
 use super::gate::gate;
 use super::status::ms_status;
 use crate::error::{Error, Kind};
-use crate::runtime;
+use crate::runtime::{self, PerProcess};
 
 /// Receives one record of the log. `level` is 1 error, 2 warning, 3 info, 4 debug or 5 trace; the texts are valid during
 /// the call only. It is called from any thread, several at once, must not throw, and must not call the library.
@@ -18,7 +18,7 @@ pub type ms_log_callback =
     Option<unsafe extern "C" fn(context: *mut c_void, level: i32, target: *const c_char, message: *const c_char)>;
 
 /// Registers the process-wide log callback in place of the former one. Without one the library logs nothing. Records
-/// never contain credentials. When the call returns, the former callback is not running and will not be called again.
+/// never contain credentials. A child made by fork starts without a callback. When the call returns, the former callback is not running and will not be called again.
 /// @param[in] callback receives the records; NULL unregisters.
 /// @param[in] context handed to each call; must outlive the registration; may be NULL.
 /// @param[in] level most detailed level wanted, 1 to 5; 0 is the same as no callback.
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn ms_set_log_callback(callback: ms_log_callback, context:
         if !*INSTALLED.get_or_init(|| log::set_logger(&SINK).is_ok()) {
             return Err(Error::new(Kind::WrongState, "this program has a logger of its own"));
         }
-        let mut target = SINK.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut target = SINK.0.get().write().unwrap_or_else(PoisonError::into_inner);
         *target = callback.filter(|_| level > 0).map(|callback| Target { callback, context: Context(context) });
         log::set_max_level(if target.is_some() { filter } else { LevelFilter::Off });
         Ok(())
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn ms_set_log_callback(callback: ms_log_callback, context:
     unsafe { gate(std::ptr::null_mut(), body) }
 }
 
-static SINK: Sink = Sink(RwLock::new(None));
+static SINK: Sink = Sink(PerProcess::new());
 static INSTALLED: OnceLock<bool> = OnceLock::new();
 
 thread_local! {
@@ -62,7 +62,7 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Sink(RwLock<Option<Target>>);
+struct Sink(PerProcess<RwLock<Option<Target>>>);
 
 struct Target {
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char),
@@ -86,7 +86,7 @@ impl Log for Sink {
         if RUNNING.get() || !self.enabled(record.metadata()) {
             return;
         }
-        let target = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let target = self.0.get().read().unwrap_or_else(PoisonError::into_inner);
         let Some(target) = target.as_ref() else { return };
         let level = match record.level() {
             Level::Error => 1,

@@ -1,7 +1,7 @@
 //! Options.
 
 use std::ffi::c_char;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 
@@ -16,21 +16,36 @@ use crate::options::{Options, TABLE, Type};
 /// Settings: UTF-8 keys and values. One object may serve a client, a session and a split: each call reads its own keys.
 pub struct ms_options {
     options: Mutex<Options>,
+    /// Held during a call that only one thread may make.
+    turn: Mutex<()>,
 }
 
 impl ms_options {
     fn new(options: Options) -> Self {
-        ms_options { options: Mutex::new(options) }
+        ms_options { options: Mutex::new(options), turn: Mutex::new(()) }
     }
 
     /// A copy of what is set now.
     pub(super) fn read(&self) -> Options {
-        self.options.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+
+    /// Changes what is set. The change is made to a copy, so that one that fails, or panics, leaves no trace.
+    fn change(&self, change: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+        let _turn = take_turn(&self.turn, "options")?;
+        let mut options = self.read();
+        change(&mut options)?;
+        *self.lock() = options;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Options> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Makes options with every key at its default.
-/// @return the options, to be freed with ms_options_free; NULL only if memory is out.
+/// @return the options, to be freed with ms_options_free; NULL only after a defect of the library.
 /// Thread: any. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -58,8 +73,9 @@ pub unsafe extern "C" fn ms_options_set(
 ) -> ms_status {
     unsafe {
         gate(err, || {
-            let mut options = take_turn(&borrow(options, "options")?.options, "options")?;
-            options.set(text(key, "key")?, text(value, "value")?)
+            let options = borrow(options, "options")?;
+            let (key, value) = (text(key, "key")?, text(value, "value")?);
+            options.change(|options| options.set(key, value))
         })
     }
 }
@@ -82,8 +98,9 @@ pub unsafe extern "C" fn ms_options_add(
 ) -> ms_status {
     unsafe {
         gate(err, || {
-            let mut options = take_turn(&borrow(options, "options")?.options, "options")?;
-            options.add(text(key, "key")?, text(value, "value")?)
+            let options = borrow(options, "options")?;
+            let (key, value) = (text(key, "key")?, text(value, "value")?);
+            options.change(|options| options.add(key, value))
         })
     }
 }
@@ -101,15 +118,14 @@ pub unsafe extern "C" fn ms_options_add(
 pub unsafe extern "C" fn ms_options_load_environment(options: *mut ms_options, err: *mut *mut ms_error) -> ms_status {
     unsafe {
         gate(err, || {
-            let mut options = take_turn(&borrow(options, "options")?.options, "options")?;
-            options.load_environment(|name| std::env::var(name).ok())
+            borrow(options, "options")?.change(|options| options.load_environment(|name| std::env::var(name).ok()))
         })
     }
 }
 
 /// Copies options.
 /// @param[in] options may be NULL, which stands for all defaults.
-/// @return a copy, to be freed with ms_options_free; NULL only if memory is out.
+/// @return a copy, to be freed with ms_options_free; NULL only after a defect of the library.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -119,7 +135,7 @@ pub unsafe extern "C" fn ms_options_clone(options: *const ms_options) -> *mut ms
     quiet(std::ptr::null_mut(), || new_handle(ms_options::new(options.map(ms_options::read).unwrap_or_default())))
 }
 
-/// Lists every option of this version. Columns: key, group, type, range, default, value, text (utf8) and is_secret (bool);
+/// Lists every option of this version. Columns: key, group, type, range, default, value (utf8), is_secret (bool) and text (utf8);
 /// value is NULL for a key at its default and "***" for a secret.
 /// @param[in] options whose values are shown; may be NULL, which stands for all defaults.
 /// @param[out] out_stream receives a stream of one batch, to be released by the caller; released on failure.

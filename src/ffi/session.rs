@@ -31,10 +31,10 @@ pub struct ms_predicate {
 /// @param[in] filter must be NULL in this version.
 /// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value (a column, a partition, the filter);
-/// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
+/// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
+/// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
 /// plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
-/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -61,7 +61,9 @@ pub unsafe extern "C" fn ms_session_open(
 }
 
 /// Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
-/// in total. If the client has the option data_endpoint, that is used in place of the one in the token.
+/// in total. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
+/// guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
+/// where you would take an endpoint.
 /// @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
 /// @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
 /// @param[in] token_len number of bytes.

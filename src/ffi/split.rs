@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use arrow_array::RecordBatch;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -15,7 +14,7 @@ use super::metrics::ms_metrics;
 use super::options::ms_options;
 use super::session::ms_session;
 use super::status::ms_status;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::split::Split;
 
 /// An open reader over one split of a session. One thread at a time pulls batches from it.
@@ -26,9 +25,10 @@ pub struct ms_split {
 }
 
 impl ms_split {
-    fn next_batch(&self) -> Result<Option<RecordBatch>> {
+    /// The export is part of the turn: if it panicked, a batch would be lost, so the handle is then unusable.
+    fn next_array(&self) -> Result<Option<FFI_ArrowArray>> {
         let _turn = take_turn(&self.turn, "split")?;
-        self.split.next_batch()
+        Ok(self.split.next_batch()?.map(export_batch))
     }
 }
 
@@ -70,7 +70,8 @@ pub unsafe extern "C" fn ms_split_open(
 /// @return MS_OK for a batch and for the end; MS_CANCELLED after ms_split_cancel; MS_BUSY; MS_CORRUPT_DATA if the stream is
 /// malformed or ends before its end marker; MS_SCHEMA_MISMATCH; MS_SESSION_EXPIRED; identity statuses; a temporary status
 /// after the retries. A failure stays: every later call returns it again.
-/// Thread: one call at a time. Blocking: until a batch is there, at most read_idle_timeout_ms without news from the network.
+/// Thread: one call at a time. Blocking: until a batch is there. Until the answer begins each attempt of the retry options may take
+/// connect_timeout_ms + read_idle_timeout_ms; after that the longest silence is read_idle_timeout_ms.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -82,8 +83,8 @@ pub unsafe extern "C" fn ms_split_next_batch(
     unsafe {
         gate(err, || {
             let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
-            if let Some(batch) = borrow(split, "split")?.next_batch()? {
-                out.fill(export_batch(batch));
+            if let Some(array) = borrow(split, "split")?.next_array()? {
+                out.fill(array);
             }
             Ok(())
         })
@@ -115,11 +116,12 @@ pub unsafe extern "C" fn ms_split_schema(
 
 /// Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
 /// get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
-/// @param[in] split consumed, on success and on failure alike: do not use or free it afterwards.
+/// @param[in] split consumed, on success and on failure alike: do not use or free it afterwards. The one exception is MS_BUSY.
 /// @param[out] out_stream receives the stream, to be released by the caller; released on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED.
-/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INTERNAL if an earlier call panicked; MS_FORKED; MS_BUSY if another thread is
+/// inside a call on this split, which then stays as it is.
+/// Thread: one call at a time. Blocking: no.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -130,14 +132,17 @@ pub unsafe extern "C" fn ms_split_export_stream(
 ) -> ms_status {
     unsafe {
         gate(err, || {
-            let split = take_handle(split);
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let split = split.ok_or_else(|| Error::new(Kind::InvalidArgument, "split is NULL"))?;
-            if split.is_inherited() {
+            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream");
+            let usable = take_turn(&borrow(split, "split")?.turn, "split").map(drop);
+            if usable.as_ref().is_err_and(|error| error.kind() == Kind::Busy) {
+                return usable;
+            }
+            let Some(split) = take_handle(split) else { return Ok(()) };
+            if split.split.is_inherited() {
                 return std::mem::ManuallyDrop::new(split).split.check();
             }
-            drop(take_turn(&split.turn, "split")?);
-            out.fill(export_source(split));
+            usable?;
+            out?.fill(export_source(split));
             Ok(())
         })
     }
@@ -148,8 +153,8 @@ impl BatchSource for ms_split {
         Arc::clone(self.split.schema())
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        ms_split::next_batch(self)
+    fn next_array(&mut self) -> Result<Option<FFI_ArrowArray>> {
+        ms_split::next_array(self)
     }
 
     fn is_inherited(&self) -> bool {

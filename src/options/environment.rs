@@ -36,7 +36,7 @@ pub static VARIABLES: &[(&str, &Key)] = &[
 
 pub(super) fn load(options: &mut Options, read: impl Fn(&str) -> Option<String>) -> Result<()> {
     let read = |variable: &str| read(variable).filter(|value| !value.is_empty());
-    if !options.is_set(&ACCESS_KEY_ID) && !options.is_set(&ACCESS_KEY_SECRET) {
+    if ![&ACCESS_KEY_ID, &ACCESS_KEY_SECRET, &SECURITY_TOKEN].into_iter().any(|key| options.is_set(key)) {
         for [id, secret, token] in CREDENTIALS {
             if let (Some(id), Some(secret)) = (read(id), read(secret)) {
                 options.set(ACCESS_KEY_ID.name, &id)?;
@@ -90,6 +90,15 @@ mod tests {
             ]))
             .unwrap();
         assert_eq!(options.text(&ACCESS_KEY_SECRET), None);
+        let mut options = Options::new();
+        options.set("security_token", "mine").unwrap();
+        options
+            .load_environment(from(&[
+                ("ALIBABA_CLOUD_ACCESS_KEY_ID", "id"),
+                ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret"),
+            ]))
+            .unwrap();
+        assert_eq!((options.text(&SECURITY_TOKEN), options.text(&ACCESS_KEY_ID)), (Some("mine"), None));
     }
 
     #[test]

@@ -195,14 +195,9 @@ impl Options {
         self.values.get(key.name).into_iter().flatten().map(|value| value.to_string()).collect()
     }
 
-    /// The number of an integer key; `None` if it has neither value nor default.
-    pub fn integer(&self, key: &Key) -> Option<u64> {
-        self.text(key).and_then(|text| text.parse().ok())
-    }
-
-    /// The number of an integer key that has a default.
+    /// The number of an integer key; all of them have defaults.
     pub fn number(&self, key: &Key) -> u64 {
-        self.integer(key).unwrap_or_default()
+        self.text(key).and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     /// The number of a `…_ms` key as a duration.

@@ -21,7 +21,7 @@ const UNITS: &[&str] = &["second", "milli", "micro", "nano"];
 
 keys! {
     ENDPOINT = "endpoint", Connection, Type::Text, "", false, "Service endpoint with scheme and path, for example `http://127.0.0.1:8080/api`. Required.";
-    DATA_ENDPOINT = "data_endpoint", Connection, Type::Text, "", false, "Endpoint of the Storage API. Without it the service endpoint is asked once per client.";
+    DATA_ENDPOINT = "data_endpoint", Connection, Type::Text, "", false, "Endpoint of the Storage API. Without it the service endpoint is asked, and its answer kept for 15 minutes per project.";
     PROJECT = "project", Connection, Type::Text, "", false, "Default project for tables named without one; also sent as `curr_project`.";
     SCHEMA = "schema", Connection, Type::Text, "default", false, "Default schema for tables named without one.";
     QUOTA = "quota", Connection, Type::Text, "", false, "Quota (nickname) to use, for example `pay-as-you-go`. Empty: the project's own.";
@@ -29,7 +29,7 @@ keys! {
     USER_AGENT = "user_agent", Connection, Type::Text, "", false, "Name of the engine; put before the library's own user agent.";
     PROTOCOL = "protocol", Connection, Type::Choice(&["auto", "1"]), "auto", false, "Version of the Storage API. This version of the library speaks version 1.";
     CONNECT_TIMEOUT_MS = "connect_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "10000", false, "How long one attempt to connect, TLS included, may take.";
-    READ_IDLE_TIMEOUT_MS = "read_idle_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "120000", false, "How long a peer may send nothing before the request fails.";
+    READ_IDLE_TIMEOUT_MS = "read_idle_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "120000", false, "How long a peer may send nothing before the attempt fails.";
     TLS_CA_FILE = "tls.ca_file", Connection, Type::Text, "", false, "PEM file with certificate authorities to trust besides those of the system.";
     TLS_VERIFY = "tls.verify", Connection, Type::Bool, "true", false, "Whether the certificate of the service is checked. Switch off for tests only.";
     PROXY = "proxy", Connection, Type::Text, "", true, "Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown.";
@@ -65,7 +65,7 @@ keys! {
     FILTER_TEXT = "filter.text", Scan, Type::Text, "", false, "Predicate in the text form of the service. It skips data: rows that do not match may still arrive.";
     FILTER_FALLBACK = "filter.fallback", Scan, Type::Bool, "false", false, "Whether the service may ignore a predicate it does not support, instead of refusing it.";
     ESTIMATE_STATISTICS = "estimate_statistics", Scan, Type::Bool, "false", false, "Whether the plan should estimate rows and bytes.";
-    PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long the service may take to plan.";
+    PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long planning may take, with all requests and retries.";
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
     TYPES_DATETIME_UNIT = "types.datetime_unit", Types, Type::Choice(UNITS), "milli", false, "Arrow unit of DATETIME.";

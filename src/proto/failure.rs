@@ -118,7 +118,7 @@ fn kind(status: u16, code: &str, message: &str) -> Kind {
         | "AuthenticationRequestExpired"
         | "SecurityTokenExpired"
         | "InvalidSecurityToken" => Kind::Unauthenticated,
-        "NoPermission" | "AccessDenied" if message.to_ascii_lowercase().contains("quota") => Kind::QuotaDenied,
+        "NoPermission" | "AccessDenied" if names_quota(message) => Kind::QuotaDenied,
         "NoPermission" | "AccessDenied" => Kind::PermissionDenied,
         "NoSuchObject" | "NoSuchProject" | "NoSuchSchema" | "NoSuchTable" | "NoSuchPartition" | "NoSuchData"
         | "InvalidColumnSpec" => Kind::NotFound,
@@ -129,7 +129,7 @@ fn kind(status: u16, code: &str, message: &str) -> Kind {
         "NotImplemented" => Kind::Unsupported,
         "FlowExceeded" | "SlotExceeded" | "QPSExceeded" | "RequestQuotaExceeded" => Kind::Throttled,
         "RequestTimeOut" => Kind::Timeout,
-        _ => match status {
+        _ => numeric_kind(code).unwrap_or(match status {
             401 => Kind::Unauthenticated,
             403 => Kind::PermissionDenied,
             404 => Kind::NotFound,
@@ -139,7 +139,27 @@ fn kind(status: u16, code: &str, message: &str) -> Kind {
             501 => Kind::Unsupported,
             400..=499 => Kind::InvalidArgument,
             _ => Kind::Unavailable,
-        },
+        }),
+    }
+}
+
+/// Whether a refusal is about a quota: the message names the right or the resource.
+fn names_quota(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("odps:usage") || message.contains("quotas/")
+}
+
+/// The kind of a code such as `ODPS-0420111` or `ODPS-0420111: Project not found`.
+fn numeric_kind(code: &str) -> Option<Kind> {
+    let number = code.strip_prefix("ODPS-")?.get(..7)?;
+    match number {
+        _ if number.starts_with("0410") => Some(Kind::Unauthenticated),
+        "0130013" | "0420095" => Some(Kind::PermissionDenied),
+        "0130131" | "0420111" => Some(Kind::NotFound),
+        "0110141" => Some(Kind::TableChanged),
+        "0010000" | "0420153" | "0430055" => Some(Kind::Unavailable),
+        "0130161" | "0420031" | "0420041" | "0420051" | "0420061" | "0420411" => Some(Kind::InvalidArgument),
+        _ => None,
     }
 }
 
@@ -198,6 +218,23 @@ mod tests {
             of(br#"{"Code":"NoPermission","Message":"no odps:Usage on quotas/pay-as-you-go"}"#),
             Kind::QuotaDenied
         );
-        assert_eq!(of(br#"{"Code":"NoPermission","Message":"no Select on table t"}"#), Kind::PermissionDenied);
+        assert_eq!(
+            of(br#"{"Code":"NoPermission","Message":"no Select on table quota_usage"}"#),
+            Kind::PermissionDenied
+        );
+    }
+
+    #[test]
+    fn numeric_codes_are_known() {
+        for (code, expected) in [
+            ("ODPS-0410031", Kind::Unauthenticated),
+            ("ODPS-0130131: Table not found", Kind::NotFound),
+            ("ODPS-9999999", Kind::InvalidArgument),
+            ("ODPS-04", Kind::InvalidArgument),
+        ] {
+            let body = format!(r#"{{"Code":"{code}","Message":"x"}}"#);
+            let error = Failure { status: 400, body: body.as_bytes(), ..Failure::default() }.into_error();
+            assert_eq!(error.kind(), expected, "{code}");
+        }
     }
 }

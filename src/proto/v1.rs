@@ -6,7 +6,7 @@ use super::{Method, Request, TableName};
 use crate::error::{Error, Kind, Result};
 
 /// How a table is cut into splits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum SplitMode {
     /// By stored bytes.
     Size,
@@ -67,7 +67,7 @@ pub struct ArrowOptions {
 }
 
 /// Which rows a data request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
     /// A planned split.
     Split {

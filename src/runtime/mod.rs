@@ -2,6 +2,8 @@
 
 mod forced_panic;
 mod handoff;
+mod per_process;
+mod shutdown;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -10,26 +12,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
-use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind, Result};
 
 pub use forced_panic::{Place, forced_panic};
 pub use handoff::Handoff;
+pub use per_process::PerProcess;
+pub use shutdown::shutdown;
 
 thread_local! {
     /// Whether this thread must not wait for the library, and why.
     static BARRED: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// The runtime of this process, while there is one.
-static PROCESS: Mutex<Option<Process>> = Mutex::new(None);
+/// The threads of this process.
+static PROCESS: PerProcess<Mutex<Process>> = PerProcess::new();
 
-/// Called on each worker thread when it starts.
+/// Called on each of our threads when it starts.
 static THREAD_HOOK: OnceCell<fn()> = OnceCell::new();
 
+#[derive(Default)]
 struct Process {
-    pid: u32,
+    running: Option<Running>,
+    /// Runtimes that were told to end and whose threads may still be there.
+    ending: Vec<Arc<shutdown::Ending>>,
+}
+
+struct Running {
     users: Arc<()>,
     tokio: tokio::runtime::Runtime,
 }
@@ -49,17 +58,13 @@ impl Runtime {
     /// The runtime of this process, started with `workers` threads if it does not run yet.
     pub fn acquire(workers: usize) -> Result<Self> {
         check_thread()?;
-        let pid = std::process::id();
-        let mut slot = process();
-        if slot.as_ref().is_some_and(|running| running.pid != pid) {
-            // Made before a fork: its threads do not exist in this process, so it can only be forgotten.
-            std::mem::forget(slot.take());
-        }
-        let running = match slot.as_mut() {
+        let mut process = process();
+        let running = match process.running.as_mut() {
             Some(running) => running,
-            None => slot.insert(Process { pid, users: Arc::new(()), tokio: start(workers)? }),
+            None => process.running.insert(Running { users: Arc::new(()), tokio: start(workers)? }),
         };
-        Ok(Runtime { pid, handle: running.tokio.handle().clone(), _user: Arc::clone(&running.users) })
+        let (handle, user) = (running.tokio.handle().clone(), Arc::clone(&running.users));
+        Ok(Runtime { pid: std::process::id(), handle, _user: user })
     }
 
     /// Fails in a child of the process that made this reference, and on threads that must not wait for the library.
@@ -80,63 +85,60 @@ impl Runtime {
     pub fn run<T: Send + 'static>(&self, future: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         self.check()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let task = self.handle.spawn(future);
-        self.handle.spawn(async move {
-            let result = match task.await {
-                Ok(result) => result,
-                Err(error) => Err(task_error(error)),
-            };
+        self.spawn(future, move |result| {
             // The receiver waits below; it is gone only if the runtime is.
-            drop(sender.send(result));
+            let _ = sender.send(result);
         });
         receiver
             .recv()
             .unwrap_or_else(|_| Err(Error::new(Kind::WrongState, "the library was shut down during the call")))
     }
 
-    /// Runs a future on the workers.
-    pub fn spawn<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.handle.spawn(future)
+    /// Runs a future on the workers. `end` gets its result there; a panic of the future is an error like any other.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+        end: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Task {
+        let task = self.handle.spawn(future);
+        let abort = task.abort_handle();
+        self.handle.spawn(async move {
+            end(match task.await {
+                Ok(result) => result,
+                Err(error) => Err(match error.try_into_panic() {
+                    Ok(payload) => Error::from_panic(payload.as_ref()),
+                    Err(_) => Error::new(Kind::Cancelled, "the work was cancelled"),
+                }),
+            });
+        });
+        Task(abort)
     }
 }
 
-/// The error for a task that did not come to its end.
-pub fn task_error(error: tokio::task::JoinError) -> Error {
-    match error.try_into_panic() {
-        Ok(payload) => Error::from_panic(payload.as_ref()),
-        Err(_) => Error::new(Kind::Cancelled, "the work was cancelled"),
+/// Work on the threads of the process.
+#[derive(Debug)]
+pub struct Task(tokio::task::AbortHandle);
+
+impl Task {
+    /// Drops the work at its next wait.
+    pub fn abort(&self) {
+        self.0.abort();
     }
 }
 
-/// Registers what each worker thread calls when it starts; the first registration stays.
+/// Waits on a worker.
+pub async fn sleep(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Runs a future on a worker for at most `limit`; `None` if that was not enough.
+pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Registers what each of our threads calls when it starts; the first registration stays.
 pub fn set_thread_hook(hook: fn()) {
     THREAD_HOOK.get_or_init(|| hook);
-}
-
-/// Ends the threads. Fails while clients are open, and with `MS_TIMEOUT` if the threads take longer than `timeout`.
-pub fn shutdown(timeout: Duration) -> Result<()> {
-    check_thread()?;
-    let mut slot = process();
-    let Some(running) = slot.take_if(|running| running.pid == std::process::id()) else {
-        return Ok(());
-    };
-    let users = Arc::strong_count(&running.users) - 1;
-    if users > 0 {
-        *slot = Some(running);
-        let message = format!("{users} clients are still open; free them, their sessions and their splits first");
-        return Err(Error::new(Kind::WrongState, message));
-    }
-    let (ended, wait) = mpsc::sync_channel(1);
-    let joiner = std::thread::Builder::new().name("maxstorage-shutdown".into()).spawn(move || {
-        drop(running);
-        let _ = ended.send(());
-    });
-    let joiner =
-        joiner.map_err(|error| Error::new(Kind::ResourceExhausted, format!("no thread to wait with: {error}")))?;
-    match wait.recv_timeout(timeout) {
-        Ok(()) => joiner.join().map_err(|payload| Error::from_panic(payload.as_ref())),
-        Err(_) => Err(Error::new(Kind::Timeout, format!("the threads did not end within {} ms", timeout.as_millis()))),
-    }
 }
 
 /// Runs `work` on a thread that must not call the library, for example inside a callback of the host.
@@ -155,24 +157,57 @@ pub fn check_thread() -> Result<()> {
     }
 }
 
-fn process() -> MutexGuard<'static, Option<Process>> {
-    PROCESS.lock().unwrap_or_else(PoisonError::into_inner)
+fn process() -> MutexGuard<'static, Process> {
+    PROCESS.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What every thread of ours does first.
+fn enter_thread() {
+    BARRED.set(Some("one of its own threads"));
+    if let Some(hook) = THREAD_HOOK.get() {
+        hook();
+    }
 }
 
 fn start(workers: usize) -> Result<tokio::runtime::Runtime> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::ResourceExhausted, format!("{workers} threads cannot be started: {error}"))
+    };
+    probe_threads(workers).map_err(failed)?;
     let next = AtomicUsize::new(0);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name_fn(move || format!("maxstorage-{}", next.fetch_add(1, Ordering::Relaxed)))
-        .on_thread_start(|| {
-            BARRED.set(Some("one of its own threads"));
-            if let Some(hook) = THREAD_HOOK.get() {
-                hook();
-            }
-        })
+        .on_thread_start(enter_thread)
         .enable_all()
         .build()
-        .map_err(|error| Error::new(Kind::ResourceExhausted, format!("the worker threads cannot be started: {error}")))
+        .map_err(failed)
+}
+
+/// Starts as many threads as the runtime is going to and ends them again: Tokio panics, or waits for ever, where the
+/// system has no thread left.
+fn probe_threads(count: usize) -> std::io::Result<()> {
+    // All probes live until this lock is free.
+    let stay = Arc::new(Mutex::new(()));
+    let hold = stay.lock().unwrap_or_else(PoisonError::into_inner);
+    let probe = |_| {
+        let stay = Arc::clone(&stay);
+        std::thread::Builder::new().name("maxstorage-probe".into()).spawn(move || {
+            enter_thread();
+            drop(stay.lock());
+        })
+    };
+    let probes: Vec<_> = (0..count).map(probe).collect();
+    drop(hold);
+    let mut result = Ok(());
+    for probe in probes {
+        match probe {
+            // A probe does nothing that could panic.
+            Ok(thread) => drop(thread.join()),
+            Err(error) => result = Err(error),
+        }
+    }
+    result
 }
 
 #[cfg(test)]
@@ -198,12 +233,5 @@ mod tests {
         let error = barred("a callback", || runtime.run(async { Ok(()) }).unwrap_err());
         assert!(error.message().ends_with("a callback"));
         runtime.run(async { Ok(()) }).unwrap();
-    }
-
-    #[test]
-    fn shutdown_waits_for_the_last_handle() {
-        let runtime = Runtime::acquire(2).unwrap();
-        assert_eq!(shutdown(Duration::ZERO).unwrap_err().kind(), Kind::WrongState);
-        drop(runtime);
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::v1::Rows;
 use crate::runtime::{Place, forced_panic};
+use crate::transport::check_endpoint;
 
 pub(crate) use plan::Plan;
 
@@ -39,9 +40,10 @@ impl Session {
     pub fn attach(client: &Client, token: &[u8]) -> Result<Self> {
         client.runtime().check()?;
         let mut plan = token::read(token)?;
-        if let Some(endpoint) = client.transport().configured_data_endpoint() {
-            plan.data_endpoint = endpoint.to_owned();
-        }
+        plan.data_endpoint = match client.transport().configured_data_endpoint() {
+            Some(endpoint) => endpoint.to_owned(),
+            None => check_endpoint(&plan.data_endpoint).map_err(|error| error.context("the session token"))?,
+        };
         Session::new(client, plan)
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub session_id: String,
     /// How the rows are addressed.
     pub cut: Cut,
+    /// Whether the service may leave rows out, because there is a filter.
+    pub filtered: bool,
     /// Columns in the order of the stream.
     pub columns: DataSchema,
     /// Units that were asked for.
@@ -93,6 +95,7 @@ pub(super) fn sample(cut: Cut) -> Plan {
         data_endpoint: "http://h:1".into(),
         session_id: "S1".into(),
         cut,
+        filtered: true,
         columns: DataSchema {
             data_columns: vec![column("a")],
             system_columns: vec![],

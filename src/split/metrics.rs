@@ -61,7 +61,7 @@ metrics! {
     batches, "batches", "Batches handed to the engine.";
     bytes_wire, "bytes", "Bytes of the response body, after HTTP framing.";
     bytes_decoded, "bytes", "Bytes of the buffers of all decoded batches.";
-    bytes_copied, "bytes", "Bytes copied between the HTTP library and the buffers of a batch; decompression is not counted.";
+    bytes_copied, "bytes", "Bytes copied between the HTTP library and the buffers of a batch: once out of its buffer, again where a type needs more alignment than the wire has. Decompression is not counted.";
     requests, "requests", "HTTP requests made.";
     first_byte, "us", "Time from opening the split to the start of the answer.";
     network_wait, "us", "Time spent waiting for the network after that.";

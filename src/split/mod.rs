@@ -8,14 +8,12 @@ mod reader;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use tokio::task::AbortHandle;
-
 use crate::error::Result;
 use crate::options::{self, Options};
-use crate::runtime::{Handoff, Place, forced_panic, task_error};
+use crate::runtime::{Handoff, Place, Task, forced_panic};
 use crate::session::Session;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 pub use metrics::{Metric, Metrics};
 
@@ -25,7 +23,7 @@ pub struct Split {
     session: Session,
     queue: Arc<Handoff<RecordBatch>>,
     metrics: Arc<Metrics>,
-    task: AbortHandle,
+    task: Task,
     forced_panic: Option<String>,
 }
 
@@ -38,17 +36,10 @@ impl Split {
         let queue = Arc::new(Handoff::new(capacity));
         let metrics = Arc::new(Metrics::default());
         let reader = reader::Reader::new(session, index, read, Arc::clone(&queue), Arc::clone(&metrics))?;
-        let task = client.runtime().spawn(reader.run());
-        let abort = task.abort_handle();
-        let supervised = Arc::clone(&queue);
-        client.runtime().spawn(async move {
-            supervised.finish(match task.await {
-                Ok(result) => result,
-                Err(error) => Err(task_error(error)),
-            });
-        });
+        let fed = Arc::clone(&queue);
+        let task = client.runtime().spawn(reader.run(), move |result| fed.finish(result));
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
-        Ok(Split { session: session.clone(), queue, metrics, task: abort, forced_panic })
+        Ok(Split { session: session.clone(), queue, metrics, task, forced_panic })
     }
 
     /// The schema of every batch.

@@ -123,13 +123,14 @@ impl Reader {
             let message = format!("the stream ended after {rows} rows without the Arrow end marker");
             return Err(Error::new(Kind::CorruptData, message));
         }
-        match self.rows {
-            Rows::Range { count, .. } if i64::try_from(rows) != Ok(count) => {
+        if let Rows::Range { count, .. } = self.rows {
+            let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+            if rows > count || (rows < count && !self.plan.filtered) {
                 let message = format!("{count} rows were asked for, the stream has {rows}");
-                Err(Error::new(Kind::CorruptData, message))
+                return Err(Error::new(Kind::CorruptData, message));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn decode(
@@ -139,9 +140,10 @@ impl Reader {
         body: &arrow_buffer::Buffer,
     ) -> Result<RecordBatch> {
         forced_panic(self.forced_panic.as_deref(), Place::Reader);
-        let before = decoder.decoded_bytes();
+        let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
         let batch = decoder.decode(metadata, body)?;
-        self.metrics.bytes_decoded.add(decoder.decoded_bytes() - before);
+        self.metrics.bytes_decoded.add(decoder.decoded_bytes() - decoded);
+        self.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
         Ok(batch)
     }
 

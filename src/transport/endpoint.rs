@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::options::Key;
 
 /// How long a discovered endpoint is believed.
 const LIFETIME: Duration = Duration::from_secs(900);
 
-/// Checks a configured endpoint and takes trailing slashes off.
-pub(super) fn check(key: &Key, text: &str) -> Result<String> {
+/// Checks an endpoint and takes trailing slashes off.
+pub fn check_endpoint(text: &str) -> Result<String> {
     let trimmed = text.trim_end_matches('/');
     let legal = match trimmed.split_once("://") {
         Some(("http" | "https", rest)) => {
@@ -22,8 +21,10 @@ pub(super) fn check(key: &Key, text: &str) -> Result<String> {
         _ => false,
     };
     if !legal || reqwest::Url::parse(trimmed).is_err() {
-        let message = format!("{} takes a URL such as http://host:port/api; `{text}` is not one", key.name);
-        return Err(Error::new(Kind::InvalidOption, message));
+        // Before an @ there may be a password.
+        let shown = if text.contains('@') { "a text with @".to_owned() } else { format!("`{text}`") };
+        let message = format!("an endpoint is a URL such as http://host:port/api; {shown} is not one");
+        return Err(Error::new(Kind::InvalidArgument, message));
     }
     Ok(trimmed.to_owned())
 }
@@ -77,7 +78,6 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::ENDPOINT;
 
     #[test]
     fn configured_endpoints() {
@@ -86,7 +86,7 @@ mod tests {
             ("https://h", "https://h"),
             ("http://[::1]:8/a", "http://[::1]:8/a"),
         ] {
-            assert_eq!(check(&ENDPOINT, text).unwrap(), expected);
+            assert_eq!(check_endpoint(text).unwrap(), expected);
         }
         for text in [
             "",
@@ -99,7 +99,9 @@ mod tests {
             "http://u:p@h",
             "http://h:port",
         ] {
-            assert_eq!(check(&ENDPOINT, text).unwrap_err().kind(), Kind::InvalidOption, "{text}");
+            let error = check_endpoint(text).unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidArgument, "{text}");
+            assert!(!error.message().contains("u:p"), "{error}");
         }
     }
 

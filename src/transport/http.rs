@@ -3,8 +3,9 @@
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
+use once_cell::sync::OnceCell;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Proxy, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
 
 use super::body::Body;
 use super::clock::date_and_day;
@@ -20,7 +21,7 @@ const MAX_FAILURE_BYTES: usize = 64 << 10;
 /// The HTTP client and what it adds to every request.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: Client,
+    clients: Clients,
     source: Source,
     signer: Signer,
     user_agent: String,
@@ -31,7 +32,8 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(options: &Options) -> Result<Self> {
+    /// `endpoints` are those known now; if one has TLS, its settings are tried at once.
+    pub(super) fn new(options: &Options, endpoints: [Option<&str>; 2]) -> Result<Self> {
         let own_agent = concat!("libmaxstorage/", env!("CARGO_PKG_VERSION"));
         let user_agent = match options.text(&options::USER_AGENT) {
             Some(host) => format!("{host} {own_agent}"),
@@ -45,7 +47,7 @@ impl Http {
             }
         }
         Ok(Http {
-            client: client(options)?,
+            clients: Clients::new(options, endpoints)?,
             source: Source::from_options(options, |name| std::env::var(name).ok())?,
             signer: Signer::new(signature(options)?),
             user_agent,
@@ -67,7 +69,7 @@ impl Http {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut prepared = self.client.request(method, &url).headers(self.headers(&request)?);
+        let mut prepared = self.clients.of(&url)?.request(method, &url).headers(self.headers(&request)?);
         if request.method == Method::Post {
             prepared = prepared.body(std::mem::take(&mut request.body));
         }
@@ -154,19 +156,60 @@ fn signature(options: &Options) -> Result<Signature> {
     }
 }
 
-fn client(options: &Options) -> Result<Client> {
+/// The HTTP clients: one for plain HTTP that needs no certificate authorities, which a slim container may not have, and one
+/// for TLS that is made when it is needed.
+#[derive(Debug)]
+struct Clients {
+    options: Options,
+    plain: Client,
+    secure: OnceCell<Client>,
+}
+
+impl Clients {
+    fn new(options: &Options, endpoints: [Option<&str>; 2]) -> Result<Self> {
+        let plain = build(builder(options)?.tls_certs_only([]))?;
+        let clients = Clients { options: options.clone(), plain, secure: OnceCell::new() };
+        let known = endpoints.into_iter().flatten().chain(options.text(&options::PROXY));
+        if known.into_iter().any(is_secure) || options.is_set(&options::TLS_CA_FILE) {
+            clients.secure()?;
+        }
+        Ok(clients)
+    }
+
+    fn of(&self, url: &str) -> Result<&Client> {
+        let by_proxy = self.options.text(&options::PROXY).is_some_and(is_secure);
+        if by_proxy || is_secure(url) { self.secure() } else { Ok(&self.plain) }
+    }
+
+    fn secure(&self) -> Result<&Client> {
+        self.secure.get_or_try_init(|| build(with_authorities(builder(&self.options)?, &self.options)?))
+    }
+}
+
+fn is_secure(url: &str) -> bool {
+    url.starts_with("https:")
+}
+
+fn builder(options: &Options) -> Result<ClientBuilder> {
     let idle = usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX);
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
         .connect_timeout(options.duration(&options::CONNECT_TIMEOUT_MS))
         .pool_max_idle_per_host(idle);
-    if let Some(proxy) = options.text(&options::PROXY) {
-        let proxy = Proxy::all(proxy).map_err(|_| Error::new(Kind::InvalidOption, "option proxy is not a URL"))?;
-        builder = builder.proxy(proxy);
+    match options.text(&options::PROXY) {
+        None => Ok(builder),
+        Some(proxy) => {
+            let proxy = Proxy::all(proxy).map_err(|_| Error::new(Kind::InvalidOption, "option proxy is not a URL"))?;
+            Ok(builder.proxy(proxy))
+        }
     }
+}
+
+/// Adds whom to trust.
+fn with_authorities(mut builder: ClientBuilder, options: &Options) -> Result<ClientBuilder> {
     if let Some(path) = options.text(&options::TLS_CA_FILE) {
         let unreadable = |error: &dyn std::fmt::Display| {
             Error::new(Kind::InvalidOption, format!("tls.ca_file {path} cannot be used: {error}"))
@@ -182,12 +225,22 @@ fn client(options: &Options) -> Result<Client> {
         log::warn!("tls.verify is off: the identity of the service is not checked");
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
-    builder.build().map_err(|error| network_error("the HTTP client cannot be made", error))
+    Ok(builder)
+}
+
+fn build(builder: ClientBuilder) -> Result<Client> {
+    builder.build().map_err(|error| {
+        Error::new(Kind::InvalidOption, format!("TLS cannot be set up: {}; see option tls.ca_file", root_cause(error)))
+    })
 }
 
 /// The failure for an error of the HTTP library; its cause is told, its URL is not.
 pub(super) fn network_error(what: &str, error: reqwest::Error) -> Error {
     let kind = if error.is_timeout() { Kind::Timeout } else { Kind::Connection };
+    Error::new(kind, format!("{what}: {}", root_cause(error)))
+}
+
+fn root_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -195,5 +248,5 @@ pub(super) fn network_error(what: &str, error: reqwest::Error) -> Error {
         text = inner.to_string();
         cause = inner.source();
     }
-    Error::new(kind, format!("{what}: {text}"))
+    text
 }

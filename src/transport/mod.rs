@@ -14,6 +14,7 @@ use crate::proto::{Request, v1};
 
 pub use body::Body;
 use endpoint::Directory;
+pub use endpoint::check_endpoint;
 use http::Http;
 pub use retry::{Attempts, Retry};
 
@@ -40,13 +41,18 @@ pub struct Answer {
 impl Transport {
     /// Checks the connection, identity and retry options. No I/O.
     pub fn new(options: &Options) -> Result<Arc<Self>> {
-        let service = endpoint::check(&options::ENDPOINT, options.required(&options::ENDPOINT)?)?;
+        let checked = |key: &options::Key, text| {
+            check_endpoint(text)
+                .map_err(|error| Error::new(Kind::InvalidOption, format!("{}: {}", key.name, error.message())))
+        };
+        let service = checked(&options::ENDPOINT, options.required(&options::ENDPOINT)?)?;
         let data = options.text(&options::DATA_ENDPOINT);
+        let data = data.map(|text| checked(&options::DATA_ENDPOINT, text)).transpose()?;
         Ok(Arc::new(Transport {
-            http: Http::new(options)?,
+            http: Http::new(options, [Some(service.as_str()), data.as_deref()])?,
             retry: Retry::new(options),
             service,
-            data: data.map(|text| endpoint::check(&options::DATA_ENDPOINT, text)).transpose()?,
+            data,
             quota: options.text(&options::QUOTA).map(str::to_owned),
             directory: Directory::default(),
         }))
@@ -79,8 +85,7 @@ impl Transport {
         self.call(endpoint, &self.with_quota(request)).await
     }
 
-    /// Starts a download, trying again after temporary failures until the answer begins.
-    /// `attempts` counts the requests and decides about the waits.
+    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests.
     pub async fn download(&self, endpoint: &str, request: Request, attempts: &mut Attempts) -> Result<Body> {
         let request = self.with_quota(request);
         loop {
@@ -97,9 +102,10 @@ impl Transport {
         self.retry.attempts()
     }
 
-    /// Forgets the endpoint of a project, after it could not be reached.
+    /// Forgets the endpoint of a project if `error` says that nobody answers there.
     pub fn forget_endpoint(&self, project: &str, error: &Error) {
-        if error.kind() == Kind::Connection {
+        let no_answer = error.server().request_id.is_empty() && error.server().http_status == 0;
+        if no_answer && matches!(error.kind(), Kind::Connection | Kind::Timeout) {
             self.directory.forget(project);
         }
     }
