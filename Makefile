@@ -1,0 +1,33 @@
+# The commands of this repository; each is a script or cmake, which can be called directly as well.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench install clean
+
+PREFIX ?= /usr/local
+BUILD := .cache/install-build
+
+help:
+	@echo 'make demo      build everything, generate TPC-H data once, read it through the library, check the answer'
+	@echo 'make test      run every check and print a summary (tests/run GATE... runs some)'
+	@echo 'make bench     measure reading next to curl reading the same bytes'
+	@echo 'make install   install library, header, CMake package and maxstorage.pc (PREFIX, DESTDIR)'
+	@echo 'make clean     remove what was built and generated'
+
+demo:
+	@tools/demo
+
+test:
+	@tools/setup test
+	@tests/run
+
+bench:
+	@benches/run
+
+install:
+	@tools/setup
+	cmake -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX='$(PREFIX)'
+	cmake --build $(BUILD)
+	DESTDIR='$(DESTDIR)' cmake --install $(BUILD)
+
+clean:
+	cargo clean
+	rm -rf .cache

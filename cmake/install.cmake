@@ -1,0 +1,25 @@
+# Installs both libraries, the header with the Arrow structures, the CMake package and maxstorage.pc. Every path inside the
+# package is relative to where it lies, so an installed tree can be moved.
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/maxstorage")
+set(pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+configure_package_config_file(cmake/maxstorageConfig.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfig.cmake"
+  INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+# Before 1.0 a minor version may break: only the same minor version is compatible.
+write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+
+file(RELATIVE_PATH pc_to_prefix "/prefix/${pkgconfig_dir}" "/prefix")
+string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
+configure_file(cmake/maxstorage.pc.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" @ONLY)
+
+install(PROGRAMS "${library_dir}/${shared_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(FILES "${library_dir}/${shared_soname}" "${library_dir}/libmaxstorage.so" "${library_dir}/libmaxstorage.a"
+  DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(FILES include/maxstorage.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES include/maxstorage/arrow_abi.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/maxstorage")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfigVersion.cmake"
+  DESTINATION "${package_dir}")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" DESTINATION "${pkgconfig_dir}")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,0 +1,273 @@
+/* Every exported function with every pointer NULL in turn. functions.inc is generated from the header: a function of the header
+ * without a case here, and a case without a function, both fail. */
+#include "peer.h"
+
+/* A client, a session and a split that work, at a peer. */
+static peer service;
+static stack good;
+
+/* What a caller wrote into an output before the call; the library must empty it. */
+static char garbage;
+#define GARBAGE ((void *)&garbage)
+
+/* A NULL argument: MS_INVALID_ARGUMENT, and the sentence names the parameter. */
+#define REFUSES(parameter, call)              \
+  do {                                        \
+    CHECK_FAILS(call, MS_INVALID_ARGUMENT);   \
+    CHECK_CONTAINS(ms_error_message(err), parameter); \
+  } while (0)
+
+static void case_ms_version(void) { CHECK(ms_version() != NULL); }
+static void case_ms_abi_version(void) { CHECK(ms_abi_version() >= 0); }
+static void case_ms_build_info(void) { CHECK(ms_build_info() != NULL); }
+static void case_ms_status_name(void) { CHECK(ms_status_name(MS_OK) != NULL); }
+static void case_ms_live_handles(void) { CHECK(ms_live_handles() > 0); }
+
+static void case_ms_shutdown(void) {
+  CHECK_INT(ms_shutdown(0), MS_WRONG_STATE); /* handles are open */
+  CHECK_INT(ms_shutdown(-1), MS_INVALID_ARGUMENT);
+}
+
+static void ignore_log(void *context, int32_t level, const char *target, const char *message) {
+  (void)context, (void)level, (void)target, (void)message;
+}
+static void case_ms_set_log_callback(void) {
+  CHECK_INT(ms_set_log_callback(NULL, NULL, 0), MS_OK); /* nothing to unregister is no mistake */
+  CHECK_INT(ms_set_log_callback(ignore_log, NULL, 2), MS_OK);
+  CHECK_INT(ms_set_log_callback(NULL, NULL, 2), MS_OK);
+  CHECK_INT(ms_set_log_callback(ignore_log, NULL, 6), MS_INVALID_ARGUMENT);
+  CHECK_INT(ms_set_log_callback(ignore_log, NULL, -1), MS_INVALID_ARGUMENT);
+}
+
+static void case_ms_error_code(void) { CHECK_INT(ms_error_code(NULL), MS_OK); }
+static void case_ms_error_message(void) { CHECK_TEXT(ms_error_message(NULL), ""); }
+static void case_ms_error_is_retryable(void) { CHECK(!ms_error_is_retryable(NULL)); }
+static void case_ms_error_server_code(void) { CHECK_TEXT(ms_error_server_code(NULL), ""); }
+static void case_ms_error_request_id(void) { CHECK_TEXT(ms_error_request_id(NULL), ""); }
+static void case_ms_error_http_status(void) { CHECK_INT(ms_error_http_status(NULL), 0); }
+static void case_ms_error_attempts(void) { CHECK_INT(ms_error_attempts(NULL), 0); }
+static void case_ms_error_json(void) { CHECK_TEXT(ms_error_json(NULL), ""); }
+static void case_ms_error_free(void) { ms_error_free(NULL); }
+
+static void case_ms_options_new(void) {
+  ms_options *options = ms_options_new();
+  CHECK(options != NULL);
+  ms_options_free(options);
+}
+static void case_ms_options_set(void) {
+  REFUSES("options", ms_options_set(NULL, MS_OPT_TABLE, "t", &err));
+  REFUSES("key", ms_options_set(good.options, NULL, "t", &err));
+  REFUSES("value", ms_options_set(good.options, MS_OPT_TABLE, NULL, &err));
+  CHECK_INT(ms_options_set(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_options_add(void) {
+  REFUSES("options", ms_options_add(NULL, MS_OPT_COLUMNS, "id", &err));
+  REFUSES("key", ms_options_add(good.options, NULL, "id", &err));
+  REFUSES("value", ms_options_add(good.options, MS_OPT_COLUMNS, NULL, &err));
+  CHECK_INT(ms_options_add(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_options_load_environment(void) {
+  REFUSES("options", ms_options_load_environment(NULL, &err));
+  CHECK_INT(ms_options_load_environment(NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_options_clone(void) {
+  ms_options *defaults = ms_options_clone(NULL); /* NULL stands for all defaults */
+  CHECK(defaults != NULL);
+  ms_options_free(defaults);
+}
+static void case_ms_options_describe(void) {
+  struct ArrowArrayStream stream;
+  REQUIRE_OK(ms_options_describe(NULL, &stream, &err)); /* NULL stands for all defaults */
+  stream.release(&stream);
+  REFUSES("out_stream", ms_options_describe(good.options, NULL, &err));
+  CHECK_INT(ms_options_describe(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_options_free(void) { ms_options_free(NULL); }
+
+static void case_ms_client_open(void) {
+  ms_client *client = GARBAGE;
+  REFUSES("options", ms_client_open(NULL, &client, &err));
+  CHECK(client == NULL);
+  REFUSES("out_client", ms_client_open(good.options, NULL, &err));
+  CHECK_INT(ms_client_open(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_client_free(void) { ms_client_free(NULL); }
+
+static void case_ms_session_open(void) {
+  ms_session *session = GARBAGE;
+  REFUSES("client", ms_session_open(NULL, good.options, NULL, &session, &err));
+  CHECK(session == NULL);
+  session = GARBAGE;
+  REFUSES("scan", ms_session_open(good.client, NULL, NULL, &session, &err));
+  CHECK(session == NULL);
+  REFUSES("out_session", ms_session_open(good.client, good.options, NULL, NULL, &err));
+  CHECK_INT(ms_session_open(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  session = GARBAGE; /* predicates are not in this version: anything but NULL is refused, unread */
+  CHECK_FAILS(ms_session_open(good.client, good.options, (const ms_predicate *)GARBAGE, &session, &err), MS_UNSUPPORTED);
+  CHECK(session == NULL);
+}
+static void case_ms_session_attach(void) {
+  ms_session *session = GARBAGE;
+  REFUSES("client", ms_session_attach(NULL, "token", 5, &session, &err));
+  CHECK(session == NULL);
+  session = GARBAGE;
+  REFUSES("token", ms_session_attach(good.client, NULL, 5, &session, &err));
+  CHECK(session == NULL);
+  REFUSES("token", ms_session_attach(good.client, NULL, 0, &session, &err)); /* nothing is not a token either */
+  REFUSES("out_session", ms_session_attach(good.client, "token", 5, NULL, &err));
+  CHECK_INT(ms_session_attach(NULL, NULL, 0, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_session_serialize(void) {
+  ms_bytes *token = GARBAGE;
+  REFUSES("session", ms_session_serialize(NULL, &token, &err));
+  CHECK(token == NULL);
+  REFUSES("out_token", ms_session_serialize(good.session, NULL, &err));
+  CHECK_INT(ms_session_serialize(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_session_schema(void) {
+  struct ArrowSchema schema;
+  REFUSES("session", ms_session_schema(NULL, &schema, &err));
+  CHECK(schema.release == NULL);
+  REFUSES("out_schema", ms_session_schema(good.session, NULL, &err));
+  CHECK_INT(ms_session_schema(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_session_split_count(void) { CHECK_INT(ms_session_split_count(NULL), -1); }
+static void case_ms_session_estimated_rows(void) { CHECK_INT(ms_session_estimated_rows(NULL), -1); }
+static void case_ms_session_estimated_bytes(void) { CHECK_INT(ms_session_estimated_bytes(NULL), -1); }
+static void case_ms_session_expires_at_ms(void) { CHECK_INT(ms_session_expires_at_ms(NULL), -1); }
+static void case_ms_session_free(void) { ms_session_free(NULL); }
+
+static void case_ms_bytes_data(void) { CHECK(ms_bytes_data(NULL) == NULL); }
+static void case_ms_bytes_len(void) { CHECK_INT(ms_bytes_len(NULL), 0); }
+static void case_ms_bytes_free(void) { ms_bytes_free(NULL); }
+
+static void case_ms_split_open(void) {
+  ms_split *split = GARBAGE;
+  REFUSES("session", ms_split_open(NULL, 0, NULL, &split, &err));
+  CHECK(split == NULL);
+  REFUSES("out_split", ms_split_open(good.session, 0, NULL, NULL, &err));
+  CHECK_INT(ms_split_open(NULL, 0, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  const int64_t outside[] = {-1, 1, INT64_MIN, INT64_MAX};
+  for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+    split = GARBAGE;
+    REFUSES("split", ms_split_open(good.session, outside[i], NULL, &split, &err));
+    CHECK(split == NULL);
+  }
+  REQUIRE_OK(ms_split_open(good.session, 0, NULL, &split, &err)); /* read options may be NULL */
+  ms_split_free(split);
+}
+static void case_ms_split_next_batch(void) {
+  struct ArrowArray batch;
+  REFUSES("split", ms_split_next_batch(NULL, &batch, &err));
+  CHECK(batch.release == NULL);
+  REFUSES("out_array", ms_split_next_batch(good.split, NULL, &err));
+  CHECK_INT(ms_split_next_batch(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_split_schema(void) {
+  struct ArrowSchema schema;
+  REFUSES("split", ms_split_schema(NULL, &schema, &err));
+  CHECK(schema.release == NULL);
+  REFUSES("out_schema", ms_split_schema(good.split, NULL, &err));
+  CHECK_INT(ms_split_schema(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_split_export_stream(void) {
+  struct ArrowArrayStream stream;
+  REFUSES("split", ms_split_export_stream(NULL, &stream, &err));
+  CHECK(stream.release == NULL);
+  ms_split *split = NULL; /* consumed on failure as well: nothing is left to free, as the live handles show */
+  REQUIRE_OK(ms_split_open(good.session, 0, NULL, &split, &err));
+  const int64_t before = ms_live_handles();
+  REFUSES("out_stream", ms_split_export_stream(split, NULL, &err));
+  drop_error();
+  CHECK_INT(ms_live_handles(), before - 1);
+  CHECK_INT(ms_split_export_stream(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_split_rows_delivered(void) { CHECK_INT(ms_split_rows_delivered(NULL), -1); }
+static void case_ms_split_metrics(void) {
+  ms_metrics *metrics = GARBAGE;
+  REFUSES("split", ms_split_metrics(NULL, &metrics, &err));
+  CHECK(metrics == NULL);
+  REFUSES("out_metrics", ms_split_metrics(good.split, NULL, &err));
+  CHECK_INT(ms_split_metrics(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_split_cancel(void) { ms_split_cancel(NULL); }
+static void case_ms_split_free(void) { ms_split_free(NULL); }
+
+static void case_ms_metrics_count(void) { CHECK_INT(ms_metrics_count(NULL), 0); }
+
+/* Outside of the list: empty text and zero, for NULL and for an index too far. */
+static void metrics_accessors(void) {
+  ms_metrics *metrics = NULL;
+  REQUIRE_OK(ms_split_metrics(good.split, &metrics, &err));
+  const size_t outside[] = {ms_metrics_count(metrics), SIZE_MAX};
+  for (size_t i = 0; i < 2; i++) {
+    CHECK_TEXT(ms_metrics_name(metrics, outside[i]), "");
+    CHECK_TEXT(ms_metrics_unit(metrics, outside[i]), "");
+    CHECK_INT(ms_metrics_value(metrics, outside[i]), 0);
+  }
+  ms_metrics_free(metrics);
+}
+static void case_ms_metrics_name(void) {
+  CHECK_TEXT(ms_metrics_name(NULL, 0), "");
+  metrics_accessors();
+}
+static void case_ms_metrics_value(void) { CHECK_INT(ms_metrics_value(NULL, 0), 0); }
+static void case_ms_metrics_unit(void) { CHECK_TEXT(ms_metrics_unit(NULL, 0), ""); }
+static void case_ms_metrics_free(void) { ms_metrics_free(NULL); }
+
+/* ------------------------------------------------------------------------------------------------- the list drives the cases */
+
+#define CASE(function) {#function, case_##function}
+static const struct {
+  const char *name;
+  void (*test)(void);
+} cases[] = {
+    CASE(ms_version), CASE(ms_abi_version), CASE(ms_build_info), CASE(ms_status_name), CASE(ms_live_handles), CASE(ms_shutdown),
+    CASE(ms_set_log_callback), CASE(ms_error_code), CASE(ms_error_message), CASE(ms_error_is_retryable), CASE(ms_error_server_code),
+    CASE(ms_error_request_id), CASE(ms_error_http_status), CASE(ms_error_attempts), CASE(ms_error_json), CASE(ms_error_free),
+    CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_load_environment), CASE(ms_options_clone),
+    CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free), CASE(ms_session_open),
+    CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
+    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_free),
+    CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
+    CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
+    CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
+    CASE(ms_metrics_unit), CASE(ms_metrics_free),
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static const char *const declared[] = {
+#define FUNCTION(name) #name,
+#include "functions.inc"
+};
+enum { DECLARED = sizeof declared / sizeof declared[0] };
+
+static size_t current;
+
+static void one_function(void) {
+  service = (peer){0};
+  peer_start(&service);
+  good = (stack){.options = peer_options(&service)};
+  if (stack_open(&good) == MS_OK) {
+    cases[current].test();
+  } else {
+    check_fail(__FILE__, __LINE__, "no session at the peer: %s", ms_error_message(err));
+  }
+  stack_free(&good);
+  peer_stop(&service);
+}
+
+static void header_and_cases_list_the_same_functions(void) {
+  for (size_t i = 0; i < DECLARED; i++) {
+    size_t found = 0;
+    for (size_t j = 0; j < CASES; j++) found += strcmp(declared[i], cases[j].name) == 0;
+    if (found != 1) check_fail(__FILE__, __LINE__, "%s is in the header and has %zu cases", declared[i], found);
+  }
+  CHECK_INT(CASES, DECLARED);
+}
+
+int main(void) {
+  RUN(header_and_cases_list_the_same_functions);
+  for (current = 0; current < CASES; current++) check_run(cases[current].name, one_function);
+  return check_end();
+}

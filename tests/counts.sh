@@ -1,0 +1,19 @@
+# Sourced by gates: runs checks, counts them, ends with the line every gate ends with.
+# shellcheck shell=bash
+passed=0 failed=0
+
+# count COMMAND...: a check that passes if the command succeeds.
+count() {
+  if "$@"; then
+    passed=$((passed + 1))
+    printf 'ok     %s\n' "$*"
+  else
+    failed=$((failed + 1))
+    printf 'FAILED %s\n' "$*"
+  fi
+}
+
+finish() {
+  printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}

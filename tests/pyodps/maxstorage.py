@@ -1,0 +1,81 @@
+"""libmaxstorage through its C ABI: a table as a pyarrow Table, every split through the Arrow C stream interface."""
+import ctypes
+import os
+
+import pyarrow as pa
+
+LIBRARY = ctypes.CDLL(os.environ["MS_TEST_LIBRARY"])
+POINTER, TEXT, STATUS = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32
+
+
+def _declare(name, result, *arguments):
+    function = getattr(LIBRARY, name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+_OUT = ctypes.POINTER(POINTER)
+options_new = _declare("ms_options_new", POINTER)
+options_set = _declare("ms_options_set", STATUS, POINTER, TEXT, TEXT, _OUT)
+options_add = _declare("ms_options_add", STATUS, POINTER, TEXT, TEXT, _OUT)
+options_free = _declare("ms_options_free", None, POINTER)
+client_open = _declare("ms_client_open", STATUS, POINTER, _OUT, _OUT)
+client_free = _declare("ms_client_free", None, POINTER)
+session_open = _declare("ms_session_open", STATUS, POINTER, POINTER, POINTER, _OUT, _OUT)
+session_schema = _declare("ms_session_schema", STATUS, POINTER, POINTER, _OUT)
+session_split_count = _declare("ms_session_split_count", ctypes.c_int64, POINTER)
+session_free = _declare("ms_session_free", None, POINTER)
+split_open = _declare("ms_split_open", STATUS, POINTER, ctypes.c_int64, POINTER, _OUT, _OUT)
+split_export_stream = _declare("ms_split_export_stream", STATUS, POINTER, POINTER, _OUT)
+status_name = _declare("ms_status_name", TEXT, STATUS)
+error_message = _declare("ms_error_message", TEXT, POINTER)
+error_free = _declare("ms_error_free", None, POINTER)
+live_handles = _declare("ms_live_handles", ctypes.c_int64)
+
+
+class Failure(Exception):
+    """A failed call: the name of its status and its sentence."""
+
+
+def _call(function, *arguments):
+    error = POINTER()
+    status = function(*arguments, ctypes.byref(error))
+    if status != 0:
+        message = error_message(error).decode()
+        error_free(error)
+        raise Failure(f"{status_name(status).decode()}: {message}")
+
+
+def _open(function, *arguments):
+    handle = POINTER()
+    _call(function, *arguments, ctypes.byref(handle))
+    return handle
+
+
+def read(endpoint, table, columns=(), partition_columns=(), partitions=(), **settings):
+    """Reads a table. Keyword names are option keys with `_` for the first `.`: split_mode, read_compression, filter_text."""
+    options = options_new()
+    client = session = None
+    try:
+        fixed = {"endpoint": endpoint, "table": table, "access_key_id": "local", "access_key_secret": "local"}
+        for key, value in {**fixed, **{key.replace("_", ".", 1): value for key, value in settings.items()}}.items():
+            _call(options_set, options, key.encode(), str(value).encode())
+        for key, values in (("columns", columns), ("partition_columns", partition_columns), ("partitions", partitions)):
+            for value in values:
+                _call(options_add, options, key.encode(), value.encode())
+        client = _open(client_open, options)
+        session = _open(session_open, client, options, None)
+        schema_memory = ctypes.create_string_buffer(9 * 8)
+        _call(session_schema, session, schema_memory)
+        schema = pa.Schema._import_from_c(ctypes.addressof(schema_memory))
+        batches = []
+        for index in range(session_split_count(session)):
+            split = _open(split_open, session, index, options)
+            stream = ctypes.create_string_buffer(5 * 8)
+            _call(split_export_stream, split, stream)
+            batches.extend(pa.RecordBatchReader._import_from_c(ctypes.addressof(stream)))
+        return pa.Table.from_batches(batches, schema)
+    finally:
+        session_free(session)
+        client_free(client)
+        options_free(options)
