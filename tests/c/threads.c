@@ -41,6 +41,10 @@ static void a_second_reader_is_told_busy(void) {
   drop_error();
   CHECK_INT(ms_split_metrics(use.split, &metrics, &err), MS_OK);
   ms_metrics_free(metrics);
+  /* A stream of a busy split is refused, and the split stays with its owner. */
+  struct ArrowArrayStream stream;
+  CHECK_FAILS(ms_split_export_stream(use.split, &stream, &err), MS_BUSY);
+  CHECK(stream.release == NULL);
   ms_split_cancel(use.split);
   pthread_join(thread, NULL);
   CHECK_INT(first.status, MS_CANCELLED);
