@@ -33,7 +33,7 @@ native_static_libs() { cat "$root/cmake/native-static-libs.txt"; }
 # Where the TPC-H tables of a scale lie. The name changes with the code that lays them out, so data of another layout is not used.
 tpch_path() {
   local layout
-  layout=$(cat "$root"/server/src/catalog/*.rs "$root"/server/src/store/*.rs "$root"/server/src/ingest/*.rs | git hash-object --stdin)
+  layout=$(cat "$root"/server/src/catalog/*.rs "$root"/server/src/store/*.rs "$root"/server/src/ingest/*.rs | sha256sum)
   printf '%s\n' "$cache/tpch-$1-${layout:0:8}"
 }
 
