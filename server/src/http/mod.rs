@@ -7,6 +7,7 @@ mod query;
 mod reply;
 mod request;
 mod route;
+mod schemas;
 mod server;
 mod service;
 mod sessions;
