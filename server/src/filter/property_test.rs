@@ -257,7 +257,7 @@ proptest! {
         let footer = file(&rows);
         let columns = columns();
         let names: Vec<&Column> = columns.iter().collect();
-        let facts: Vec<Vec<_>> = columns.iter().map(|c| of_file(&footer, &c.name)).collect();
+        let facts: Vec<Vec<_>> = columns.iter().map(|c| of_file(&footer, c)).collect();
         for node in nodes {
             let text = print(&node);
             let bound = bind(&parse(&text).unwrap().unwrap(), &names, false).unwrap();

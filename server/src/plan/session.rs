@@ -208,7 +208,7 @@ impl Planner<'_> {
                     .columns
                     .iter()
                     .zip(&used)
-                    .map(|(column, used)| used.then(|| filter::of_file(&footer, &column.name)))
+                    .map(|(column, used)| used.then(|| filter::of_file(&footer, column)))
                     .collect();
                 let block_facts = |i: usize| {
                     let data = by_column
