@@ -82,6 +82,9 @@ pub struct Serve {
     /// How often replaced files and dead sessions are looked for, for tests.
     #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub garbage_interval_ms: u64,
+    /// How long the head of a request may take, for tests.
+    #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
+    pub head_timeout_ms: u64,
 }
 
 #[derive(Debug, clap::Args)]

@@ -90,6 +90,7 @@ fn serve(args: cli::Serve) -> Result<()> {
         external_authority,
         planning_delay,
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
+        head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -300,3 +300,16 @@ fn tpch_checks_all_tables_before_it_makes_one() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("is partitioned by ds"));
     assert_eq!(root.data_files().len(), 1);
 }
+
+#[test]
+fn a_request_that_never_comes_is_not_waited_for() {
+    let root = Root::new();
+    let server = root.serve(&["--head-timeout-ms", "300"]);
+    let mut stalled = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stalled.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stalled, "GET /api/tenants HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let mut rest = Vec::new();
+    stalled.read_to_end(&mut rest).unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(server.get("/api/tenants").status, 200);
+}

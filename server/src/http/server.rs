@@ -9,10 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::accept::accept;
 use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::route::{Call, route};
@@ -42,22 +42,17 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
-    let interval = options.garbage_interval;
+    let (interval, head_timeout) = (options.garbage_interval, options.head_timeout);
     let shared = Arc::new(Shared::new(catalog, options));
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let router = Router::new().fallback(handle).with_state(shared);
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY: {error}");
-        }
-    });
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(wait(stopped.clone()));
+    let server = accept(listener, router, head_timeout, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
     writeln!(stdout, "ready http://{address}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
     tokio::spawn(async move {
@@ -66,7 +61,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         let _ = stop.send(true);
     });
     tokio::select! {
-        result = server => result.context("the listener failed")?,
+        () = server => {}
         () = async { wait(stopped).await; tokio::time::sleep(GRACE).await } => {
             tracing::warn!("cut answers that were still running {} s after the signal", GRACE.as_secs());
         }

@@ -51,6 +51,8 @@ pub struct ServeOptions {
     pub session_lifetime: Duration,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
 }
 
 /// Plans kept in memory; when full, all are forgotten and read again.
