@@ -73,8 +73,8 @@ enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Test { column: usize, op: usize, literal: Row, flipped: bool },
-    Between { column: usize, low: Row, high: Row },
+    Test { column: usize, op: usize, literal: Box<Row>, flipped: bool },
+    Between { column: usize, low: Box<Row>, high: Box<Row> },
     In { column: usize, items: Vec<Row> },
     Null(usize),
 }
@@ -331,8 +331,8 @@ fn row() -> impl Strategy<Value = Row> {
 fn node() -> impl Strategy<Value = Node> {
     let leaf = prop_oneof![
         4 => (0..COLUMNS, 0..6usize, row(), any::<bool>())
-            .prop_map(|(column, op, literal, flipped)| Node::Test { column, op, literal, flipped }),
-        1 => (0..COLUMNS, row(), row()).prop_map(|(column, low, high)| Node::Between { column, low, high }),
+            .prop_map(|(column, op, literal, flipped)| Node::Test { column, op, literal: Box::new(literal), flipped }),
+        1 => (0..COLUMNS, row(), row()).prop_map(|(column, low, high)| Node::Between { column, low: Box::new(low), high: Box::new(high) }),
         1 => (0..COLUMNS, prop::collection::vec(row(), 0..3)).prop_map(|(column, items)| Node::In { column, items }),
         1 => (0..COLUMNS).prop_map(Node::Null),
     ];
