@@ -21,6 +21,9 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The largest number for durations, ten years in seconds, so that no sum of times overflows.
+const LONGEST: u64 = 315_360_000;
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -53,8 +56,9 @@ pub struct Serve {
     pub profile: Profile,
     /// Access key that may sign requests; with a TOKEN it is a temporary (STS) key. May be repeated. Default
     /// local:local.
-    #[arg(long = "account", value_name = "ID:SECRET[:TOKEN]", hide_possible_values = true)]
-    pub accounts: Vec<Account>,
+    // Plain text here: an error of clap would print the value, and with it the secret.
+    #[arg(long = "account", value_name = "ID:SECRET[:TOKEN]")]
+    pub accounts: Vec<String>,
     /// Project to create if it is missing; projects in the root are served in any case. May be repeated. Default
     /// local.
     #[arg(long = "project", value_name = "NAME")]
@@ -70,11 +74,17 @@ pub struct Serve {
     #[arg(long, value_name = "URL")]
     pub external_url: Option<String>,
     /// Answer "create session" with 202 INIT and let the session become NORMAL after this many milliseconds.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
     pub planning_delay_ms: u64,
     /// Life of a read session in seconds, also after a refresh.
-    #[arg(long, value_name = "N", default_value_t = 86_400)]
+    #[arg(long, value_name = "N", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub session_lifetime_s: u64,
+    /// How often replaced files and dead sessions are looked for, for tests.
+    #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
+    pub garbage_interval_ms: u64,
+    /// How long the head of a request may take, for tests.
+    #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
+    pub head_timeout_ms: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,7 +118,7 @@ pub struct Tpch {
     /// Project of the tables; they go into its schema default.
     #[arg(long, value_name = "NAME", default_value = "local")]
     pub project: String,
-    /// Scale factor: 1 is 6,001,215 rows of lineitem; fractions are allowed.
+    /// Scale factor: 1 is 6,001,215 rows of lineitem; fractions from 0.0001 on are allowed.
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub scale: f64,
     /// What to do with tables that already have data.
@@ -125,7 +135,10 @@ impl Serve {
         if self.accounts.is_empty() {
             return Ok(Some(vec!["local:local".parse()?]));
         }
-        Ok(Some(self.accounts.clone()))
+        let parse = |(i, text): (usize, &String)| {
+            text.parse().map_err(|why| format!("the value of --account number {} is wrong: {why}", i + 1))
+        };
+        self.accounts.iter().enumerate().map(parse).collect::<Result<_, _>>().map(Some)
     }
 
     /// How long planning pretends to take.

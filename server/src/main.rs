@@ -1,6 +1,8 @@
 //! `maxstorage-server`: a local MaxCompute Storage API service. See README.md for the layout of the code.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
+// Both panic if the other end is gone.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod catalog;
 mod cli;
@@ -8,6 +10,7 @@ mod error;
 mod filter;
 mod http;
 mod ingest;
+mod logging;
 mod plan;
 mod read;
 mod store;
@@ -17,28 +20,33 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use catalog::{Catalog, check_name};
 use cli::{Cli, Command};
+use logging::Log;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let Ok(log) = Log::start() else { return ExitCode::FAILURE };
     let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(level)
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match run(cli) {
+    let code = match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("maxstorage-server: {error:#}");
+            log.line(format_args!("maxstorage-server: {error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    log.flush();
+    code
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -68,9 +76,6 @@ fn serve(args: cli::Serve) -> Result<()> {
     let accounts = args.accounts().map_err(|e| anyhow!("{e}"))?;
     let external_authority = args.external_authority().map_err(|e| anyhow!("{e}"))?;
     let planning_delay = args.planning_delay();
-    if args.session_lifetime_s == 0 {
-        bail!("--session-lifetime-s must be at least 1");
-    }
     let projects = if args.projects.is_empty() { vec!["local".to_string()] } else { args.projects };
     for project in &projects {
         check_name(project).map_err(|e| anyhow!("{e}"))?;
@@ -85,6 +90,8 @@ fn serve(args: cli::Serve) -> Result<()> {
         external_authority,
         planning_delay,
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
+        head_timeout: Duration::from_millis(args.head_timeout_ms),
+        garbage_interval: Duration::from_millis(args.garbage_interval_ms),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

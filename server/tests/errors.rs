@@ -48,11 +48,17 @@ fn storage_plane_errors() {
         format!("{}/sessions?session_type=batch_write", base("t")),
         format!("{}/commit?session_id=x", base("t")),
         "/api/storage/v2?Action=TableCreateReadSession".to_string(),
-        "/projects/local/tables/t?downloads".to_string(),
     ] {
         assert_eq!(server.post(&missing, "{}").error(), (501, "NotImplemented".into()), "{missing}");
     }
+    let tunnel = server.post("/projects/local/tables/t?downloads", "{}");
+    assert_eq!(tunnel.error(), (405, "MethodNotAllowed".into()), "PyODPS repeats 5xx for minutes");
     assert_eq!(server.get("/api/storage/v1/x").error(), (404, "NoSuchObject".into()));
+    assert_eq!(server.get("/api//storage/v1/x").error(), (404, "NoSuchObject".into()));
+    for body in ["[]", "[[\"id\"]]"] {
+        assert_eq!(create("t", body), bad("InvalidArgument"), "{body}");
+    }
+    assert_eq!(server.session("t", "{\"SplitOptions\":{\"CrossPartition\":null}}")["SplitsCount"], 1);
 }
 
 #[test]
@@ -112,6 +118,62 @@ fn service_plane() {
         assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     }
     assert_eq!(server.post("/api/projects/local/instances", "{}").status, 501);
+    for known in ["/api/projects/local", "/api/projects/local/tables/t", "/api/tenants", "/api/projects/local/schemas"]
+    {
+        assert_eq!(server.send("HEAD", known, None, &[]).status, 405, "{known}");
+    }
+}
+
+#[test]
+fn schemas_are_what_loads_created() {
+    let (root, server) = table(&[]);
+    root.load("local.other.t", &root.parquet("t.parquet", &numbers(0, 1)), &[]);
+    let list = server.get("/api/projects/local/schemas?expectmarker=true").text();
+    assert!(list.contains("<Name>default</Name>") && list.contains("<Name>other</Name>"), "{list}");
+    assert!(!server.get("/api/projects/local/schemas?name=ot").text().contains("<Name>default</Name>"));
+    let schema = server.get("/api/projects/local/schemas/OTHER");
+    assert_eq!(schema.status, 200, "{}", schema.text());
+    assert!(schema.text().contains("<Name>other</Name><Project>local</Project>"), "{}", schema.text());
+    for name in ["x-odps-owner", "x-odps-creation-time", "last-modified"] {
+        assert!(schema.header(name).is_some(), "{name}");
+    }
+    assert_eq!(server.get("/api/projects/local/tables?curr_schema=other").status, 200);
+    for missing in ["/api/projects/local/schemas/nope", "/api/projects/local/tables?curr_schema=nope"] {
+        let answer = server.get(missing);
+        assert_eq!(answer.status, 404, "{missing}");
+        assert!(answer.text().contains("<Code>NoSuchObject</Code>"), "{}", answer.text());
+    }
+}
+
+#[test]
+fn a_signature_does_not_cover_two_values_of_one_name() {
+    let (_root, server) = table(&[]);
+    let session = server.session("t", "{}");
+    let good = format!("session_id={}", session["SessionId"].as_str().unwrap());
+    let headers = server.sign("GET", &data("t", &format!("{good}&split_index=0")), None);
+    assert_eq!(server.raw("GET", &data("t", &format!("split_index=0&{good}")), None, &headers).status, 200);
+    let changed = data("t", &format!("session_id=other&split_index=0&{good}"));
+    assert_eq!(server.raw("GET", &changed, None, &headers).error(), (400, "InvalidArgument".into()));
+}
+
+#[test]
+fn secrets_and_bad_numbers_on_the_command_line() {
+    let root = Root::new();
+    let stderr = |command: &str, args: &[&str]| {
+        let output = root.run(command, args);
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let message = stderr("serve", &["--account", "a:b", "--account", "key/id:TOPSECRET"]);
+    assert!(!message.contains("TOPSECRET") && message.contains("--account number 2"), "{message}");
+    let message = stderr("tpch", &["--scale", "0.00001"]);
+    assert!(message.contains("--scale must be from 0.0001"), "{message}");
+    for option in ["--session-lifetime-s", "--planning-delay-ms"] {
+        let message = stderr("serve", &[option, "9223372036854775807"]);
+        assert!(message.contains("is not in"), "{message}");
+    }
+    assert!(stderr("serve", &["--session-lifetime-s", "0"]).contains("is not in"));
 }
 
 #[test]
@@ -121,5 +183,14 @@ fn external_url_and_profiles() {
     let small = json!({"SplitOptions": {"SplitMode": "Size", "SplitNumber": 10_485_759}}).to_string();
     assert_eq!(server.post(&sessions("t"), &small).error(), (400, "InvalidArgument".into()));
     let enough = json!({"SplitOptions": {"SplitMode": "Size", "SplitNumber": 10_485_760}}).to_string();
-    assert_eq!(server.post(&sessions("t"), &enough).status, 201);
+    let session = server.post(&sessions("t"), &enough);
+    assert_eq!(session.status, 201);
+    let id = session.json()["SessionId"].as_str().unwrap().to_string();
+    let read = |more: &str| server.get(&data("t", &format!("session_id={id}&split_index=0{more}")));
+    for bad in ["max_batch_rows=20001", "max_batch_raw_size=1024", "max_batch_raw_size=268435457"] {
+        assert_eq!(read(&format!("&{bad}")).error(), (400, "InvalidArgument".into()), "{bad}");
+    }
+    for good in ["max_batch_rows=20000", "max_batch_raw_size=0", "max_batch_raw_size=1048576"] {
+        assert_eq!(read(&format!("&{good}")).batch().num_rows(), 100, "{good}");
+    }
 }

@@ -2,12 +2,17 @@
 
 mod common;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{BINARY, Root, base, data, numbers, sessions};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use common::{BINARY, Root, Server, base, data, numbers, sessions};
 use serde_json::json;
 
 #[test]
@@ -19,11 +24,24 @@ fn sessions_survive_a_restart_and_pin_their_snapshot() {
     let id = session["SessionId"].as_str().unwrap();
     let before = server.split("t", id, 0);
     assert_eq!(server.split("t", id, 0), before, "a replayed body is the same body");
-    root.load("local.default.t", &root.parquet("b.parquet", &numbers(500, 7)), &["--if-exists", "overwrite"]);
+    for _ in 0..2 {
+        root.load("local.default.t", &root.parquet("b.parquet", &numbers(500, 7)), &["--if-exists", "overwrite"]);
+    }
     assert_eq!(server.split("t", id, 0), before);
     server.signal("TERM");
     assert_eq!(server.wait(Duration::from_secs(10)), Some(0));
-    let server = root.serve(&[]);
+    // As if the files had been replaced long ago: of three files one is visible, one pinned, one garbage.
+    assert_eq!(root.data_files().len(), 3);
+    let catalogue = rusqlite::Connection::open(root.path().join("catalog.sqlite")).unwrap();
+    catalogue.execute("update files set dropped_ms = 1 where dropped_ms is not null", []).unwrap();
+    let server = root.serve(&["--garbage-interval-ms", "20"]);
+    let end = Instant::now() + Duration::from_secs(20);
+    while root.data_files().len() > 2 {
+        assert!(Instant::now() < end, "the garbage is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(root.data_files().len(), 2);
     assert_eq!(server.split("t", id, 0), before);
     assert_eq!(server.count("t", "{}"), 7);
     let target = format!("{}/sessions/{id}?session_type=batch_read", base("t"));
@@ -162,6 +180,18 @@ fn loads_are_checked_and_all_or_nothing() {
     let message = stderr(root.try_load("local.default.t", &file, &["--partition", "ds=1", "--if-exists", "append"]));
     assert!(message.contains("ds is not a partition column"), "{message}");
     assert_eq!(root.data_files().len(), 1, "refused loads leave no files");
+    // The second file fails when the first is already written.
+    let declared = HashMap::from([("maxcompute.type".to_string(), "varchar(3)".to_string())]);
+    let schema = Arc::new(Schema::new(vec![Field::new("v", DataType::Utf8, true).with_metadata(declared)]));
+    let text = |name: &str, value: &str| {
+        let values: ArrayRef = Arc::new(StringArray::from(vec![value]));
+        root.parquet(name, &RecordBatch::try_new(schema.clone(), vec![values]).unwrap())
+    };
+    let (good, bad) = (text("good.parquet", "abc"), text("bad.parquet", "abcd"));
+    let paths = [good.to_str().unwrap(), bad.to_str().unwrap()];
+    let message = stderr(root.run("load", &["--table", "local.default.v", paths[0], paths[1]]));
+    assert!(message.contains("does not fit varchar(3)"), "{message}");
+    assert_eq!(root.data_files().len(), 1, "a load that failed half-way leaves no files");
     root.load("local.default.t", &file, &["--if-exists", "append"]);
     let server = root.serve(&[]);
     assert_eq!(server.count("t", "{}"), 20);
@@ -195,4 +225,91 @@ fn tpch_tables_are_complete() {
     }
     assert_eq!((rows("region"), rows("partsupp")), (5, 800));
     assert!(rows("lineitem") > 5000);
+}
+
+#[test]
+fn a_start_leaves_foreign_files_alone() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
+    let data = root.path().join("data");
+    std::fs::create_dir(data.join("archive")).unwrap();
+    std::fs::copy(&root.data_files()[0], data.join("mine.parquet")).unwrap();
+    std::fs::write(data.join("notes.txt"), "mine").unwrap();
+    let orphan = data.join("00000000000000000000000000000000.parquet");
+    std::fs::write(&orphan, "x").unwrap();
+    let server = root.serve(&[]);
+    assert_eq!(server.count("t", "{}"), 10);
+    assert!(!orphan.exists());
+    for name in ["archive", "mine.parquet", "notes.txt"] {
+        assert!(data.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_partition_has_no_data() {
+    let root = Root::new();
+    let partition = ["--partition", "ds=1"];
+    root.load("local.default.p", &root.parquet("a.parquet", &numbers(0, 0)), &partition);
+    let file = root.parquet("b.parquet", &numbers(0, 5));
+    root.load("local.default.p", &file, &partition);
+    assert_eq!(root.try_load("local.default.p", &file, &partition).status.code(), Some(1));
+}
+
+#[test]
+fn nobody_has_to_read_stderr() {
+    let root = Root::new();
+    // A pipe that nobody drains, and one whose reader is gone.
+    for gone in [false, true] {
+        let mut server = Server::start_with(&root.path(), &["--no-auth"], "info", Stdio::piped());
+        let reader = server.child.stderr.take();
+        let _kept = if gone { None } else { reader };
+        let target = format!("/api/{}", "x".repeat(4000));
+        for _ in 0..40 {
+            assert_eq!(server.raw("GET", &target, None, &[]).status, 404);
+        }
+        server.signal("TERM");
+        assert_eq!(server.wait(Duration::from_secs(10)), Some(0));
+    }
+    let mut tpch = Command::new(BINARY)
+        .args(["tpch", "--root", root.path().to_str().unwrap(), "--scale", "0.0001"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(tpch.stderr.take());
+    assert_eq!(tpch.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_ready_line_that_cannot_be_written_is_an_error() {
+    let root = Root::new();
+    let output = Command::new(BINARY)
+        .args(["serve", "--root", root.path().to_str().unwrap()])
+        .stdout(File::options().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot print the ready line"));
+}
+
+#[test]
+fn tpch_checks_all_tables_before_it_makes_one() {
+    let root = Root::new();
+    root.load("local.default.region", &root.parquet("a.parquet", &numbers(0, 1)), &["--partition", "ds=1"]);
+    let output = root.run("tpch", &["--scale", "0.0001", "--if-exists", "overwrite"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is partitioned by ds"));
+    assert_eq!(root.data_files().len(), 1);
+}
+
+#[test]
+fn a_request_that_never_comes_is_not_waited_for() {
+    let root = Root::new();
+    let server = root.serve(&["--head-timeout-ms", "300"]);
+    let mut stalled = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stalled.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stalled, "GET /api/tenants HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let mut rest = Vec::new();
+    stalled.read_to_end(&mut rest).unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(server.get("/api/tenants").status, 200);
 }

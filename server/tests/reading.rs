@@ -2,9 +2,13 @@
 
 mod common;
 
-use arrow::array::{AsArray, RecordBatch};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Field, Int64Type, Schema};
 use common::{Root, Server, data, numbers, sessions};
 use serde_json::{Value, json};
 
@@ -138,7 +142,10 @@ fn batches_obey_their_bounds_and_compression() {
     assert_eq!(read("&max_batch_rows=100000", &[]).batches()[0].num_rows(), 10_000, "20,000 at most, files of 10,000");
     assert!(read("&max_batch_rows=77", &[]).batches().iter().all(|b| b.num_rows() <= 77));
     let small = read("&max_batch_raw_size=4096", &[]).batches();
-    assert!(small.len() > 100 && small.iter().all(|b| b.num_rows() >= 1));
+    let text = |batch: &RecordBatch| batch.column(1).as_string::<i32>().iter().flatten().map(str::len).sum::<usize>();
+    assert!(small.iter().all(|b| b.num_rows() * 12 + text(b) <= 4096));
+    // Half of the bound is reached: a batch that is too large is halved.
+    assert!(small.len() < plain.batches().iter().map(|b| b.num_rows() * 13 + text(b)).sum::<usize>() / 2048 + 10);
     assert_eq!(ids(&small), (0..30_000).collect::<Vec<i64>>());
     let mut sizes = vec![plain.body.len()];
     for encoding in ["LZ4_FRAME", "ZSTD"] {
@@ -208,4 +215,86 @@ fn empty_results_are_schema_and_end_marker() {
     let id = session["SessionId"].as_str().unwrap();
     let answer = server.get(&data("e", &format!("session_id={id}&row_index=0&row_count=0")));
     assert_eq!(answer.batch().num_columns(), 2);
+}
+
+/// A table `t` of one file with these columns.
+fn one_file(columns: Vec<(&str, ArrayRef)>) -> (Root, Server) {
+    let root = Root::new();
+    let file = root.parquet("t.parquet", &RecordBatch::try_from_iter(columns).unwrap());
+    root.load("local.default.t", &file, &[]);
+    let server = root.serve(&[]);
+    (root, server)
+}
+
+#[test]
+fn lists_and_maps_are_measured_by_their_rows() {
+    let mut lists = ListBuilder::new(Int64Builder::new());
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for row in 0..2000i64 {
+        lists.append_value((0..10).map(|i| Some(row + i)));
+        maps.keys().append_value(format!("{row:012}"));
+        maps.values().append_value(row);
+        maps.append(true).unwrap();
+    }
+    // 84 bytes of list and 28 of map in every row.
+    let (_root, server) = one_file(vec![("l", Arc::new(lists.finish())), ("m", Arc::new(maps.finish()))]);
+    let session = server.session("t", "{}");
+    let id = session["SessionId"].as_str().unwrap();
+    let batches = server.get(&data("t", &format!("session_id={id}&split_index=0&max_batch_raw_size=8192"))).batches();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2000);
+    assert!(batches.iter().all(|batch| (30..=73).contains(&batch.num_rows())), "{}", batches.len());
+}
+
+#[test]
+fn wide_rows_come_in_short_batches() {
+    let wide = "x".repeat(600_000);
+    let (_root, server) = one_file(vec![("s", Arc::new(StringArray::from(vec![wide.as_str(); 80])))]);
+    let session = server.session("t", "{}");
+    let target = data("t", &format!("session_id={}&split_index=0", session["SessionId"].as_str().unwrap()));
+    let batches = server.get(&target).batches();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 80);
+    assert!(batches.iter().all(|batch| batch.num_rows() <= 27), "16 MiB of rows at once");
+}
+
+#[test]
+fn an_appended_file_may_spell_its_columns_otherwise() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
+    let shout = numbers(10, 10);
+    let shout = RecordBatch::try_from_iter([("ID", shout.column(0).clone()), ("NAME", shout.column(1).clone())]);
+    let file = root.parquet("b.parquet", &shout.unwrap());
+    root.load("local.default.t", &file, &["--if-exists", "append"]);
+    let server = root.serve(&[]);
+    assert_eq!(ids(&server.read("t", "{}")), (0..20).collect::<Vec<i64>>());
+    let body = json!({"FilterPredicate": "id > 15", "RequiredDataColumns": ["Name", "ID"]}).to_string();
+    assert_eq!(ids(&server.read("t", &body)), (10..20).collect::<Vec<i64>>(), "statistics are found too");
+}
+
+#[test]
+fn fractions_match_what_a_double_would_match() {
+    let decimals = Decimal128Array::from(vec![100_000_000_000_000_001]).with_precision_and_scale(38, 18).unwrap();
+    let (_root, server) =
+        one_file(vec![("a", Arc::new(Int64Array::from(vec![9_007_199_254_740_993]))), ("m", Arc::new(decimals))]);
+    let count = |predicate: &str| server.count("t", &json!({"FilterPredicate": predicate}).to_string());
+    for kept in ["a = 9007199254740992.0", "m = 0.1", "m in (0.1)", "not m > 0.1", "0.1 >= m", "a > 9007199254740992"] {
+        assert_eq!(count(kept), 1, "{kept}");
+    }
+    for skipped in ["a = 9007199254740992.0BD", "m = 0.1BD", "a = 9007199254740992", "m = 0.11", "m < 0.09"] {
+        assert_eq!(count(skipped), 0, "{skipped}");
+    }
+}
+
+#[test]
+fn char_is_compared_with_its_blanks() {
+    let root = Root::new();
+    let declared = HashMap::from([("maxcompute.type".to_string(), "char(3)".to_string())]);
+    let field = Field::new("c", arrow::datatypes::DataType::Utf8, true).with_metadata(declared);
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["a\u{1}", "b"]));
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![values]).unwrap();
+    root.load("local.default.t", &root.parquet("c.parquet", &batch), &[]);
+    let server = root.serve(&[]);
+    let count = |predicate: &str| server.count("t", &json!({"FilterPredicate": predicate}).to_string());
+    assert_eq!(count("c < 'a'"), 2, "a and U+0001 comes before a and a blank");
+    assert_eq!(count("c = 'a\u{1}'"), 2);
+    assert_eq!(count("c > 'b!'"), 0);
 }

@@ -229,3 +229,23 @@ fn json_and_foreign_types_are_refused() {
     let output = root.try_load("local.default.v", &root.parquet("v.parquet", &batch(&[long])), &[]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("column v"), "{output:?}");
 }
+
+#[test]
+fn types_that_cannot_be_written_down_are_refused() {
+    let root = Root::new();
+    let nested = |depth: usize| {
+        let mut array: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        for _ in 0..depth {
+            let field = Arc::new(Field::new("item", array.data_type().clone(), true));
+            array = Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([1]), array, None));
+        }
+        root.parquet("n.parquet", &RecordBatch::try_from_iter([("n", array)]).unwrap())
+    };
+    let output = root.try_load("local.default.deep", &nested(33), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nested too deeply"));
+    root.load("local.default.fine", &nested(32), &[]);
+    let server = root.serve(&[]);
+    assert_eq!(server.count("fine", "{}"), 1);
+    assert_eq!(server.get("/api/projects/local/tables").status, 200);
+}

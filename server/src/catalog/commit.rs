@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::tables::{ensure_schema, find_table};
-use super::{Catalog, Column, Table, TableName, now_ms};
+use super::tables::{RawTable, ensure_schema, find_raw};
+use super::{Catalog, Column, TableName, now_ms};
 
 /// What to do if the target of a commit already has data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +39,13 @@ pub struct Change {
     pub partition: Option<Vec<String>>,
 }
 
+impl Change {
+    /// Whether the table gets the columns of the change.
+    fn replaces_columns(&self) -> bool {
+        self.if_exists == IfExists::Overwrite && self.partition.is_none()
+    }
+}
+
 /// Why a change was refused; the catalogue is untouched.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -46,8 +53,18 @@ pub struct Refusal(String);
 
 impl Catalog {
     /// Refuses a change that does not fit its table, before files are written. Changes nothing.
-    pub fn check(&self, change: &Change) -> Result<()> {
-        check_change(&self.lock(), change).map(|_| ())
+    ///
+    /// The columns of the change get the spelling that their names have in the table, if it keeps its columns.
+    pub fn check(&self, change: &mut Change) -> Result<()> {
+        let connection = self.lock();
+        check_change(&connection, change)?;
+        if !change.replaces_columns()
+            && let Some(table) = find_raw(&connection, &change.table)?
+        {
+            let stored = table.parse()?.columns;
+            change.columns.iter_mut().zip(stored).for_each(|(column, stored)| column.name = stored.name);
+        }
+        Ok(())
     }
 
     /// Makes `files` visible, all or none, and creates the table if it is missing. The files must be complete and
@@ -128,37 +145,39 @@ fn create_table(connection: &Connection, change: &Change) -> Result<i64> {
 
 /// The id of the table the change is about, `None` if it is missing. Fails with a [`Refusal`] if it does not fit.
 fn check_change(connection: &Connection, change: &Change) -> Result<Option<i64>> {
-    let Some(table) = find_table(connection, &change.table)? else { return Ok(None) };
-    check_partitioning(&table, change)?;
-    let replaces_all = change.if_exists == IfExists::Overwrite && change.partition.is_none();
-    if !replaces_all {
-        check_columns(&table, &change.columns)?;
-    }
-    if change.if_exists == IfExists::Error && has_data(connection, &table, change)? {
+    let Some(table) = find_raw(connection, &change.table)? else { return Ok(None) };
+    let id = table.id;
+    check_partitioning(&change.table, &table.partition_keys()?, change)?;
+    if change.if_exists == IfExists::Error && has_data(connection, id, change)? {
         let what = if change.partition.is_some() { "the partition" } else { "the table" };
-        return Err(Refusal(format!("{what} of {} already has data: say append or overwrite", change.table)).into());
+        let message = format!("{what} of {} already has data: --if-exists says what to do with it", change.table);
+        return Err(Refusal(message).into());
     }
-    Ok(Some(table.id))
+    // Columns that are replaced are not looked at, so that a table with a damaged entry can be overwritten.
+    if !change.replaces_columns() {
+        check_columns(table, &change.columns)?;
+    }
+    Ok(Some(id))
 }
 
-fn has_data(connection: &Connection, table: &Table, change: &Change) -> Result<bool> {
-    let count: i64 = match &change.partition {
-        Some(values) => match find_partition(connection, table.id, values)? {
-            Some(_) => 1,
-            None => 0,
+/// Whether the target of a change has visible files.
+fn has_data(connection: &Connection, table_id: i64, change: &Change) -> Result<bool> {
+    let partition = match &change.partition {
+        Some(values) => match find_partition(connection, table_id, values)? {
+            Some(id) => Some(id),
+            None => return Ok(false),
         },
-        None => connection.query_row(
-            "select count(*) from files where table_id = ?1 and dropped_ms is null",
-            [table.id],
-            |row| row.get(0),
-        )?,
+        None => None,
     };
-    Ok(count > 0)
+    let mut statement = connection.prepare_cached(
+        "select 1 from files where table_id = ?1 and dropped_ms is null and (?2 is null or partition_id = ?2)",
+    )?;
+    Ok(statement.exists(params![table_id, partition])?)
 }
 
-fn check_partitioning(table: &Table, change: &Change) -> Result<(), Refusal> {
+fn check_partitioning(table: &TableName, keys: &[Column], change: &Change) -> Result<(), Refusal> {
     let names = |columns: &[Column]| columns.iter().map(|c| c.name.to_lowercase()).collect::<Vec<_>>();
-    if names(&table.partition_keys) == names(&change.partition_keys) {
+    if names(keys) == names(&change.partition_keys) {
         return Ok(());
     }
     let list = |columns: &[Column]| {
@@ -169,43 +188,44 @@ fn check_partitioning(table: &Table, change: &Change) -> Result<(), Refusal> {
         }
     };
     Err(Refusal(format!(
-        "{} is partitioned by {}, but the load names {}",
-        table.name,
-        list(&table.partition_keys),
+        "{table} is partitioned by {}, but the load names {}",
+        list(keys),
         list(&change.partition_keys)
     )))
 }
 
 /// Compares names (without case), types and order of data columns.
-fn check_columns(table: &Table, columns: &[Column]) -> Result<(), Refusal> {
+fn check_columns(table: RawTable, columns: &[Column]) -> Result<()> {
+    let table = table.parse()?;
+    let refuse = |why: String| Err(Refusal(why).into());
     for (i, stored) in table.columns.iter().enumerate() {
         let Some(given) = columns.get(i) else {
-            return Err(Refusal(format!("column {} of {} is missing in the file", stored.name, table.name)));
+            return refuse(format!("column {} of {} is missing in the file", stored.name, table.name));
         };
         if !given.name.eq_ignore_ascii_case(&stored.name) {
-            return Err(Refusal(format!(
+            return refuse(format!(
                 "column {} of {} is {}, but the file has {} there",
                 i + 1,
                 table.name,
                 stored.name,
                 given.name
-            )));
+            ));
         }
         if given.ty != stored.ty {
-            return Err(Refusal(format!(
+            return refuse(format!(
                 "column {} of {} is {}, but the file has {}",
                 stored.name, table.name, stored.ty, given.ty
-            )));
+            ));
         }
         if given.nullable && !stored.nullable {
-            return Err(Refusal(format!(
+            return refuse(format!(
                 "column {} of {} is NOT NULL, but the file may have NULLs",
                 stored.name, table.name
-            )));
+            ));
         }
     }
     match columns.get(table.columns.len()) {
-        Some(extra) => Err(Refusal(format!("column {} of the file is not in {}", extra.name, table.name))),
+        Some(extra) => refuse(format!("column {} of the file is not in {}", extra.name, table.name)),
         None => Ok(()),
     }
 }
@@ -226,4 +246,54 @@ fn ensure_partition(connection: &Connection, table_id: i64, values: &[String], n
         params![table_id, serde_json::to_string(values)?, now],
     )?;
     Ok(connection.last_insert_rowid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_table_hides_no_other_and_can_be_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let change = |table: &str, if_exists| Change {
+            table: format!("p.default.{table}").parse().unwrap(),
+            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            partition_keys: Vec::new(),
+            if_exists,
+            partition: None,
+        };
+        for table in ["t", "u"] {
+            catalog.commit(&change(table, IfExists::Error), &[]).unwrap();
+        }
+        let damage =
+            r#"update tables set columns = '[{"name":"a","type":"nonsense","nullable":true}]' where name = 't'"#;
+        catalog.lock().execute(damage, []).unwrap();
+        let names = || catalog.tables("p", "default").unwrap().into_iter().map(|t| t.name.table).collect::<Vec<_>>();
+        assert_eq!(names(), ["u"]);
+        assert!(catalog.check(&mut change("t", IfExists::Append)).is_err());
+        catalog.check(&mut change("t", IfExists::Overwrite)).unwrap();
+        catalog.commit(&change("t", IfExists::Overwrite), &[]).unwrap();
+        assert_eq!(names(), ["t", "u"]);
+    }
+
+    #[test]
+    fn kept_columns_keep_their_spelling() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let mut change = Change {
+            table: "p.default.t".parse().unwrap(),
+            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            partition_keys: Vec::new(),
+            if_exists: IfExists::Append,
+            partition: None,
+        };
+        catalog.commit(&change, &[]).unwrap();
+        for (if_exists, name) in [(IfExists::Append, "a"), (IfExists::Error, "a"), (IfExists::Overwrite, "A")] {
+            change.columns[0].name = "A".into();
+            change.if_exists = if_exists;
+            catalog.check(&mut change).unwrap();
+            assert_eq!(change.columns[0].name, name);
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! Data files: which are visible, where they lie, and which may be deleted.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{Catalog, now_ms};
+use super::{Catalog, TableName, now_ms};
 
 /// A replaced file is kept for at least this long, for sessions that are being planned over it.
 const PLANNING_MS: i64 = 60_000;
+
+/// An expired session still pins its files for this long, for answers that were under way when it expired.
+const READING_MS: i64 = 3_600_000;
 
 /// A visible data file of a table.
 #[derive(Clone, Debug)]
@@ -36,7 +40,23 @@ impl Catalog {
         list_files(&self.lock(), table_id)
     }
 
-    /// Deletes replaced files that no live session reads, and forgets sessions that expired more than `keep_ms` ago.
+    /// Whether a table exists and has visible files.
+    pub fn has_files(&self, table: &TableName) -> Result<bool> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select 1 from files join tables on tables.id = files.table_id
+             where project = ?1 and schema = ?2 and name = ?3 and dropped_ms is null",
+        )?;
+        Ok(statement.exists([&table.project, &table.schema, &table.table])?)
+    }
+
+    /// Whether a commit names this file.
+    pub fn names_file(&self, file_id: &str) -> Result<bool> {
+        Ok(self.lock().prepare_cached("select 1 from files where id = ?1")?.exists([file_id])?)
+    }
+
+    /// Deletes replaced files that no session reads or was reading an hour ago, and forgets sessions that expired more
+    /// than `keep_ms` ago.
     /// Returns how many files were deleted.
     pub fn collect_garbage(&self, keep_ms: i64) -> Result<usize> {
         let now = now_ms();
@@ -53,7 +73,7 @@ impl Catalog {
                        where session_files.file_id = files.id and sessions.expires_ms > ?1)
                      returning id",
                 )?;
-                for row in statement.query_map(params![now, now - PLANNING_MS], |row| row.get(0))? {
+                for row in statement.query_map(params![now - READING_MS, now - PLANNING_MS], |row| row.get(0))? {
                     doomed.push(row?);
                 }
             }
@@ -67,7 +87,8 @@ impl Catalog {
         Ok(deleted)
     }
 
-    /// Deletes data files that no commit names. Call it only while no other process writes under this root.
+    /// Deletes data files that no commit names, and nothing else that lies beside them. Call it only while no other
+    /// process writes under this root.
     pub fn remove_orphans(&self) -> Result<usize> {
         let known: HashSet<PathBuf> = {
             let connection = self.lock();
@@ -79,14 +100,26 @@ impl Catalog {
         let data = self.data_dir();
         let mut removed = 0;
         for file in std::fs::read_dir(&data).with_context(|| format!("cannot list {}", data.display()))? {
-            let path = file?.path();
-            if !known.contains(&path) {
-                std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-                removed += 1;
+            let file = file?;
+            let path = file.path();
+            if known.contains(&path) || !is_ours(&path) || !file.file_type().is_ok_and(|kind| kind.is_file()) {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot remove {}", path.display())),
             }
         }
         Ok(removed)
     }
+}
+
+/// Whether a path has a name that we give to data files: 32 hexadecimal digits and `.parquet`.
+fn is_ours(path: &Path) -> bool {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    stem.len() == 32 && stem.bytes().all(digit) && path.extension().is_some_and(|extension| extension == "parquet")
 }
 
 pub(super) fn list_files(connection: &Connection, table_id: i64) -> Result<Vec<DataFile>> {
@@ -141,9 +174,27 @@ mod tests {
         catalog.lock().execute("update files set dropped_ms = 1 where dropped_ms is not null", []).unwrap();
         assert_eq!(catalog.collect_garbage(0).unwrap(), 0, "a session reads it");
         assert!(catalog.extend_session("s", now_ms() - 1).unwrap());
-        assert_eq!(catalog.collect_garbage(1_000_000).unwrap(), 1);
+        let day = 86_400_000;
+        assert_eq!(catalog.collect_garbage(day).unwrap(), 0, "an answer may still be under way");
+        assert!(catalog.extend_session("s", now_ms() - READING_MS - 1).unwrap());
+        assert_eq!(catalog.collect_garbage(day).unwrap(), 1);
         assert!(!catalog.file_path("old").exists() && catalog.file_path("new").exists());
         assert!(!catalog.extend_session("s", i64::MAX).unwrap(), "its rows are gone");
         assert!(!catalog.insert_session(&session(i64::MAX), &["old".into()]).unwrap());
+    }
+    #[test]
+    fn only_our_own_orphans_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let id = "0123456789abcdef0123456789abcdef";
+        std::fs::create_dir(catalog.file_path(&id.replace('0', "1"))).unwrap();
+        std::fs::create_dir(catalog.data_dir().join("notes")).unwrap();
+        let foreign = ["mine.parquet", "readme.txt", &format!("{id}.csv"), &format!("{}.parquet", id.to_uppercase())]
+            .map(|name| catalog.data_dir().join(name));
+        foreign.iter().for_each(|path| std::fs::write(path, "x").unwrap());
+        std::fs::write(catalog.file_path(id), "x").unwrap();
+        assert_eq!(catalog.remove_orphans().unwrap(), 1);
+        assert!(!catalog.file_path(id).exists());
+        assert!(foreign.iter().all(|path| path.exists()));
     }
 }

@@ -5,6 +5,7 @@
 
 mod commit;
 mod files;
+mod layout;
 mod sessions;
 mod tables;
 
@@ -19,31 +20,6 @@ pub use commit::{Change, IfExists, NewFile};
 pub use files::DataFile;
 pub use sessions::StoredSession;
 pub use tables::{Column, Partition, Snapshot, Table, TableName, check_name};
-
-/// Every table of the database. `STRICT` makes SQLite check types.
-const SCHEMA: &str = "
-create table if not exists projects(name text primary key collate nocase, created_ms integer not null) strict;
-create table if not exists schemas(
-  project text not null collate nocase, name text not null collate nocase, created_ms integer not null,
-  primary key(project, name)) strict;
-create table if not exists tables(
-  id integer primary key autoincrement, project text not null collate nocase, schema text not null collate nocase,
-  name text not null collate nocase, columns text not null, partition_keys text not null,
-  created_ms integer not null, modified_ms integer not null, unique(project, schema, name)) strict;
-create table if not exists partitions(
-  id integer primary key autoincrement, table_id integer not null, spec text not null,
-  created_ms integer not null, modified_ms integer not null, unique(table_id, spec)) strict;
-create table if not exists files(
-  id text primary key, table_id integer not null, partition_id integer, row_count integer not null,
-  byte_count integer not null, seq integer not null, dropped_ms integer) strict;
-create index if not exists files_of_table on files(table_id, seq);
-create table if not exists sessions(
-  id text primary key, project text not null, schema text not null, table_name text not null,
-  created_ms integer not null, ready_ms integer not null, expires_ms integer not null, plan text not null) strict;
-create table if not exists session_files(
-  session_id text not null, file_id text not null, primary key(session_id, file_id)) strict;
-create index if not exists sessions_of_file on session_files(file_id);
-";
 
 /// The open catalogue of one root directory.
 pub struct Catalog {
@@ -62,10 +38,10 @@ impl Catalog {
             connection.busy_timeout(Duration::from_secs(30))?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "synchronous", "full")?;
-            connection.execute_batch(SCHEMA)?;
             Ok(connection)
         };
-        let connection = open().with_context(|| format!("cannot open the catalogue {}", path.display()))?;
+        let mut connection = open().with_context(|| format!("cannot open the catalogue {}", path.display()))?;
+        layout::prepare(&mut connection).with_context(|| format!("cannot use the catalogue {}", path.display()))?;
         Ok(Catalog { root: root.to_path_buf(), connection: Mutex::new(connection) })
     }
 

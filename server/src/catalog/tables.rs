@@ -110,11 +110,21 @@ impl Catalog {
         Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
-    /// Whether a schema exists in a project.
-    pub fn schema_exists(&self, project: &str, schema: &str) -> Result<bool> {
+    /// The names of all schemas of a project with their creation times.
+    pub fn schemas(&self, project: &str) -> Result<Vec<(String, i64)>> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached("select 1 from schemas where project = ?1 and name = ?2")?;
-        Ok(statement.exists([project, schema])?)
+        let mut statement =
+            connection.prepare_cached("select name, created_ms from schemas where project = ?1 order by name")?;
+        let rows = statement.query_map([project], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Spelling and creation time of a schema, if it exists.
+    pub fn schema(&self, project: &str, schema: &str) -> Result<Option<(String, i64)>> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select name, created_ms from schemas where project = ?1 and name = ?2")?;
+        Ok(statement.query_row([project, schema], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
     /// The table of that name, if it exists. Names are compared without case.
@@ -122,14 +132,26 @@ impl Catalog {
         find_table(&self.lock(), name)
     }
 
-    /// All tables of a schema, by name.
+    /// The partition columns of a table, if it exists.
+    pub fn partition_keys(&self, name: &TableName) -> Result<Option<Vec<Column>>> {
+        find_raw(&self.lock(), name)?.map(|table| table.partition_keys()).transpose()
+    }
+
+    /// All tables of a schema, by name. One whose entry is damaged is left out, with a line in the log.
     pub fn tables(&self, project: &str, schema: &str) -> Result<Vec<Table>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
             "{SELECT_TABLE} where project = ?1 and schema = ?2 order by name collate nocase"
         ))?;
         let rows = statement.query_map([project, schema], read_table)?;
-        rows.map(|row| row?.parse()).collect()
+        let mut tables = Vec::new();
+        for row in rows {
+            match row?.parse() {
+                Ok(table) => tables.push(table),
+                Err(error) => tracing::error!("left out of the list of tables: {error:#}"),
+            }
+        }
+        Ok(tables)
     }
 
     /// The partitions of a table in order of creation.
@@ -165,8 +187,8 @@ const SELECT_TABLE: &str =
     "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms from tables";
 
 /// A row of `tables` whose JSON is not parsed yet.
-struct RawTable {
-    id: i64,
+pub(super) struct RawTable {
+    pub(super) id: i64,
     name: TableName,
     columns: String,
     partition_keys: String,
@@ -175,12 +197,19 @@ struct RawTable {
 }
 
 impl RawTable {
-    fn parse(self) -> Result<Table> {
-        let broken = || format!("the catalogue entry of {} is damaged", self.name);
+    pub(super) fn partition_keys(&self) -> Result<Vec<Column>> {
+        serde_json::from_str(&self.partition_keys).with_context(|| self.broken())
+    }
+
+    fn broken(&self) -> String {
+        format!("the catalogue entry of {} is damaged", self.name)
+    }
+
+    pub(super) fn parse(self) -> Result<Table> {
         Ok(Table {
             id: self.id,
-            columns: serde_json::from_str(&self.columns).with_context(broken)?,
-            partition_keys: serde_json::from_str(&self.partition_keys).with_context(broken)?,
+            columns: serde_json::from_str(&self.columns).with_context(|| self.broken())?,
+            partition_keys: self.partition_keys()?,
             created_ms: self.created_ms,
             modified_ms: self.modified_ms,
             name: self.name,
@@ -199,11 +228,14 @@ fn read_table(row: &Row<'_>) -> rusqlite::Result<RawTable> {
     })
 }
 
-pub(super) fn find_table(connection: &Connection, name: &TableName) -> Result<Option<Table>> {
+fn find_table(connection: &Connection, name: &TableName) -> Result<Option<Table>> {
+    find_raw(connection, name)?.map(RawTable::parse).transpose()
+}
+
+pub(super) fn find_raw(connection: &Connection, name: &TableName) -> Result<Option<RawTable>> {
     let mut statement =
         connection.prepare_cached(&format!("{SELECT_TABLE} where project = ?1 and schema = ?2 and name = ?3"))?;
-    let row = statement.query_row([&name.project, &name.schema, &name.table], read_table).optional()?;
-    row.map(RawTable::parse).transpose()
+    Ok(statement.query_row([&name.project, &name.schema, &name.table], read_table).optional()?)
 }
 
 /// Creates project and schema unless they exist.

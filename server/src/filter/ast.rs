@@ -16,6 +16,8 @@ pub enum Op {
 pub enum Literal {
     /// Digits with an optional fraction: exact. Sign included.
     Number(String),
+    /// A fraction without the suffix BD: engines read it as DECIMAL or as DOUBLE. Sign included.
+    Fraction(String),
     /// A number with an exponent or a floating suffix.
     Double(f64),
     Text(String),

@@ -64,7 +64,7 @@ impl Bound {
 enum Kind {
     Number,
     Text,
-    /// CHAR: trailing blanks do not count.
+    /// CHAR: short values are padded with blanks.
     Char,
     Binary,
     Bool,
@@ -155,7 +155,7 @@ impl Binder<'_> {
                 }
             }
             Resolved::Literal(Literal::Null) => return Ok(None),
-            Resolved::Literal(Literal::Number(_) | Literal::Double(_)) => Kind::Number,
+            Resolved::Literal(Literal::Number(_) | Literal::Fraction(_) | Literal::Double(_)) => Kind::Number,
             Resolved::Literal(Literal::Text(_)) => Kind::Text,
             Resolved::Literal(Literal::Binary(_)) => Kind::Binary,
             Resolved::Literal(Literal::Bool(_)) => Kind::Bool,
@@ -234,10 +234,11 @@ fn term(resolved: Resolved, wanted: Option<Kind>, position: usize) -> Result<Ter
     };
     let Some(kind) = wanted else { return unsupported("comparison of NULL with a literal", position) };
     let value = match (kind, literal) {
-        (Kind::Number, Literal::Number(text)) => number(&text),
+        (Kind::Number, Literal::Number(text)) => number(&text, |unscaled, scale| Value::Exact { unscaled, scale }),
+        (Kind::Number, Literal::Fraction(text)) => number(&text, |unscaled, scale| Value::Loose { unscaled, scale }),
         (Kind::Number, Literal::Double(v)) => Some(Value::Double(v)),
         (Kind::Text, Literal::Text(text)) => Some(Value::Text(text)),
-        (Kind::Char, Literal::Text(text)) => Some(Value::Text(text.trim_end_matches(' ').to_string())),
+        (Kind::Char, Literal::Text(text)) => Some(Value::Char(text)),
         (Kind::Binary, Literal::Binary(bytes)) => Some(Value::Bytes(bytes)),
         (Kind::Bool, Literal::Bool(v)) => Some(Value::Bool(v)),
         (Kind::Date, Literal::Date(days)) => Some(Value::Date(days)),
@@ -263,12 +264,12 @@ fn describe(kind: Kind) -> &'static str {
     }
 }
 
-/// An exact number if it fits, else its floating approximation.
-fn number(text: &str) -> Option<Value> {
+/// The digits of a number and its scale as a value, or its floating approximation if there are too many digits.
+fn number(text: &str, value: fn(i128, u32) -> Value) -> Option<Value> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let exact = format!("{whole}{fraction}").parse::<i128>().ok();
     match exact {
-        Some(unscaled) => Some(Value::Exact { unscaled, scale: fraction.len() as u32 }),
+        Some(unscaled) => Some(value(unscaled, fraction.len() as u32)),
         None => text.parse().ok().map(Value::Double),
     }
 }
@@ -303,8 +304,9 @@ mod tests {
             Bound::Compare(_, _, Term::Value(v)) | Bound::Compare(_, Term::Value(v), _) => v,
             other => panic!("{other:?}"),
         };
-        assert_eq!(value("A = 1.50"), Value::Exact { unscaled: 150, scale: 2 });
-        assert_eq!(value("'x  ' = c"), Value::Text("x".into()));
+        assert_eq!(value("A = 1.50"), Value::Loose { unscaled: 150, scale: 2 });
+        assert_eq!(value("A = 1.50BD"), Value::Exact { unscaled: 150, scale: 2 });
+        assert_eq!(value("'x  ' = c"), Value::Char("x  ".into()));
         assert_eq!(value("d > '1970-01-02'"), Value::Date(1));
         assert_eq!(value("t > '1970-01-01 00:00:01'"), Value::Instant(1_000_000_000));
         assert!(matches!(value("a > NaN"), Value::Double(v) if v.is_nan()));

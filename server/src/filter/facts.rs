@@ -9,6 +9,9 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::value::Value;
+use crate::catalog::Column;
+use crate::store::column_index;
+use crate::types::Type;
 
 /// What is known about one column in one block.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,14 +43,15 @@ impl Facts {
 /// Facts by column number; columns that were not asked for are unknown.
 pub type BlockFacts = Vec<Facts>;
 
-/// The facts about column `name` for every block of a file. Whatever the statistics do not say is unknown.
-pub fn of_file(footer: &ArrowReaderMetadata, name: &str) -> Vec<Facts> {
+/// The facts about a column for every block of a file. Whatever the statistics do not say is unknown.
+pub fn of_file(footer: &ArrowReaderMetadata, column: &Column) -> Vec<Facts> {
     let blocks = footer.metadata().row_groups();
-    read(footer, name).unwrap_or_else(|| vec![Facts::UNKNOWN; blocks.len()])
+    read(footer, column).unwrap_or_else(|| vec![Facts::UNKNOWN; blocks.len()])
 }
 
-fn read(footer: &ArrowReaderMetadata, name: &str) -> Option<Vec<Facts>> {
+fn read(footer: &ArrowReaderMetadata, column: &Column) -> Option<Vec<Facts>> {
     let blocks = footer.metadata().row_groups();
+    let name = footer.schema().field(column_index(footer.schema(), &column.name)?).name();
     let converter = StatisticsConverter::try_new(name, footer.schema(), footer.parquet_schema())
         .ok()?
         .with_missing_null_counts_as_zero(false);
@@ -59,7 +63,11 @@ fn read(footer: &ArrowReaderMetadata, name: &str) -> Option<Vec<Facts>> {
     let facts = blocks.iter().enumerate().map(|(i, block)| {
         let null_count = nulls.is_valid(i).then(|| nulls.value(i));
         let nan_count = nans.as_ref().and_then(|n| n.is_valid(i).then(|| n.value(i)));
-        let range = match (value(&lows, i), value(&highs, i)) {
+        let bound = |bounds| match value(bounds, i) {
+            Some(Value::Text(text)) if matches!(column.ty, Type::Char(_)) => Some(Value::Char(text)),
+            other => other,
+        };
+        let range = match (bound(&lows), bound(&highs)) {
             (Some(low), Some(high)) => Some((low, high)),
             _ => None,
         };
@@ -146,12 +154,14 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let footer = ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new()).unwrap();
-        let fact = |name: &str| of_file(&footer, name).remove(0);
+        let fact =
+            |name: &str| of_file(&footer, &Column { name: name.into(), ty: Type::Double, nullable: true }).remove(0);
         let range = Some((Value::Double(1.0), Value::Double(3.0)));
         assert_eq!(
             fact("clean"),
             Facts { may_be_null: false, may_have_value: true, may_be_nan: false, range: range.clone() }
         );
+        assert_eq!(fact("CLEAN"), fact("clean"));
         assert!(fact("nan").may_be_nan);
         assert_eq!(fact("null"), Facts::NULL);
         assert_eq!(fact("list"), Facts { may_be_nan: false, ..Facts::UNKNOWN });

@@ -368,6 +368,7 @@ impl Parser {
         let suffix = text.get(body.len()..).unwrap_or_default().to_ascii_uppercase();
         match suffix.as_str() {
             "" | "Y" | "S" | "L" | "BD" if body.contains('e') || body.matches('.').count() > 1 => double(),
+            "" if body.contains('.') => Ok(Literal::Fraction(format!("{sign}{body}"))),
             "" | "Y" | "S" | "L" | "BD" => Ok(Literal::Number(format!("{sign}{body}"))),
             "D" | "F" => double(),
             _ => self.refuse(position, format!("\"{text}\" is not a number")),

@@ -14,11 +14,18 @@ pub enum Value {
         unscaled: i128,
         scale: u32,
     },
+    /// A literal `unscaled * 10^-scale` that an engine may also read as the nearest DOUBLE.
+    Loose {
+        unscaled: i128,
+        scale: u32,
+    },
     /// A value of a FLOAT column.
     Single(f32),
     /// A value of a DOUBLE column, or a number literal that is not exact.
     Double(f64),
     Text(String),
+    /// A CHAR value, with or without its trailing blanks.
+    Char(String),
     Bytes(Vec<u8>),
     Bool(bool),
     /// Days since the epoch.
@@ -67,6 +74,17 @@ impl Value {
                     None => Outcomes::rounded(self.as_f64(), other.as_f64(), DOUBLE_TOLERANCE),
                 }
             }
+            (
+                Value::Exact { unscaled: a, scale: s } | Value::Loose { unscaled: a, scale: s },
+                Value::Exact { unscaled: b, scale: t } | Value::Loose { unscaled: b, scale: t },
+            ) => {
+                // Rounding keeps the order but may make close numbers equal.
+                let close = Outcomes::rounded(self.as_f64(), other.as_f64(), DOUBLE_TOLERANCE);
+                match exact(*a, *s, *b, *t) {
+                    Some(order) => Outcomes { equal: close.equal, ..Outcomes::only(order) },
+                    None => close,
+                }
+            }
             (Value::Double(a), Value::Double(b)) => a.partial_cmp(b).map_or(Outcomes::ANY, Outcomes::only),
             (Value::Single(a), Value::Single(b)) => a.partial_cmp(b).map_or(Outcomes::ANY, Outcomes::only),
             (Value::Single(_), b) | (b, Value::Single(_)) if b.is_number() => {
@@ -76,6 +94,7 @@ impl Value {
                 Outcomes::rounded(self.as_f64(), other.as_f64(), DOUBLE_TOLERANCE)
             }
             (Value::Text(a), Value::Text(b)) => Outcomes::only(a.as_bytes().cmp(b.as_bytes())),
+            (Value::Char(a), Value::Char(b)) => padded(a, b),
             (Value::Bytes(a), Value::Bytes(b)) => Outcomes::only(a.cmp(b)),
             (Value::Bool(a), Value::Bool(b)) => Outcomes::only(a.cmp(b)),
             (Value::Date(a), Value::Date(b)) => Outcomes::only(a.cmp(b)),
@@ -86,17 +105,32 @@ impl Value {
 
     /// Whether the value is a number of any kind.
     pub fn is_number(&self) -> bool {
-        matches!(self, Value::Exact { .. } | Value::Single(_) | Value::Double(_))
+        matches!(self, Value::Exact { .. } | Value::Loose { .. } | Value::Single(_) | Value::Double(_))
     }
 
     fn as_f64(&self) -> f64 {
         match self {
-            Value::Exact { unscaled, scale } => *unscaled as f64 / 10f64.powi(*scale as i32),
+            Value::Exact { unscaled, scale } | Value::Loose { unscaled, scale } => {
+                *unscaled as f64 / 10f64.powi(*scale as i32)
+            }
             Value::Single(v) => f64::from(*v),
             Value::Double(v) => *v,
             _ => f64::NAN,
         }
     }
+}
+
+/// How CHAR values between bounds may compare, where `a` and `b` are bounds of values without trailing blanks.
+///
+/// Such values are stored and bounded in the order of their bytes, in which the end of a text comes first. CHAR compares
+/// texts padded with blanks, so a text that goes on with a character below the blank comes before the one that ends
+/// there. What follows for the values holds only where the bounds differ and have no such characters.
+fn padded(a: &str, b: &str) -> Outcomes {
+    let (a, b) = (a.trim_end_matches(' '), b.trim_end_matches(' '));
+    if a == b || a.bytes().chain(b.bytes()).any(|byte| byte < b' ') {
+        return Outcomes::ANY;
+    }
+    Outcomes::only(a.as_bytes().cmp(b.as_bytes()))
 }
 
 /// Compares two scaled integers; `None` if bringing them to one scale overflows.
@@ -120,6 +154,12 @@ mod tests {
         assert_eq!(big.compare(&Value::Double((1i64 << 53) as f64)), Outcomes::ANY);
         assert_eq!(Value::Single(0.1).compare(&Value::Exact { unscaled: 1, scale: 1 }), Outcomes::ANY);
         assert_eq!(Value::Double(f64::NAN).compare(&Value::Double(0.0)), Outcomes::ANY);
+        let loose = |unscaled, scale| Value::Loose { unscaled, scale };
+        let found = big.compare(&loose(90071992547409920, 1));
+        assert_eq!(found, Outcomes { less: false, equal: true, greater: true });
+        let wide = Value::Exact { unscaled: 100_000_000_000_000_001, scale: 18 };
+        assert_eq!(wide.compare(&loose(1, 1)), Outcomes { less: false, equal: true, greater: true });
+        assert_eq!(ten.compare(&loose(101, 1)), Outcomes::only(Ordering::Less));
         assert_eq!(Value::Double(-0.0).compare(&Value::Double(0.0)), Outcomes::only(Ordering::Equal));
     }
 }

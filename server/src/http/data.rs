@@ -18,6 +18,8 @@ use crate::read::{Compression, Encoder, ReplayKey, Rows, Shape, pieces};
 /// Rows of a batch if the client does not say, and at most.
 const DEFAULT_BATCH_ROWS: usize = 4096;
 const MAX_BATCH_ROWS: usize = 20_000;
+/// Bounds of a batch in bytes, other than "no bound", that the service takes.
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=256 << 20;
 
 /// What R3 selects; which of it counts depends on the session's mode.
 struct Selectors {
@@ -29,7 +31,7 @@ struct Selectors {
 
 /// Answers R3: always chunked, never content-encoded.
 pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result<Reply, ApiError> {
-    let shape = shape(head)?;
+    let shape = shape(head, shared.limits.strict_batches)?;
     let selectors = Selectors {
         session_id: head.query.get("session_id").unwrap_or_default().to_string(),
         split_index: head.integer("split_index")?,
@@ -56,7 +58,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
     Ok(Reply { status: 200, headers, body: ReplyBody::Chunked(body) })
 }
 
-fn shape(head: &Head) -> Result<Shape, ApiError> {
+fn shape(head: &Head, strict: bool) -> Result<Shape, ApiError> {
     for (name, wanted) in [("data_format_type", "ARROW"), ("data_format_version", "V5")] {
         if let Some(given) = head.query.get(name).filter(|v| !v.is_empty() && !v.eq_ignore_ascii_case(wanted)) {
             return Err(ApiError::argument(format!("{name}=\"{given}\" is not {wanted}")));
@@ -67,6 +69,14 @@ fn shape(head: &Head) -> Result<Shape, ApiError> {
         return Err(ApiError::argument("max_batch_rows must be at least 1"));
     }
     let bytes: Option<u64> = head.integer("max_batch_raw_size")?;
+    if strict {
+        if rows.is_some_and(|rows| rows > MAX_BATCH_ROWS as u64) {
+            return Err(ApiError::argument(format!("max_batch_rows must be at most {MAX_BATCH_ROWS}")));
+        }
+        if bytes.is_some_and(|bytes| bytes != 0 && !BATCH_BYTES.contains(&bytes)) {
+            return Err(ApiError::argument("max_batch_raw_size must be 0 or from 1 MiB to 256 MiB"));
+        }
+    }
     Ok(Shape {
         compression: Compression::from_header(head.header("accept-encoding")),
         batch_rows: rows.map_or(DEFAULT_BATCH_ROWS, |n| n.min(MAX_BATCH_ROWS as u64) as usize),

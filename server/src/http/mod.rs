@@ -1,5 +1,6 @@
 //! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`.
 
+mod accept;
 mod auth;
 mod canonical;
 mod data;
@@ -7,6 +8,7 @@ mod query;
 mod reply;
 mod request;
 mod route;
+mod schemas;
 mod server;
 mod service;
 mod sessions;

@@ -21,6 +21,12 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// A name that appears more than once, if there is one.
+    pub fn repeated(&self) -> Option<&str> {
+        let mut seen = std::collections::HashSet::new();
+        self.0.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
+    }
+
     /// Whether the parameter is present, with or without a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()

@@ -1,6 +1,6 @@
 //! A request taken apart once, before anything looks at it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -14,6 +14,9 @@ use crate::error::ApiError;
 
 /// Largest request body (service-behaviour.md 3.6, ASSUMED).
 const MAX_BODY_BYTES: usize = 8 << 20;
+
+/// How long a request body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which conventions an answer follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +76,14 @@ impl Head {
 
     /// The plane the request belongs to.
     pub fn plane(&self) -> Plane {
-        if self.raw_path.starts_with("/api/storage/") || self.is_tunnel_call() {
-            Plane::Storage
-        } else {
-            Plane::Service
-        }
+        let segments: Vec<&str> = self.segments.iter().map(String::as_str).take(2).collect();
+        if segments == ["api", "storage"] || self.is_tunnel_call() { Plane::Storage } else { Plane::Service }
     }
 
     /// Whether this is a call of the classic tunnel.
     pub fn is_tunnel_call(&self) -> bool {
-        self.raw_path.starts_with("/projects/") && TUNNEL_NAMES.iter().any(|name| self.query.has(name))
+        self.segments.first().is_some_and(|first| first == "projects")
+            && TUNNEL_NAMES.iter().any(|name| self.query.has(name))
     }
 
     /// What the client signed.
@@ -102,7 +103,12 @@ impl Head {
 
     /// Reads the body and checks it against `Content-MD5` (32 hexadecimal digits, not base64).
     pub async fn read_body(&self, body: Body) -> Result<Bytes, ApiError> {
-        let bytes = axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|e| {
+        let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES)).await;
+        let Ok(read) = read else {
+            let message = format!("the request body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            return Err(ApiError::new(408, "RequestTimeout", message));
+        };
+        let bytes = read.map_err(|e| {
             if e.to_string().contains("length limit") {
                 let message = format!("the request body is larger than {MAX_BODY_BYTES} bytes");
                 ApiError::new(413, "MaxMessageLengthExceeded", message)
@@ -122,4 +128,33 @@ impl Head {
 
 fn is_hex_md5(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: &str) -> Head {
+        let request = axum::http::Request::builder().uri(target).body(()).unwrap();
+        Head::new(&request.into_parts().0)
+    }
+
+    #[test]
+    fn the_plane_follows_the_segments() {
+        for target in
+            ["/api/storage/v1/x", "/api//storage/v1/x", "/%61pi/storage/v1", "//projects/p/tables/t?downloads"]
+        {
+            assert_eq!(head(target).plane(), Plane::Storage, "{target}");
+        }
+        for target in ["/api/projects/p", "/projects/p/tables/t", "/api/storages/v1"] {
+            assert_eq!(head(target).plane(), Plane::Service, "{target}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_body_is_given_up() {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        let error = head("/").read_body(body).await.unwrap_err();
+        assert_eq!((error.status, error.code), (408, "RequestTimeout"));
+    }
 }

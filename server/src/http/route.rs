@@ -19,6 +19,7 @@ pub enum Call {
     Tables(String),
     Table(String, String),
     Schemas(String),
+    Schema(String, String),
     /// A call of the service that this server does not offer.
     Missing(&'static str),
     /// Not a URL of the service.
@@ -32,7 +33,11 @@ pub fn route(head: &Head) -> Result<Call, ApiError> {
         ["api", "storage", "v1", rest @ ..] => storage(head, rest),
         ["api", "storage", "v2", ..] => Ok(Call::Missing("Storage API v2")),
         ["api", "storage", "v3", ..] => Ok(Call::Missing("Storage API v3")),
-        _ if head.is_tunnel_call() => Ok(Call::Missing("the classic tunnel")),
+        // Not 501: clients of the tunnel repeat every 5xx for minutes.
+        _ if head.is_tunnel_call() => {
+            let message = "this server has no classic tunnel: read tables through the Storage API";
+            Err(ApiError::new(405, "MethodNotAllowed", message))
+        }
         ["api", rest @ ..] => service(head, rest),
         rest => service(head, rest),
     }
@@ -82,15 +87,27 @@ fn is_read(head: &Head) -> Result<bool, ApiError> {
     }
 }
 
+/// Calls of the service plane. HEAD is allowed nowhere, which is told where GET would be answered.
 fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
-    let get = head.method == "GET";
-    Ok(match path {
+    if head.method != "HEAD" {
+        return Ok(service_call(head, &head.method, path));
+    }
+    match service_call(head, "GET", path) {
+        Call::Unknown => Ok(Call::Unknown),
+        _ => Err(ApiError::new(405, "MethodNotAllowed", format!("{} is not called with HEAD", head.raw_path))),
+    }
+}
+
+fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
+    let get = method == "GET";
+    match path {
         ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
         ["tenants"] if get => Call::Tenants,
-        ["projects", _, "logs"] if head.method == "PUT" => Call::UsageLog,
+        ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
         ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
         ["projects", project] if get => Call::Project((*project).to_string()),
         ["projects", project, "schemas"] if get => Call::Schemas((*project).to_string()),
+        ["projects", project, "schemas", schema] if get => Call::Schema((*project).to_string(), (*schema).to_string()),
         ["projects", project, "tables"] if get => Call::Tables((*project).to_string()),
         ["projects", project, "tables", table] if get => Call::Table((*project).to_string(), (*table).to_string()),
         ["projects"] => Call::Missing("listing and changing projects"),
@@ -101,5 +118,5 @@ fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
         ["projects", _, "authorization"] => Call::Missing("authorization"),
         ["quotas", ..] => Call::Missing("quotas"),
         _ => Call::Unknown,
-    })
+    }
 }

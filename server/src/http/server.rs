@@ -9,10 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::accept::accept;
 use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::route::{Call, route};
@@ -24,8 +24,6 @@ use crate::store::clean;
 
 /// How long running answers may go on after a signal to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often replaced files and dead sessions are looked for.
-const GARBAGE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long an expired session is still known as expired: one day (storage-api-v1.md Q3).
 const KEEP_EXPIRED_MS: i64 = 86_400_000;
 
@@ -44,30 +42,26 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
+    let (interval, head_timeout) = (options.garbage_interval, options.head_timeout);
     let shared = Arc::new(Shared::new(catalog, options));
-    let garbage = tokio::spawn(collect_garbage(shared.clone()));
+    let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let router = Router::new().fallback(handle).with_state(shared);
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY: {error}");
-        }
-    });
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(wait(stopped.clone()));
-    println!("ready http://{address}");
-    std::io::stdout().flush().context("cannot print the ready line")?;
+    let server = accept(listener, router, head_timeout, wait(stopped.clone()));
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "ready http://{address}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
         let _ = stop.send(true);
     });
     tokio::select! {
-        result = server => result.context("the listener failed")?,
+        () = server => {}
         () = async { wait(stopped).await; tokio::time::sleep(GRACE).await } => {
             tracing::warn!("cut answers that were still running {} s after the signal", GRACE.as_secs());
         }
@@ -100,9 +94,9 @@ fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
     Ok(())
 }
 
-async fn collect_garbage(shared: Arc<Shared>) {
+async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
     loop {
-        tokio::time::sleep(GARBAGE_INTERVAL).await;
+        tokio::time::sleep(interval).await;
         let catalog = shared.catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.collect_garbage(KEEP_EXPIRED_MS)).await {
             Ok(Ok(0)) => {}
@@ -130,6 +124,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
     if let Some(accounts) = &shared.accounts {
         accounts.verify(&head.signed(), head.plane(), SystemTime::now())?;
+    }
+    // A signature covers the last of equal names only, so the others could be anything.
+    if let Some(name) = head.query.repeated() {
+        return Err(ApiError::argument(format!("the parameter {name} is given twice")));
     }
     match route(head)? {
         Call::CreateSession(table) => sessions::create(shared, head, table, body).await,

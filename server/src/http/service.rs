@@ -11,8 +11,8 @@ use super::route::Call;
 use super::server::no_such;
 use super::sessions::blocking;
 use super::state::Shared;
-use super::tables;
 use super::xml::element;
+use super::{schemas, tables};
 use crate::error::ApiError;
 
 /// The owner of everything here.
@@ -28,16 +28,11 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call) -> Result<Rep
         Call::Tunnel(project) => tunnel(shared, head, project).await,
         Call::Project(name) => with_project(shared, name, |_, name, created| Ok(project(name, created))).await,
         Call::Schemas(name) => {
-            with_project(shared, name, |_, _, _| {
-                let item = format!(
-                    "<Schema>{}{}{}</Schema>",
-                    element("Name", "default"),
-                    element("Owner", OWNER),
-                    element("Type", "managed")
-                );
-                Ok(Reply::xml(200, &format!("<Schemas><Marker/><MaxItems>1000</MaxItems>{item}</Schemas>")))
-            })
-            .await
+            let prefix = head.query.get("name").unwrap_or_default().to_lowercase();
+            with_project(shared, name, move |shared, project, _| schemas::list(shared, project, &prefix)).await
+        }
+        Call::Schema(name, schema) => {
+            with_project(shared, name, move |shared, project, _| schemas::get(shared, project, &schema)).await
         }
         Call::Tables(name) => {
             let prefix = head.query.get("name").unwrap_or_default().to_lowercase();

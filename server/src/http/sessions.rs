@@ -143,7 +143,7 @@ fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }
-    if !shared.catalog.schema_exists(&name.project, &name.schema)? {
+    if shared.catalog.schema(&name.project, &name.schema)?.is_none() {
         return Err(no_such(Plane::Storage, "Schema", &name.schema));
     }
     shared.catalog.snapshot(name)?.ok_or_else(|| no_such(Plane::Storage, "Table", &name.to_string()))

@@ -29,8 +29,8 @@ impl Profile {
     /// The limits of the profile.
     pub fn limits(self) -> Limits {
         match self {
-            Profile::Dev => Limits { min_split_bytes: 1024 },
-            Profile::Strict | Profile::Cloud => Limits { min_split_bytes: 10 << 20 },
+            Profile::Dev => Limits { min_split_bytes: 1024, strict_batches: false },
+            Profile::Strict | Profile::Cloud => Limits { min_split_bytes: 10 << 20, strict_batches: true },
         }
     }
 }
@@ -49,6 +49,10 @@ pub struct ServeOptions {
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
     pub session_lifetime: Duration,
+    /// How often replaced files and dead sessions are looked for.
+    pub garbage_interval: Duration,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
 }
 
 /// Plans kept in memory; when full, all are forgotten and read again.
@@ -85,11 +89,12 @@ impl Shared {
 
     /// The plan of a stored session, parsed once.
     pub fn plan(&self, session: &StoredSession) -> Result<Arc<Plan>> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = plans.get(&session.id) {
+        if let Some(plan) = self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(&session.id) {
             return Ok(plan.clone());
         }
+        // Parsed outside the lock: a large plan must not hold up the others.
         let plan = Arc::new(Plan::from_json(&session.plan)?);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= PLAN_CAPACITY {
             plans.clear();
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::query::Query;
 use super::reply::Reply;
 use super::request::Plane;
+use super::schemas;
 use super::server::no_such;
 use super::service::{OWNER, http_date};
 use super::state::Shared;
@@ -25,6 +26,7 @@ struct Size {
 
 /// The tables of a schema whose names start with `prefix` (lower-case).
 pub fn list(shared: &Shared, project: &str, schema: &str, prefix: &str) -> Result<Reply, ApiError> {
+    schemas::find(shared, project, schema)?;
     let mut items = String::new();
     for table in shared.catalog.tables(project, schema)? {
         let name = &table.name.table;

@@ -11,8 +11,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::progress::Progress;
 use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::plan::parse_spec;
-use crate::store::{RootLock, TableWriter};
+use crate::store::{PendingFiles, RootLock, TableWriter, batch_rows};
 use crate::types::{Type, infer};
+
+/// Rows of a batch at most.
+const BATCH_ROWS: usize = 8192;
 
 /// What `load` was asked to do.
 #[derive(Debug)]
@@ -46,29 +49,31 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
     let spec = options.partition.as_deref().map(parse_spec).transpose().map_err(|e| anyhow!("{e}"))?;
     let (partition_keys, spec) = partition_keys(catalog, options, &columns, spec.unwrap_or_default())?;
     let partition: Option<Vec<String>> = options.partition.as_ref().map(|_| spec);
-    let change = Change {
+    let mut change = Change {
         table: options.table.clone(),
-        columns: columns.clone(),
+        columns,
         partition_keys,
         if_exists: options.if_exists,
         partition: partition.clone(),
     };
-    catalog.check(&change)?;
+    catalog.check(&mut change)?;
     let progress = Progress::start(format!("load {}", options.table), sources.iter().map(|s| s.2).sum());
-    let mut files = Vec::new();
+    let dir = catalog.data_dir();
+    let mut files = PendingFiles::new(&dir);
     for (path, schema, _) in &sources {
-        let dir = catalog.data_dir();
         let values = partition.as_deref().unwrap_or_default();
-        let mut writer = TableWriter::new(&dir, &columns, schema, values, options.block_rows)?;
-        let reader = open(path)?.with_batch_size(8192).build()?;
-        for batch in reader {
+        let mut writer = TableWriter::new(&dir, &change.columns, schema, values, options.block_rows)?;
+        let reader = open(path)?;
+        let groups = 0..reader.metadata().num_row_groups();
+        let rows = batch_rows(reader.metadata(), groups, |_| true, BATCH_ROWS);
+        for batch in reader.with_batch_size(rows).build()? {
             let batch = batch.with_context(|| format!("cannot read {}", path.display()))?;
             writer.write(&batch).with_context(|| format!("{}", path.display()))?;
             progress.add(batch.num_rows() as u64);
         }
-        files.extend(writer.finish()?);
+        files.append(writer.finish()?);
     }
-    catalog.commit(&change, &files)?;
+    files.commit(catalog, &change)?;
     progress.finish();
     Ok(())
 }
@@ -85,6 +90,12 @@ fn infer_columns(schema: &SchemaRef) -> Result<Vec<Column>> {
         let ty = infer(field).map_err(|why| anyhow!("column {} {why}", field.name()))?;
         if columns.iter().any(|c| c.name.eq_ignore_ascii_case(field.name())) {
             bail!("column {} appears twice (names are compared without case)", field.name());
+        }
+        // The catalogue stores the text, so what cannot be read back must not get in.
+        match ty.to_string().parse::<Type>() {
+            Ok(again) if again == ty => {}
+            Ok(_) => bail!("column {} has a type whose text {ty} is ambiguous", field.name()),
+            Err(error) => bail!("column {} has a type that cannot be written down: {error}", field.name()),
         }
         columns.push(Column { name: field.name().clone(), ty, nullable: field.is_nullable() });
     }
@@ -111,8 +122,8 @@ fn partition_keys(
     columns: &[Column],
     spec: Vec<(String, String)>,
 ) -> Result<(Vec<Column>, Vec<String>)> {
-    let keys = match catalog.table(&options.table)? {
-        Some(table) => table.partition_keys,
+    let keys = match catalog.partition_keys(&options.table)? {
+        Some(keys) => keys,
         None => spec.iter().map(|(name, _)| Column { name: name.clone(), ty: Type::String, nullable: true }).collect(),
     };
     if let Some(clash) = keys.iter().find(|k| columns.iter().any(|c| c.name.eq_ignore_ascii_case(&k.name))) {

@@ -1,6 +1,6 @@
 //! Progress of long jobs: a bar on a terminal, plain lines elsewhere. Both on stderr.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ impl Progress {
     /// Starts a job of about `total` rows.
     pub fn start(what: impl Into<String>, total: u64) -> Progress {
         let what = what.into();
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
             let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -49,7 +49,7 @@ impl Progress {
         let mine = elapsed >= due
             && self.next_line_ms.compare_exchange(due, elapsed + 2000, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine {
-            eprintln!("{}: {done} of about {} rows", self.what, self.total);
+            say(format_args!("{}: {done} of about {} rows", self.what, self.total));
         }
     }
 
@@ -59,6 +59,11 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!("{}: {done} rows in {:.1} s", self.what, self.started.elapsed().as_secs_f64());
+        say(format_args!("{}: {done} rows in {:.1} s", self.what, self.started.elapsed().as_secs_f64()));
     }
+}
+
+/// A line on stderr. A job does not fail because nobody reads it.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(stderr(), "{line}");
 }

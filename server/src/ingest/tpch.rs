@@ -16,10 +16,10 @@ use tpchgen_arrow::{
     CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow, SupplierArrow,
 };
 
-use super::progress::Progress;
+use super::progress::{Progress, say};
 use super::years::split_by_year;
-use crate::catalog::{Catalog, Change, Column, IfExists, NewFile, TableName};
-use crate::store::{RootLock, TableWriter};
+use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
+use crate::store::{PendingFiles, RootLock, TableWriter};
 use crate::types::{Type, infer};
 
 /// Rows per block of generated tables: large enough to read fast, small enough that the `lineitem` of scale 1 has
@@ -28,6 +28,9 @@ const BLOCK_ROWS: usize = 100_000;
 
 /// Rows of a generation unit; each unit becomes one file.
 const UNIT_ROWS: f64 = 1_500_000.0;
+
+/// Below this scale the generator has tables without rows, which it cannot make.
+const SMALLEST_SCALE: f64 = 0.0001;
 
 /// What to do with tables that already have data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -78,7 +81,7 @@ macro_rules! source {
     };
 }
 
-const SOURCES: [Source; 9] = [
+static SOURCES: [Source; 9] = [
     source!("lineitem", 6_001_215.0, true, false, LineItemGenerator, LineItemArrow),
     source!("orders", 1_500_000.0, true, false, OrderGenerator, OrderArrow),
     source!("orders_by_year", 1_500_000.0, true, true, OrderGenerator, OrderArrow),
@@ -92,28 +95,30 @@ const SOURCES: [Source; 9] = [
 
 /// Generates the tables. Each table becomes visible when it is complete; a killed run leaves the rest untouched.
 pub fn tpch(catalog: &Catalog, options: &TpchOptions) -> Result<()> {
-    if !(options.scale > 0.0 && options.scale <= 10_000.0) {
-        bail!("--scale must be above 0 and at most 10000, not {}", options.scale);
+    if !(options.scale >= SMALLEST_SCALE && options.scale <= 10_000.0) {
+        bail!("--scale must be from {SMALLEST_SCALE} to 10000, not {}", options.scale);
     }
     let _lock = RootLock::for_writing(catalog.root())?;
-    let mut wanted = Vec::new();
-    for source in &SOURCES {
-        let change = change(options, source)?;
-        let filled = match catalog.table(&change.table)? {
-            Some(table) => !catalog.files(table.id)?.is_empty(),
-            None => false,
-        };
-        match options.if_exists {
-            IfTableExists::Error if filled => bail!("{} already has data: say skip or overwrite", change.table),
-            IfTableExists::Skip if filled => eprintln!("tpch {}: kept", change.table),
-            _ => wanted.push((source, change)),
-        }
-    }
-    for (source, change) in wanted {
-        let files = generate(catalog, options, source, &change)?;
-        catalog.commit(&change, &files)?;
+    for (source, change) in wanted(catalog, options)? {
+        generate(catalog, options, source, &change)?.commit(catalog, &change)?;
     }
     Ok(())
+}
+
+/// The tables to generate. All of them are checked before the first row is made; commits check again, so data that
+/// somebody else commits meanwhile is replaced only if that was asked for.
+fn wanted(catalog: &Catalog, options: &TpchOptions) -> Result<Vec<(&'static Source, Change)>> {
+    let mut wanted = Vec::new();
+    for source in &SOURCES {
+        let mut change = change(options, source)?;
+        if options.if_exists == IfTableExists::Skip && catalog.has_files(&change.table)? {
+            say(format_args!("tpch {}: kept", change.table));
+            continue;
+        }
+        catalog.check(&mut change)?;
+        wanted.push((source, change));
+    }
+    Ok(wanted)
 }
 
 fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
@@ -130,20 +135,23 @@ fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
         table: TableName { project: options.project.clone(), schema: "default".into(), table: source.name.into() },
         columns: columns?,
         partition_keys: if source.by_year { vec![year] } else { Vec::new() },
-        if_exists: IfExists::Overwrite,
+        if_exists: match options.if_exists {
+            IfTableExists::Error | IfTableExists::Skip => IfExists::Error,
+            IfTableExists::Overwrite => IfExists::Overwrite,
+        },
         partition: None,
     })
 }
 
 /// Writes the files of one table, on all cores. The order of files follows the order of parts.
-fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &Change) -> Result<Vec<NewFile>> {
+fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &Change) -> Result<PendingFiles> {
     let rows = if source.scales { source.base_rows * options.scale } else { source.base_rows };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     // A big table is cut so that every core has work; a partitioned one is not, to get one file per year.
     let parts = if source.by_year { 1 } else { (rows / UNIT_ROWS).ceil().max(1.0) as i32 };
     let progress = Progress::start(format!("tpch {}", change.table), rows as u64);
     let queue: Mutex<VecDeque<i32>> = Mutex::new((1..=parts).collect());
-    let finished: Mutex<BTreeMap<i32, Result<Vec<NewFile>>>> = Mutex::new(BTreeMap::new());
+    let finished: Mutex<BTreeMap<i32, Result<PendingFiles>>> = Mutex::new(BTreeMap::new());
     let dir = catalog.data_dir();
     thread::scope(|scope| {
         for _ in 0..cores.min(parts as usize) {
@@ -161,9 +169,9 @@ fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &
             });
         }
     });
-    let mut files = Vec::new();
+    let mut files = PendingFiles::new(&dir);
     for (_, part) in finished.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        files.extend(part?);
+        files.append(part?);
     }
     progress.finish();
     Ok(files)
@@ -175,7 +183,7 @@ fn write_part(
     batches: Batches,
     schema: &Schema,
     progress: &Progress,
-) -> Result<Vec<NewFile>> {
+) -> Result<PendingFiles> {
     let mut writer = TableWriter::new(dir, &change.columns, schema, &[], BLOCK_ROWS)?;
     for batch in batches {
         let batch = batch?;
@@ -191,7 +199,7 @@ fn write_years(
     batches: Batches,
     schema: &Schema,
     progress: &Progress,
-) -> Result<Vec<NewFile>> {
+) -> Result<PendingFiles> {
     let mut writers: BTreeMap<i64, TableWriter> = BTreeMap::new();
     for batch in batches {
         let batch = batch?;
@@ -205,9 +213,30 @@ fn write_years(
         }
         progress.add(batch.num_rows() as u64);
     }
-    let mut files = Vec::new();
+    let mut files = PendingFiles::new(dir);
     for writer in writers.into_values() {
-        files.extend(writer.finish()?);
+        files.append(writer.finish()?);
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_committed_meanwhile_is_not_replaced_unasked() {
+        for if_exists in [IfTableExists::Error, IfTableExists::Skip] {
+            let root = tempfile::tempdir().unwrap();
+            let catalog = Catalog::open(root.path()).unwrap();
+            let options = TpchOptions { project: "p".into(), scale: SMALLEST_SCALE, if_exists };
+            let wanted = wanted(&catalog, &options).unwrap();
+            let (source, change) = wanted.iter().find(|(source, _)| source.name == "nation").unwrap();
+            let make = || generate(&catalog, &options, source, change).unwrap();
+            make().commit(&catalog, change).unwrap();
+            let refusal = make().commit(&catalog, change).unwrap_err().to_string();
+            assert!(refusal.contains("already has data"), "{refusal}");
+            assert_eq!(std::fs::read_dir(catalog.data_dir()).unwrap().count(), 1, "what was refused is removed");
+        }
+    }
 }

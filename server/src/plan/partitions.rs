@@ -64,7 +64,7 @@ pub fn facts(text: &str, ty: &Type) -> Facts {
             text.parse().ok().map(|unscaled| Value::Exact { unscaled, scale: 0 })
         }
         Type::Date => parse_date(text).map(Value::Date),
-        Type::Char(_) => Some(Value::Text(text.trim_end_matches(' ').to_string())),
+        Type::Char(_) => Some(Value::Char(text.to_string())),
         Type::String | Type::Varchar(_) => Some(Value::Text(text.to_string())),
         _ => None,
     };

@@ -1,7 +1,8 @@
 //! The JSON body of "create read session" (storage-api-v1.md 4.1).
 
 use arrow::datatypes::TimeUnit;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -9,26 +10,16 @@ use crate::error::ApiError;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CreateRequest {
-    #[serde(deserialize_with = "or_default")]
     pub required_data_columns: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub required_partition_columns: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub required_partitions: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     pub required_bucket_ids: Vec<i64>,
-    #[serde(deserialize_with = "or_default")]
     pub split_options: SplitOptions,
     /// Files per split at most; 0 means no cap.
-    #[serde(deserialize_with = "or_default")]
     pub split_max_file_num: i64,
-    #[serde(deserialize_with = "or_default")]
     pub arrow_options: ArrowOptions,
-    #[serde(deserialize_with = "or_default")]
     pub filter_predicate: String,
-    #[serde(deserialize_with = "or_default")]
     pub filter_predicate_fallback: bool,
-    #[serde(deserialize_with = "or_default")]
     pub enable_estimate_stats: bool,
 }
 
@@ -36,7 +27,6 @@ pub struct CreateRequest {
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct SplitOptions {
-    #[serde(deserialize_with = "or_default")]
     pub split_mode: SplitMode,
     /// Bytes per split in mode Size, number of splits in mode Parallelism.
     pub split_number: Option<i64>,
@@ -104,14 +94,24 @@ impl CreateRequest {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(CreateRequest::default());
         }
-        serde_json::from_slice(body)
-            .map_err(|e| ApiError::argument(format!("the request body is not a read session request: {e}")))
+        let refuse = |why: String| ApiError::argument(format!("the request body is not a read session request: {why}"));
+        let mut value: Value = serde_json::from_slice(body).map_err(|e| refuse(e.to_string()))?;
+        tidy(&mut value, "the body").map_err(refuse)?;
+        serde_json::from_value(value).map_err(|e| refuse(e.to_string()))
     }
 }
 
-/// Reads JSON `null` as the default: some clients send it for "not given".
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+/// Demands an object and takes out what is `null`: some clients send that for "not given". The same for the objects of
+/// options; serde alone would take lists for them.
+fn tidy(value: &mut Value, what: &str) -> Result<(), String> {
+    let Some(object) = value.as_object_mut() else { return Err(format!("{what} is not a JSON object")) };
+    object.retain(|_, value| !value.is_null());
+    for name in ["SplitOptions", "ArrowOptions"] {
+        if let Some(options) = object.get_mut(name) {
+            tidy(options, name)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -130,6 +130,25 @@ mod tests {
         assert_eq!(request.arrow_options.timestamp_unit, TimeUnitName::Micro);
         assert!(CreateRequest::parse(b"").unwrap().split_options.cross_partition);
         assert!(CreateRequest::parse(b"{\"SplitOptions\":{\"SplitMode\":\"Nope\"}}").is_err());
-        assert!(CreateRequest::parse(b"[]").is_err() || CreateRequest::parse(b"[1]").is_err());
+    }
+
+    #[test]
+    fn only_objects_are_requests_and_null_is_not_given() {
+        for body in ["[]", "[[\"a\"]]", "1", "null", "{\"SplitOptions\":[]}", "{\"ArrowOptions\":[\"nano\",\"milli\"]}"]
+        {
+            assert!(CreateRequest::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        let names = ["RequiredDataColumns", "RequiredBucketIds", "SplitMaxFileNum", "FilterPredicateFallback"];
+        let nulls: Vec<String> = names.iter().map(|name| format!("\"{name}\":null")).collect();
+        let body = format!(
+            "{{{},\"SplitOptions\":{{\"SplitMode\":null,\"SplitNumber\":null,\"CrossPartition\":null}},\
+             \"ArrowOptions\":{{\"TimestampUnit\":null,\"DatetimeUnit\":null}}}}",
+            nulls.join(",")
+        );
+        let request = CreateRequest::parse(body.as_bytes()).unwrap();
+        assert!(request.split_options.cross_partition);
+        assert_eq!(request.arrow_options.datetime_unit, TimeUnitName::Milli);
+        assert!(CreateRequest::parse(b"{\"SplitOptions\":null,\"ArrowOptions\":null}").is_ok());
+        assert!(CreateRequest::parse(b"{\"RequiredDataColumns\":[null]}").is_err());
     }
 }

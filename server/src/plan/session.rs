@@ -30,6 +30,8 @@ const DEFAULT_SPLIT_COUNT: i64 = 32;
 pub struct Limits {
     /// Smallest `SplitNumber` of mode Size, in bytes.
     pub min_split_bytes: i64,
+    /// Refuse batch sizes that the service refuses, instead of clamping them.
+    pub strict_batches: bool,
 }
 
 /// What a session reads, fixed at creation. Stored as JSON.
@@ -206,7 +208,7 @@ impl Planner<'_> {
                     .columns
                     .iter()
                     .zip(&used)
-                    .map(|(column, used)| used.then(|| filter::of_file(&footer, &column.name)))
+                    .map(|(column, used)| used.then(|| filter::of_file(&footer, column)))
                     .collect();
                 let block_facts = |i: usize| {
                     let data = by_column

@@ -1,12 +1,13 @@
 //! Batches into an Arrow IPC stream, cut into pieces that suit the network.
 
 use anyhow::Result;
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::ipc::{CompressionType, MetadataVersion};
 use bytes::Bytes;
 
 use super::rows::Rows;
+use super::size::batch_size;
 
 /// A piece is handed on when it has reached this size, so that HTTP chunks are large.
 const PIECE_BYTES: usize = 512 << 10;
@@ -20,9 +21,10 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What an `Accept-Encoding` value asks for; anything unknown means none.
+    /// What an `Accept-Encoding` value asks for; anything unknown means none. A list means none as well: HTTP clients
+    /// that send one mean the encoding of the body.
     pub fn from_header(value: Option<&str>) -> Compression {
-        let asks = |name: &str| value.is_some_and(|v| v.split(',').any(|part| part.trim().eq_ignore_ascii_case(name)));
+        let asks = |name: &str| value.is_some_and(|value| value.trim().eq_ignore_ascii_case(name));
         if asks("ZSTD") {
             Compression::Zstd
         } else if asks("LZ4_FRAME") {
@@ -86,22 +88,13 @@ impl Encoder {
 
     /// Writes a batch, in halves of halves if it is larger than the byte bound.
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.batch_bytes == 0 || batch.num_rows() < 2 || raw_size(batch)? <= self.batch_bytes {
+        if self.batch_bytes == 0 || batch.num_rows() < 2 || batch_size(batch)? <= self.batch_bytes {
             return Ok(self.writer.write(batch)?);
         }
         let half = batch.num_rows() / 2;
         self.write(&batch.slice(0, half))?;
         self.write(&batch.slice(half, batch.num_rows() - half))
     }
-}
-
-/// Uncompressed bytes of the batch's buffers.
-fn raw_size(batch: &RecordBatch) -> Result<usize> {
-    let mut total = 0;
-    for column in batch.columns() {
-        total += column.to_data().get_slice_memory_size()?;
-    }
-    Ok(total)
 }
 
 #[cfg(test)]
@@ -111,8 +104,8 @@ mod tests {
     #[test]
     fn accept_encoding_is_private() {
         assert_eq!(Compression::from_header(Some("ZSTD")), Compression::Zstd);
-        assert_eq!(Compression::from_header(Some("LZ4_FRAME")), Compression::Lz4);
-        for other in [None, Some(""), Some("identity"), Some("gzip, br")] {
+        assert_eq!(Compression::from_header(Some(" lz4_frame ")), Compression::Lz4);
+        for other in [None, Some(""), Some("identity"), Some("gzip, br"), Some("gzip, deflate, br, zstd")] {
             assert_eq!(Compression::from_header(other), Compression::None);
         }
     }

@@ -4,6 +4,7 @@ mod constants;
 mod encode;
 mod replay;
 mod rows;
+mod size;
 mod stream;
 
 pub use encode::{Compression, Encoder, Shape};

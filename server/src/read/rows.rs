@@ -6,15 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::constants::constant;
 use crate::catalog::Catalog;
 use crate::plan::{Plan, PlanFile, RowRange};
-use crate::store::Footers;
+use crate::store::{Footers, batch_rows, column_index};
 use crate::types::{Stage, conform};
+
+/// The place of a column that a data file must have.
+fn place(schema: &Schema, name: &str) -> Result<usize> {
+    column_index(schema, name).with_context(|| format!("no column {name}"))
+}
 
 /// An iterator over the batches of a row range. Blocking; holds at most one open file and one decoded batch.
 pub struct Rows {
@@ -113,15 +118,17 @@ impl Rows {
             .columns
             .iter()
             .filter(|output| output.partition_index.is_none())
-            .map(|output| footer.schema().index_of(&output.column.name))
-            .collect::<Result<_, _>>()
-            .with_context(|| format!("{} lacks a column", path.display()))?;
+            .map(|output| place(footer.schema(), &output.column.name))
+            .collect::<Result<_>>()
+            .with_context(|| format!("{} is damaged", path.display()))?;
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
+        let rows =
+            batch_rows(footer.metadata(), groups.iter().copied(), |leaf| mask.leaf_included(leaf), self.batch_rows);
         let skip = std::mem::take(&mut self.skip);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, footer)
             .with_row_groups(groups)
             .with_projection(mask)
-            .with_batch_size(self.batch_rows)
+            .with_batch_size(rows)
             .with_offset(skip as usize)
             .with_limit(self.left as usize)
             .build()
@@ -143,9 +150,7 @@ impl Rows {
                     let value = file.partition.get(index).context("a stored session is damaged: partition value")?;
                     constant(value, &column.ty, batch.num_rows())?
                 }
-                None => {
-                    batch.column_by_name(&column.name).with_context(|| format!("no column {}", column.name))?.clone()
-                }
+                None => batch.column(place(batch.schema_ref(), &column.name)?).clone(),
             };
             let array = conform(&array, &column.ty, field.data_type(), Stage::Wire)
                 .with_context(|| format!("column {}", column.name))?;

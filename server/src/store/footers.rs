@@ -6,10 +6,17 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use anyhow::{Context, Result};
+use arrow::datatypes::Schema;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 /// Footers kept at most; when full, all are forgotten.
 const CAPACITY: usize = 4096;
+
+/// The place of a column in a data file. Names are compared without case, as everywhere: an appended file keeps the
+/// spelling it was written with.
+pub fn column_index(schema: &Schema, name: &str) -> Option<usize> {
+    schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name))
+}
 
 /// A cache of footers. Files are immutable and ids are never reused, so an entry is never stale.
 #[derive(Default)]

@@ -2,8 +2,12 @@
 
 mod footers;
 mod lock;
+mod pending;
+mod sizing;
 mod writer;
 
-pub use footers::Footers;
+pub use footers::{Footers, column_index};
 pub use lock::{RootLock, clean};
+pub use pending::PendingFiles;
+pub use sizing::batch_rows;
 pub use writer::{BLOCK_ROWS, TableWriter};

@@ -12,6 +12,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
+use super::pending::PendingFiles;
 use crate::catalog::{Column, NewFile};
 use crate::types::{Stage, Units, arrow_type, conform, finest_unit};
 
@@ -22,9 +23,10 @@ pub const BLOCK_ROWS: usize = 10_000;
 /// A file is closed after this many rows, so that big tables have several files.
 const FILE_ROWS: u64 = 1_500_000;
 
-/// Writes batches into as many files as they need. Nothing is visible before `Catalog::commit`.
-///
-/// Dropped without [`TableWriter::finish`], it removes what it wrote.
+/// A block of wide rows ends after about this many bytes, because a writer holds its block in memory.
+const BLOCK_BYTES: usize = 64 << 20;
+
+/// Writes batches into as many files as they need. Nothing is visible before [`PendingFiles::commit`].
 pub struct TableWriter {
     dir: PathBuf,
     columns: Vec<Column>,
@@ -32,12 +34,10 @@ pub struct TableWriter {
     partition: Vec<String>,
     block_rows: usize,
     open: Option<OpenFile>,
-    done: Vec<NewFile>,
-    finished: bool,
+    files: PendingFiles,
 }
 
 struct OpenFile {
-    id: String,
     path: PathBuf,
     rows: u64,
     writer: ArrowWriter<File>,
@@ -65,8 +65,7 @@ impl TableWriter {
             partition: partition.to_vec(),
             block_rows,
             open: None,
-            done: Vec::new(),
-            finished: false,
+            files: PendingFiles::new(dir),
         })
     }
 
@@ -82,58 +81,47 @@ impl TableWriter {
             .with_context(|| "the rows do not fit the table (a NULL in a NOT NULL column?)".to_string())?;
         let file = match &mut self.open {
             Some(file) => file,
-            None => self.open.insert(OpenFile::create(&self.dir, &self.schema, self.block_rows)?),
+            None => {
+                let id = Uuid::new_v4().simple().to_string();
+                let path = self.dir.join(format!("{id}.parquet"));
+                self.files.push(NewFile { id, partition: self.partition.clone(), rows: 0, bytes: 0 });
+                self.open.insert(OpenFile::create(path, &self.schema, self.block_rows)?)
+            }
         };
         file.writer.write(&batch).context("cannot write rows")?;
         file.rows += batch.num_rows() as u64;
         if file.rows >= FILE_ROWS { self.close_file() } else { Ok(()) }
     }
 
-    /// Completes and syncs all files and returns their descriptions.
-    pub fn finish(mut self) -> Result<Vec<NewFile>> {
+    /// Completes and syncs all files.
+    pub fn finish(mut self) -> Result<PendingFiles> {
         self.close_file()?;
         // The directory entries must be on disk before a commit names the files.
         File::open(&self.dir)?.sync_all().with_context(|| format!("cannot sync {}", self.dir.display()))?;
-        self.finished = true;
-        Ok(std::mem::take(&mut self.done))
+        Ok(self.files)
     }
 
     fn close_file(&mut self) -> Result<()> {
         let Some(file) = self.open.take() else { return Ok(()) };
         let inner = file.writer.into_inner().with_context(|| format!("cannot complete {}", file.path.display()))?;
         inner.sync_all().with_context(|| format!("cannot sync {}", file.path.display()))?;
-        let bytes = inner.metadata()?.len();
-        self.done.push(NewFile { id: file.id, partition: self.partition.clone(), rows: file.rows, bytes });
+        let done = self.files.last_mut().context("a file was completed that was never begun")?;
+        (done.rows, done.bytes) = (file.rows, inner.metadata()?.len());
         Ok(())
     }
 }
 
-impl Drop for TableWriter {
-    fn drop(&mut self) {
-        if self.finished {
-            return;
-        }
-        let open = self.open.take().map(|file| file.path);
-        let done = self.done.iter().map(|file| self.dir.join(format!("{}.parquet", file.id)));
-        for path in done.chain(open) {
-            // Best effort: what stays behind is removed at the next start of `serve`.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
 impl OpenFile {
-    fn create(dir: &Path, schema: &SchemaRef, block_rows: usize) -> Result<OpenFile> {
-        let id = Uuid::new_v4().simple().to_string();
-        let path = dir.join(format!("{id}.parquet"));
+    fn create(path: PathBuf, schema: &SchemaRef, block_rows: usize) -> Result<OpenFile> {
         let file = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
             .set_max_row_group_row_count(Some(block_rows))
+            .set_max_row_group_bytes(Some(BLOCK_BYTES))
             .build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|e| anyhow!("cannot store this schema: {e}"))?;
-        Ok(OpenFile { id, path, rows: 0, writer })
+        Ok(OpenFile { path, rows: 0, writer })
     }
 }
 

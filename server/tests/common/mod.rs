@@ -90,13 +90,18 @@ impl Drop for Server {
 
 impl Server {
     pub fn start(root: &Path, args: &[&str]) -> Server {
+        Server::start_with(root, args, "warn", Stdio::inherit())
+    }
+
+    pub fn start_with(root: &Path, args: &[&str], level: &str, stderr: Stdio) -> Server {
         let mut child = Command::new(BINARY)
             .arg("serve")
             .arg("--root")
             .arg(root)
             .args(args)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", level)
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -133,6 +138,13 @@ impl Server {
 
     /// Sends a request signed with version 2.
     pub fn send(&self, method: &str, target: &str, body: Option<&str>, headers: &[(&str, &str)]) -> Answer {
+        let mut own = self.sign(method, target, body);
+        own.extend(headers.iter().map(|(n, v)| (n.to_string(), v.to_string())));
+        self.raw(method, target, body, &own)
+    }
+
+    /// The headers that sign a request with version 2.
+    pub fn sign(&self, method: &str, target: &str, body: Option<&str>) -> Vec<(String, String)> {
         let date = httpdate::fmt_http_date(SystemTime::now());
         let mut own: Vec<(String, String)> = vec![("date".into(), date.clone())];
         let (mut md5, mut content_type) = (String::new(), "");
@@ -152,8 +164,7 @@ impl Server {
         mac.update(canonical.as_bytes());
         let signature = STANDARD.encode(mac.finalize().into_bytes());
         own.push(("authorization".into(), format!("ODPS {}:{signature}", self.account.0)));
-        own.extend(headers.iter().map(|(n, v)| (n.to_string(), v.to_string())));
-        self.raw(method, target, body, &own)
+        own
     }
 
     pub fn raw(&self, method: &str, target: &str, body: Option<&str>, headers: &[(String, String)]) -> Answer {
