@@ -1,5 +1,5 @@
 # Runs cargo and makes imported targets of what it builds.
-set(MAXSTORAGE_CARGO_PROFILE dist CACHE STRING "Cargo profile: dist (packages), release (faster to build) or dev")
+set(MAXSTORAGE_CARGO_PROFILE release CACHE STRING "Cargo profile: release (what every test runs against) or dev")
 set(MAXSTORAGE_CARGO_TARGET_DIR "${CMAKE_CURRENT_BINARY_DIR}/cargo" CACHE PATH "Where cargo builds")
 find_program(MAXSTORAGE_CARGO cargo HINTS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.cargo/bin" REQUIRED)
 

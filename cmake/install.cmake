@@ -10,8 +10,21 @@ configure_package_config_file(cmake/maxstorageConfig.cmake.in "${CMAKE_CURRENT_B
 # Before 1.0 a minor version may break: only the same minor version is compatible.
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 
-file(RELATIVE_PATH pc_to_prefix "/prefix/${pkgconfig_dir}" "/prefix")
+# Where a distribution gives an absolute directory, the package stays where it is installed.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  file(RELATIVE_PATH pc_to_prefix "${pkgconfig_dir}" "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH pc_to_prefix "/prefix/${pkgconfig_dir}" "/prefix")
+endif()
 string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
+foreach(kind LIB INCLUDE)
+  string(TOLOWER "pc_${kind}dir" variable)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${kind}DIR}")
+    set(${variable} "${CMAKE_INSTALL_${kind}DIR}")
+  else()
+    set(${variable} "\${prefix}/${CMAKE_INSTALL_${kind}DIR}")
+  endif()
+endforeach()
 configure_file(cmake/maxstorage.pc.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" @ONLY)
 
 install(PROGRAMS "${library_dir}/${shared_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")

@@ -13,6 +13,12 @@ count() {
   fi
 }
 
+# none_match GREP-ARGUMENTS...: no line matches; an error of grep is not "none".
+none_match() {
+  grep "$@"
+  [ $? -eq 1 ]
+}
+
 finish() {
   printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -23,7 +23,7 @@ fn shutdown_returns_ok_only_when_no_thread_is_left() {
 
     // A worker that is busy for a while, as in a slow callback of the host.
     let busy = async {
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_secs(3));
         Ok(())
     };
     runtime.spawn(busy, |_| {});
@@ -37,10 +37,10 @@ fn shutdown_returns_ok_only_when_no_thread_is_left() {
     // A new client does not wait for the old threads.
     let start = Instant::now();
     let again = Runtime::acquire(2).unwrap();
-    assert!(start.elapsed() < Duration::from_millis(200));
+    assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(again.run(async { Ok(7) }).unwrap(), 7);
     drop(again);
 
-    shutdown(Duration::from_secs(5)).unwrap();
+    shutdown(Duration::from_secs(20)).unwrap();
     assert!(threads().is_empty(), "{:?}", threads());
 }

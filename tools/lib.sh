@@ -4,6 +4,9 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$root/.cache                         # everything that can be made again; ignored by git
 target=${CARGO_TARGET_DIR:-$root/target}   # what cargo builds
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+export CARGO_TARGET_DIR=$target
+unset CARGO_BUILD_TARGET
 
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -33,7 +36,7 @@ native_static_libs() { cat "$root/cmake/native-static-libs.txt"; }
 # Where the TPC-H tables of a scale lie. The name changes with the code that lays them out, so data of another layout is not used.
 tpch_path() {
   local layout
-  layout=$(cat "$root"/server/src/catalog/*.rs "$root"/server/src/store/*.rs "$root"/server/src/ingest/*.rs | sha256sum)
+  layout=$(cat "$root"/server/src/catalog/*.rs "$root"/server/src/store/*.rs "$root"/server/src/ingest/*.rs "$root"/server/src/types/*.rs "$root"/Cargo.lock | sha256sum)
   printf '%s\n' "$cache/tpch-$1-${layout:0:8}"
 }
 
@@ -43,10 +46,13 @@ tpch_root() {
   final=$(tpch_path "$1") || return
   if [ ! -d "$final" ]; then
     mkdir -p "$cache"
-    rm -rf "$cache/tpch-$scale"-*
-    say "generating TPC-H scale $scale (once; kept in .cache)" >&2
-    "$server" tpch --root "$final.partial" --project local --scale "$scale" >&2 || return
-    mv "$final.partial" "$final"
+    ( # one run generates, the others wait for it
+      flock 9
+      [ ! -d "$final" ] || exit 0
+      rm -rf "$cache/tpch-$scale"-*
+      say "generating TPC-H scale $scale (once; kept in .cache)" >&2
+      "$server" tpch --root "$final.partial" --project local --scale "$scale" >&2 && mv "$final.partial" "$final"
+    ) 9>"$cache/tpch.lock" || return
   fi
   printf '%s\n' "$final"
 }

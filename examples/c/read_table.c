@@ -154,7 +154,8 @@ static void add_timestamp(text *out, int64_t value, char unit) {
   const int64_t day = floor_div(value, per_day);
   add_date(out, day);
   add(out, " ");
-  add_time_of_day(out, value - day * per_day, per_second_of(unit), digits_of(unit));
+  const int64_t rest = value % per_day; /* day * per_day may not fit */
+  add_time_of_day(out, rest < 0 ? rest + per_day : rest, per_second_of(unit), digits_of(unit));
 }
 
 static void add_months(text *out, int32_t months) {
@@ -547,5 +548,9 @@ int main(int argc, char **argv) {
   }
   ms_error_free(err);
   close_all(&state);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fputs("read_table: the rows cannot be written to stdout\n", stderr);
+    return EXIT_FAILURE;
+  }
   return status == MS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -252,7 +252,13 @@ public:
     Answer run(unsigned threads) {
         std::vector<std::thread> workers;
         std::thread reporter([this] { report(); });
-        for (unsigned i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
+        try {
+            for (unsigned i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
+        } catch (...) {  // the system has no thread left: those that run are joined below, then the failure is told
+            stop_ = true;
+            const std::lock_guard lock(mutex_);
+            if (!failed_) failed_ = std::current_exception();
+        }
         for (std::thread &worker : workers) worker.join();
         {
             const std::lock_guard lock(mutex_);
@@ -408,6 +414,7 @@ int run(const Arguments &arguments) {
     if (!arguments.expect.empty() && arguments.expect != revenue)
         throw std::runtime_error("the revenue is " + revenue + ", expected " + arguments.expect);
     if (!arguments.expect.empty()) std::printf("correct   the revenue is the expected one\n");
+    if (std::fflush(stdout) != 0) throw std::runtime_error("the answer cannot be written to stdout");
     return EXIT_SUCCESS;
 }
 

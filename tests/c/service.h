@@ -5,6 +5,7 @@
 #define SERVICE_H
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "peer.h"
@@ -41,6 +42,7 @@ static inline bool own_server_start(own_server *self, const char *flag, const ch
   if (pipe(out) != 0) return false;
   self->pid = fork();
   if (self->pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves no server behind */
     dup2(out[1], STDOUT_FILENO);
     close(out[0]);
     close(out[1]);
@@ -56,6 +58,8 @@ static inline bool own_server_start(own_server *self, const char *flag, const ch
   line[strcspn(line, "\n")] = '\0';
   if (strncmp(line, "ready ", 6) != 0) {
     fprintf(stderr, "  the server said \"%s\" instead of ready\n", line);
+    kill(self->pid, SIGKILL);
+    waitpid(self->pid, NULL, 0);
     return false;
   }
   snprintf(self->endpoint, sizeof self->endpoint, "%s/api", line + 6);

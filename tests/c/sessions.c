@@ -23,7 +23,7 @@ static void a_plan_that_takes_time_is_polled_closely(void) {
   REQUIRE(own_server_start(&server, "--planning-delay-ms", "300"));
   CHECK_INT(open_nation(&server, nothing, &elapsed), MS_OK);
   CHECK(elapsed >= 290);
-  CHECK(elapsed < limit_ms(700));
+  CHECK(elapsed < limit_ms(950)); /* a client that polls once a second needs a full one */
   own_server_end(&server, SIGTERM);
 }
 

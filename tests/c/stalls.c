@@ -65,7 +65,9 @@ static void cancel_wakes_a_reader_blocked(enum peer_rule how, int64_t rows_befor
     pthread_t thread;
     blocked.split = use.split;
     if (pthread_create(&thread, NULL, read_in_thread, &blocked) != 0) abort();
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* by now it waits; were it not, cancel would still be seen */
+    const int64_t patience = now_ms() + limit_ms(10000); /* the rows before the stall arrive, then it waits */
+    while (ms_split_rows_delivered(use.split) < rows_before && now_ms() < patience) sched_yield();
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     const int64_t start = now_ms();
     ms_split_cancel(use.split);
     pthread_join(thread, NULL);

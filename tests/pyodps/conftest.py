@@ -39,4 +39,8 @@ def service(tmp_path_factory):
             yield ready[1]
         finally:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
