@@ -426,6 +426,44 @@ fn row_ranges_must_have_exactly_their_rows() {
 }
 
 #[test]
+fn the_quota_is_named_to_every_call_and_the_tags_to_all() {
+    let peer = Peer::start(|exchange, _| match exchange.path() {
+        path if path.contains("/tunnel") => {
+            exchange.answer("200 OK", "", exchange.stream.local_addr().unwrap().to_string().as_bytes());
+        }
+        path if path.contains("/sessions") => exchange.json(
+            "201 Created",
+            &format!(
+                r#"{{"SessionId":"S1","SessionStatus":"NORMAL","SplitsCount":1,
+                "DataSchema":{{"DataColumns":[{COLUMN}],"PartitionColumns":[]}}}}"#
+            ),
+        ),
+        _ => send_whole(exchange),
+    });
+    let mut options = peer.options();
+    for (key, value) in [("data_endpoint", ""), ("quota", "pay-as-you-go"), ("tags", "a,b"), ("user_agent", "engine/1")]
+    {
+        options.set(key, value).unwrap();
+    }
+    let session = Session::open(&Client::open(&options).unwrap(), &options).unwrap();
+    read_split(&Split::open(&session, 0, &options).unwrap()).1.unwrap();
+    let heads = peer.heads();
+    assert_eq!(heads.len(), 3);
+    for head in heads {
+        let head = head.to_ascii_lowercase();
+        for part in [
+            "quotaname=pay-as-you-go",
+            "curr_project=p",
+            "odps-tunnel-tags: a,b",
+            "x-odps-user-agent: engine/1 libmaxstorage/",
+        ] {
+            assert!(head.contains(part), "{part} is not in {head}");
+        }
+        assert!(!head.contains("accept-encoding"), "nothing may invite a proxy to compress: {head}");
+    }
+}
+
+#[test]
 fn a_token_with_a_bad_endpoint_is_refused_at_once() {
     let peer = Peer::table(COLUMN, 1, |exchange, _| send_whole(exchange));
     let mut options = peer.options();

@@ -68,7 +68,7 @@ fn expired_sessions_are_told_and_can_be_refreshed() {
 fn planning_can_take_time() {
     let root = Root::new();
     root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
-    let server = root.serve(&["--planning-delay-ms", "400"]);
+    let server = root.serve(&["--planning-delay-ms", "1000"]);
     let answer = server.post(&sessions("t"), "{}");
     assert_eq!(answer.status, 202);
     let session = answer.json();
