@@ -194,3 +194,21 @@ fn external_url_and_profiles() {
         assert_eq!(read(&format!("&{good}")).batch().num_rows(), 100, "{good}");
     }
 }
+
+#[test]
+fn what_is_no_http_request_gets_a_request_id_as_well() {
+    use std::io::{Read, Write};
+    let (_root, server) = table(&[]);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(200));
+    for (request, status) in [("GARBAGE\r\n\r\n", "400"), (&long, "414"), (&many, "431")] {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(answer.matches("x-odps-request-id: ").count(), 1, "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}

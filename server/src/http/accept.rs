@@ -10,6 +10,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::unparsed::Named;
+
 /// Pause after a failed accept, which means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -28,7 +30,8 @@ pub async fn accept(listener: TcpListener, router: Router, head_timeout: Duratio
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection =
+            http.serve_connection(TokioIo::new(Named::new(stream)), TowerToHyperService::new(router.clone()));
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -14,6 +14,7 @@ mod service;
 mod sessions;
 mod state;
 mod tables;
+mod unparsed;
 mod xml;
 
 pub use auth::Account;
