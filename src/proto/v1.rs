@@ -249,12 +249,8 @@ pub fn read_rows(name: &TableName, session_id: &str, read: &ReadRows<'_>) -> Req
 }
 
 /// Asks the service endpoint for the host that serves the Storage API.
-pub fn discover(project: &str, quota: Option<&str>) -> Request {
-    let request = Request::new(Method::Get, ["projects", project, "tunnel"]).query("service", "");
-    match quota {
-        Some(quota) => request.query("quotaName", quota),
-        None => request,
-    }
+pub fn discover(project: &str) -> Request {
+    Request::new(Method::Get, ["projects", project, "tunnel"]).query("service", "")
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl PlanRequest {
     }
 
     async fn ask(&self, transport: &Transport, endpoint: &str, request: Request) -> Result<SessionAnswer> {
-        let answer = transport.call_data(endpoint, request).await.inspect_err(|error| {
+        let answer = transport.call(endpoint, request).await.inspect_err(|error| {
             transport.forget_endpoint(&self.table.project, error);
         })?;
         let parsed = SessionAnswer::parse(&answer.body);

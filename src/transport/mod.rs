@@ -69,8 +69,7 @@ impl Transport {
             return Ok(configured.clone());
         }
         let ask = async {
-            let request = v1::discover(project, self.quota.as_deref());
-            let answer = self.call(&self.service, &request).await?;
+            let answer = self.call(&self.service, v1::discover(project)).await?;
             endpoint::from_discovery(&self.service, &answer.body)
                 .map_err(|error| error.with_request_id(&answer.request_id))
         };
@@ -78,11 +77,6 @@ impl Transport {
         found.map_err(|error| {
             error.context(format!("asking {} for the data endpoint of project {project}", self.service))
         })
-    }
-
-    /// Makes a call of the Storage API and reads its answer, trying again after temporary failures.
-    pub async fn call_data(&self, endpoint: &str, request: Request) -> Result<Answer> {
-        self.call(endpoint, &self.with_quota(request)).await
     }
 
     /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests.
@@ -110,11 +104,13 @@ impl Transport {
         }
     }
 
-    async fn call(&self, endpoint: &str, request: &Request) -> Result<Answer> {
+    /// Makes a call and reads its answer, trying again after temporary failures.
+    pub async fn call(&self, endpoint: &str, request: Request) -> Result<Answer> {
+        let request = self.with_quota(request);
         let mut attempts = self.attempts();
         loop {
             attempts.begin();
-            let answer = async { self.http.send(endpoint, request).await?.read_all().await };
+            let answer = async { self.http.send(endpoint, &request).await?.read_all().await };
             match answer.await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => attempts.wait_after(error).await?,
