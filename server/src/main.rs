@@ -6,6 +6,7 @@
 
 mod catalog;
 mod cli;
+mod clock;
 mod error;
 mod filter;
 mod http;

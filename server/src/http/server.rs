@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -19,6 +19,7 @@ use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
 use super::{data, service, sessions};
 use crate::catalog::Catalog;
+use crate::clock;
 use crate::error::ApiError;
 use crate::store::clean;
 
@@ -123,7 +124,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
     if let Some(accounts) = &shared.accounts {
-        accounts.verify(&head.signed(), head.plane(), SystemTime::now())?;
+        accounts.verify(&head.signed(), head.plane(), clock::now())?;
     }
     // A signature covers the last of equal names only, so the others could be anything.
     if let Some(name) = head.query.repeated() {
