@@ -16,6 +16,7 @@ mod plan;
 mod read;
 mod store;
 mod types;
+mod write;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

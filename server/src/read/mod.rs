@@ -10,4 +10,5 @@ mod stream;
 pub use encode::{Compression, Encoder, Shape};
 pub use replay::{Replay, ReplayKey};
 pub use rows::Rows;
+pub use size::batch_size;
 pub use stream::pieces;
