@@ -3,8 +3,16 @@
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::tables::{RawTable, ensure_schema, find_raw};
-use super::{Catalog, Column, TableName, now_ms};
+use super::tables::{NewTable, RawTable, find_raw, insert_table};
+use super::{Catalog, Column, TableName};
+use crate::clock::now_ms;
+
+/// The commits of each table: when a version became the newest.
+pub(super) const SCHEMA: &str = "
+create table commits(
+  table_id integer not null, version integer not null, committed_ms integer not null,
+  primary key(table_id, version)) strict;
+";
 
 /// What to do if the target of a commit already has data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +32,8 @@ pub struct NewFile {
     pub id: String,
     /// One value per partition column; empty for a table without partitions.
     pub partition: Vec<String>,
+    /// Bucket of a clustered or primary-key table.
+    pub bucket: Option<u32>,
     pub rows: u64,
     pub bytes: u64,
 }
@@ -75,9 +85,12 @@ impl Catalog {
         // Checked again: another process may have committed since.
         let table_id = match check_change(&transaction, change)? {
             Some(id) => id,
-            None => create_table(&transaction, change)?,
+            None => {
+                insert_table(&transaction, &NewTable::plain(&change.table, &change.columns, &change.partition_keys))?
+            }
         };
         let now = now_ms();
+        let version = advance_version(&transaction, table_id, now)?;
         if change.if_exists == IfExists::Overwrite {
             let partition = match &change.partition {
                 Some(values) => find_partition(&transaction, table_id, values)?.map(|id| (true, id)),
@@ -85,9 +98,9 @@ impl Catalog {
             };
             if let Some((one, partition)) = partition {
                 transaction.execute(
-                    "update files set dropped_ms = ?1 where table_id = ?2 and dropped_ms is null
+                    "update files set dropped_ms = ?1, dropped_version = ?5 where table_id = ?2 and dropped_ms is null
                      and (?3 = 0 or partition_id = ?4)",
-                    params![now, table_id, one, partition],
+                    params![now, table_id, one, partition, version],
                 )?;
             }
             if change.partition.is_none() {
@@ -99,13 +112,12 @@ impl Catalog {
         if let Some(values) = &change.partition {
             ensure_partition(&transaction, table_id, values, now)?;
         }
-        insert_files(&transaction, table_id, files, now)?;
-        transaction.execute("update tables set modified_ms = ?1 where id = ?2", params![now, table_id])?;
+        insert_files(&transaction, table_id, version, files, now)?;
         transaction.commit().context("the catalogue did not accept the commit")
     }
 }
 
-fn insert_files(transaction: &Transaction<'_>, table_id: i64, files: &[NewFile], now: i64) -> Result<()> {
+fn insert_files(transaction: &Transaction<'_>, table_id: i64, version: i64, files: &[NewFile], now: i64) -> Result<()> {
     let mut seq: i64 =
         transaction
             .query_row("select coalesce(max(seq), 0) from files where table_id = ?1", [table_id], |row| row.get(0))?;
@@ -117,30 +129,26 @@ fn insert_files(transaction: &Transaction<'_>, table_id: i64, files: &[NewFile],
         };
         seq += 1;
         transaction.execute(
-            "insert into files(id, table_id, partition_id, row_count, byte_count, seq) values (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![file.id, table_id, partition, file.rows as i64, file.bytes as i64, seq],
+            "insert into files(id, table_id, partition_id, bucket, row_count, byte_count, seq, version)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![file.id, table_id, partition, file.bucket, file.rows as i64, file.bytes as i64, seq, version],
         )?;
     }
     Ok(())
 }
 
-fn create_table(connection: &Connection, change: &Change) -> Result<i64> {
-    let now = now_ms();
-    let table = &change.table;
-    ensure_schema(connection, &table.project, &table.schema)?;
-    connection.execute(
-        "insert into tables(project, schema, name, columns, partition_keys, created_ms, modified_ms)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        params![
-            table.project,
-            table.schema,
-            table.table,
-            serde_json::to_string(&change.columns)?,
-            serde_json::to_string(&change.partition_keys)?,
-            now
-        ],
+/// Gives a table its next version and says when that was. Every change of its rows calls this once.
+fn advance_version(transaction: &Transaction<'_>, table_id: i64, now: i64) -> Result<i64> {
+    let version = transaction.query_row(
+        "update tables set version = version + 1, modified_ms = ?1 where id = ?2 returning version",
+        params![now, table_id],
+        |row| row.get(0),
     )?;
-    Ok(connection.last_insert_rowid())
+    transaction.execute(
+        "insert into commits(table_id, version, committed_ms) values (?1, ?2, ?3)",
+        params![table_id, version, now],
+    )?;
+    Ok(version)
 }
 
 /// The id of the table the change is about, `None` if it is missing. Fails with a [`Refusal`] if it does not fit.
@@ -258,7 +266,7 @@ mod tests {
         let catalog = Catalog::open(root.path()).unwrap();
         let change = |table: &str, if_exists| Change {
             table: format!("p.default.{table}").parse().unwrap(),
-            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            columns: vec![Column::new("a", crate::types::Type::Int, true)],
             partition_keys: Vec::new(),
             if_exists,
             partition: None,
@@ -283,7 +291,7 @@ mod tests {
         let catalog = Catalog::open(root.path()).unwrap();
         let mut change = Change {
             table: "p.default.t".parse().unwrap(),
-            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            columns: vec![Column::new("a", crate::types::Type::Int, true)],
             partition_keys: Vec::new(),
             if_exists: IfExists::Append,
             partition: None,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::{Catalog, TableName, now_ms};
+use super::{Catalog, TableName};
+use crate::clock::now_ms;
 
 /// A replaced file is kept for at least this long, for sessions that are being planned over it.
 const PLANNING_MS: i64 = 60_000;
@@ -20,9 +21,22 @@ const READING_MS: i64 = 3_600_000;
 pub struct DataFile {
     pub id: String,
     pub partition_id: Option<i64>,
+    /// Bucket of a clustered or primary-key table.
+    pub bucket: Option<u32>,
+    /// The version of the table that made the file visible.
+    pub version: i64,
     pub rows: u64,
     pub bytes: u64,
 }
+
+/// Data files. `version` is the table version that made a file visible, `dropped_version` the one that replaced it.
+pub(super) const SCHEMA: &str = "
+create table files(
+  id text primary key, table_id integer not null, partition_id integer, bucket integer, row_count integer not null,
+  byte_count integer not null, seq integer not null, version integer not null,
+  dropped_version integer, dropped_ms integer) strict;
+create index files_of_table on files(table_id, seq);
+";
 
 impl Catalog {
     /// The directory of all data files. It is flat: which file belongs to which table, only the catalogue knows.
@@ -124,15 +138,17 @@ fn is_ours(path: &Path) -> bool {
 
 pub(super) fn list_files(connection: &Connection, table_id: i64) -> Result<Vec<DataFile>> {
     let mut statement = connection.prepare_cached(
-        "select id, partition_id, row_count, byte_count from files
+        "select id, partition_id, bucket, version, row_count, byte_count from files
          where table_id = ?1 and dropped_ms is null order by seq",
     )?;
     let rows = statement.query_map([table_id], |row| {
         Ok(DataFile {
             id: row.get(0)?,
             partition_id: row.get(1)?,
-            rows: row.get::<_, i64>(2)?.max(0) as u64,
-            bytes: row.get::<_, i64>(3)?.max(0) as u64,
+            bucket: row.get(2)?,
+            version: row.get(3)?,
+            rows: row.get::<_, i64>(4)?.max(0) as u64,
+            bytes: row.get::<_, i64>(5)?.max(0) as u64,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -150,14 +166,16 @@ mod tests {
         let table: super::super::TableName = "p.default.t".parse().unwrap();
         let change = Change {
             table: table.clone(),
-            columns: vec![Column { name: "a".into(), ty: crate::types::Type::Int, nullable: true }],
+            columns: vec![Column::new("a", crate::types::Type::Int, true)],
             partition_keys: Vec::new(),
             if_exists: IfExists::Overwrite,
             partition: None,
         };
         let replace = |id: &str| {
             std::fs::write(catalog.file_path(id), "x").unwrap();
-            catalog.commit(&change, &[NewFile { id: id.into(), partition: Vec::new(), rows: 1, bytes: 1 }]).unwrap();
+            catalog
+                .commit(&change, &[NewFile { id: id.into(), partition: Vec::new(), bucket: None, rows: 1, bytes: 1 }])
+                .unwrap();
         };
         let session = |expires_ms| StoredSession {
             id: "s".into(),

@@ -4,22 +4,26 @@
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
 mod commit;
+mod credentials;
 mod files;
 mod layout;
+mod properties;
 mod sessions;
 mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 pub use commit::{Change, IfExists, NewFile};
+pub use credentials::Credential;
 pub use files::DataFile;
+pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use sessions::StoredSession;
-pub use tables::{Column, Partition, Snapshot, Table, TableName, check_name};
+pub use tables::{Column, NewTable, Partition, Snapshot, Table, TableName, check_name};
 
 /// The open catalogue of one root directory.
 pub struct Catalog {
@@ -55,9 +59,4 @@ impl Catalog {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
-
-/// Milliseconds since the epoch, now.
-pub fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }

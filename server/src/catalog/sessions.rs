@@ -18,6 +18,16 @@ pub struct StoredSession {
     pub plan: String,
 }
 
+/// Read sessions and the files they pin.
+pub(super) const SCHEMA: &str = "
+create table sessions(
+  id text primary key, project text not null, schema text not null, table_name text not null,
+  created_ms integer not null, ready_ms integer not null, expires_ms integer not null, plan text not null) strict;
+create table session_files(
+  session_id text not null, file_id text not null, primary key(session_id, file_id)) strict;
+create index sessions_of_file on session_files(file_id);
+";
+
 impl Catalog {
     /// Stores a session and pins its files, in one transaction.
     ///

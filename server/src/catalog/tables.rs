@@ -4,11 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::files::{DataFile, list_files};
-use super::{Catalog, now_ms};
+use super::{Catalog, TableKind, TableProperties};
+use crate::clock::now_ms;
 use crate::types::Type;
 
 /// A column of a table.
@@ -18,6 +19,15 @@ pub struct Column {
     #[serde(rename = "type")]
     pub ty: Type,
     pub nullable: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+}
+
+impl Column {
+    /// A column without comment.
+    pub fn new(name: impl Into<String>, ty: Type, nullable: bool) -> Column {
+        Column { name: name.into(), ty, nullable, comment: String::new() }
+    }
 }
 
 /// A fully qualified table name; its text form is `PROJECT.SCHEMA.TABLE`.
@@ -64,12 +74,41 @@ pub fn check_name(name: &str) -> Result<(), String> {
 pub struct Table {
     pub id: i64,
     pub name: TableName,
+    pub kind: TableKind,
     /// Data columns in declared order.
     pub columns: Vec<Column>,
     /// Partition columns in declared order; empty if the table is not partitioned.
     pub partition_keys: Vec<Column>,
+    pub properties: TableProperties,
+    /// Counts the changes of the rows; 1 for a new table (service-behaviour.md 1.4).
+    pub version: i64,
+    /// Counts the changes of the columns; 1 for a new table.
+    pub schema_version: i64,
     pub created_ms: i64,
     pub modified_ms: i64,
+}
+
+/// A table to create.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    pub name: TableName,
+    pub kind: TableKind,
+    pub columns: Vec<Column>,
+    pub partition_keys: Vec<Column>,
+    pub properties: TableProperties,
+}
+
+impl NewTable {
+    /// A standard table.
+    pub fn plain(name: &TableName, columns: &[Column], partition_keys: &[Column]) -> NewTable {
+        NewTable {
+            name: name.clone(),
+            kind: TableKind::Managed,
+            columns: columns.to_vec(),
+            partition_keys: partition_keys.to_vec(),
+            properties: TableProperties::default(),
+        }
+    }
 }
 
 /// A partition and its values, one text per partition column.
@@ -88,6 +127,22 @@ pub struct Snapshot {
     pub partitions: Vec<Partition>,
     pub files: Vec<DataFile>,
 }
+
+/// Names and descriptions of everything that can be addressed.
+pub(super) const SCHEMA: &str = "
+create table projects(name text primary key collate nocase, created_ms integer not null) strict;
+create table schemas(
+  project text not null collate nocase, name text not null collate nocase, created_ms integer not null,
+  primary key(project, name)) strict;
+create table tables(
+  id integer primary key autoincrement, project text not null collate nocase, schema text not null collate nocase,
+  name text not null collate nocase, kind text not null, columns text not null, partition_keys text not null,
+  properties text not null, version integer not null, schema_version integer not null,
+  created_ms integer not null, modified_ms integer not null, unique(project, schema, name)) strict;
+create table partitions(
+  id integer primary key autoincrement, table_id integer not null, spec text not null,
+  created_ms integer not null, modified_ms integer not null, unique(table_id, spec)) strict;
+";
 
 impl Catalog {
     /// Creates a project with its schema `default` unless it exists.
@@ -125,6 +180,36 @@ impl Catalog {
         let mut statement =
             connection.prepare_cached("select name, created_ms from schemas where project = ?1 and name = ?2")?;
         Ok(statement.query_row([project, schema], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    }
+
+    /// Creates an empty table, and its project and schema if they are missing. Returns its id, `None` if the name is
+    /// taken.
+    pub fn create_table(&self, table: &NewTable) -> Result<Option<i64>> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if find_raw(&transaction, &table.name)?.is_some() {
+            return Ok(None);
+        }
+        let id = insert_table(&transaction, table)?;
+        transaction.commit().with_context(|| format!("cannot create table {}", table.name))?;
+        Ok(Some(id))
+    }
+
+    /// Drops a table with its partitions. Its files live as long as sessions need them. False if there is no such
+    /// table.
+    pub fn drop_table(&self, name: &TableName) -> Result<bool> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(RawTable { id, version, .. }) = find_raw(&transaction, name)? else { return Ok(false) };
+        transaction.execute(
+            "update files set dropped_ms = ?1, dropped_version = ?2 where table_id = ?3 and dropped_ms is null",
+            params![now_ms(), version + 1, id],
+        )?;
+        transaction.execute("delete from partitions where table_id = ?1", [id])?;
+        transaction.execute("delete from commits where table_id = ?1", [id])?;
+        transaction.execute("delete from tables where id = ?1", [id])?;
+        transaction.commit().with_context(|| format!("cannot drop table {name}"))?;
+        Ok(true)
     }
 
     /// The table of that name, if it exists. Names are compared without case.
@@ -183,8 +268,8 @@ fn list_partitions(connection: &Connection, table_id: i64) -> Result<Vec<Partiti
     .collect()
 }
 
-const SELECT_TABLE: &str =
-    "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms from tables";
+const SELECT_TABLE: &str = "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms,
+    kind, properties, version, schema_version from tables";
 
 /// A row of `tables` whose JSON is not parsed yet.
 pub(super) struct RawTable {
@@ -194,6 +279,10 @@ pub(super) struct RawTable {
     partition_keys: String,
     created_ms: i64,
     modified_ms: i64,
+    kind: String,
+    properties: String,
+    version: i64,
+    schema_version: i64,
 }
 
 impl RawTable {
@@ -210,6 +299,10 @@ impl RawTable {
             id: self.id,
             columns: serde_json::from_str(&self.columns).with_context(|| self.broken())?,
             partition_keys: self.partition_keys()?,
+            kind: self.kind.parse().map_err(anyhow::Error::msg).with_context(|| self.broken())?,
+            properties: serde_json::from_str(&self.properties).with_context(|| self.broken())?,
+            version: self.version,
+            schema_version: self.schema_version,
             created_ms: self.created_ms,
             modified_ms: self.modified_ms,
             name: self.name,
@@ -225,6 +318,10 @@ fn read_table(row: &Row<'_>) -> rusqlite::Result<RawTable> {
         partition_keys: row.get(5)?,
         created_ms: row.get(6)?,
         modified_ms: row.get(7)?,
+        kind: row.get(8)?,
+        properties: row.get(9)?,
+        version: row.get(10)?,
+        schema_version: row.get(11)?,
     })
 }
 
@@ -246,4 +343,29 @@ pub(super) fn ensure_schema(connection: &Connection, project: &str, schema: &str
         connection.execute("insert or ignore into schemas values (?1, ?2, ?3)", params![project, schema, now])?;
     }
     Ok(())
+}
+
+/// Adds a table that is known to be missing.
+pub(super) fn insert_table(connection: &Connection, table: &NewTable) -> Result<i64> {
+    let now = now_ms();
+    let name = &table.name;
+    ensure_schema(connection, &name.project, &name.schema)?;
+    connection.execute(
+        "insert into tables(project, schema, name, kind, columns, partition_keys, properties, version, schema_version,
+           created_ms, modified_ms)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, 1, ?8, ?8)",
+        params![
+            name.project,
+            name.schema,
+            name.table,
+            table.kind.name(),
+            serde_json::to_string(&table.columns)?,
+            serde_json::to_string(&table.partition_keys)?,
+            serde_json::to_string(&table.properties)?,
+            now
+        ],
+    )?;
+    let id = connection.last_insert_rowid();
+    connection.execute("insert into commits(table_id, version, committed_ms) values (?1, 1, ?2)", params![id, now])?;
+    Ok(id)
 }

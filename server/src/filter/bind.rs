@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<Column> {
-        let column = |name: &str, ty: &str| Column { name: name.into(), ty: ty.parse().unwrap(), nullable: true };
+        let column = |name: &str, ty: &str| Column::new(name, ty.parse().unwrap(), true);
         vec![
             column("a", "bigint"),
             column("s", "string"),

@@ -154,8 +154,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let footer = ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new()).unwrap();
-        let fact =
-            |name: &str| of_file(&footer, &Column { name: name.into(), ty: Type::Double, nullable: true }).remove(0);
+        let fact = |name: &str| of_file(&footer, &Column::new(name, Type::Double, true)).remove(0);
         let range = Some((Value::Double(1.0), Value::Double(3.0)));
         assert_eq!(
             fact("clean"),

@@ -47,7 +47,7 @@ struct Row {
 }
 
 fn columns() -> Vec<Column> {
-    let column = |name: &str, ty: &str| Column { name: name.into(), ty: ty.parse().unwrap(), nullable: true };
+    let column = |name: &str, ty: &str| Column::new(name, ty.parse().unwrap(), true);
     vec![
         column("i", "bigint"),
         column("m", "decimal(30,2)"),

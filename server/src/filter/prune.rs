@@ -113,7 +113,7 @@ mod tests {
     use crate::catalog::Column;
 
     fn matches(text: &str, facts: Facts) -> bool {
-        let column = Column { name: "a".into(), ty: crate::types::Type::BigInt, nullable: true };
+        let column = Column::new("a", crate::types::Type::BigInt, true);
         can_match(&bind(&parse(text).unwrap().unwrap(), &[&column], false).unwrap(), &vec![facts])
     }
 

@@ -11,7 +11,8 @@ use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::server::no_such;
 use super::state::Shared;
-use crate::catalog::{Snapshot, StoredSession, TableName, now_ms};
+use crate::catalog::{Snapshot, StoredSession, TableName};
+use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::plan::{CreateRequest, OutputColumn, Plan, Planner, SplitMode};
 

@@ -97,7 +97,7 @@ fn infer_columns(schema: &SchemaRef) -> Result<Vec<Column>> {
             Ok(_) => bail!("column {} has a type whose text {ty} is ambiguous", field.name()),
             Err(error) => bail!("column {} has a type that cannot be written down: {error}", field.name()),
         }
-        columns.push(Column { name: field.name().clone(), ty, nullable: field.is_nullable() });
+        columns.push(Column::new(field.name(), ty, field.is_nullable()));
     }
     if columns.is_empty() {
         bail!("the file has no columns");
@@ -124,7 +124,7 @@ fn partition_keys(
 ) -> Result<(Vec<Column>, Vec<String>)> {
     let keys = match catalog.partition_keys(&options.table)? {
         Some(keys) => keys,
-        None => spec.iter().map(|(name, _)| Column { name: name.clone(), ty: Type::String, nullable: true }).collect(),
+        None => spec.iter().map(|(name, _)| Column::new(name, Type::String, true)).collect(),
     };
     if let Some(clash) = keys.iter().find(|k| columns.iter().any(|c| c.name.eq_ignore_ascii_case(&k.name))) {
         bail!("partition column {} is also a column of the file", clash.name);

@@ -127,10 +127,10 @@ fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
         .iter()
         .map(|field| {
             let ty = infer(field).map_err(|why| anyhow!("column {} {why}", field.name()))?;
-            Ok(Column { name: field.name().clone(), ty, nullable: field.is_nullable() })
+            Ok(Column::new(field.name(), ty, field.is_nullable()))
         })
         .collect();
-    let year = Column { name: "o_orderyear".into(), ty: Type::Int, nullable: true };
+    let year = Column::new("o_orderyear", Type::Int, true);
     Ok(Change {
         table: TableName { project: options.project.clone(), schema: "default".into(), table: source.name.into() },
         columns: columns?,

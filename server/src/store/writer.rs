@@ -84,7 +84,7 @@ impl TableWriter {
             None => {
                 let id = Uuid::new_v4().simple().to_string();
                 let path = self.dir.join(format!("{id}.parquet"));
-                self.files.push(NewFile { id, partition: self.partition.clone(), rows: 0, bytes: 0 });
+                self.files.push(NewFile { id, partition: self.partition.clone(), bucket: None, rows: 0, bytes: 0 });
                 self.open.insert(OpenFile::create(path, &self.schema, self.block_rows)?)
             }
         };
