@@ -4,6 +4,7 @@
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
 mod commit;
+mod credentials;
 mod files;
 mod layout;
 mod properties;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 pub use commit::{Change, IfExists, NewFile};
+pub use credentials::Credential;
 pub use files::DataFile;
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use sessions::StoredSession;
