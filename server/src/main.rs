@@ -9,6 +9,7 @@ mod cli;
 mod clock;
 mod error;
 mod filter;
+mod governance;
 mod http;
 mod ingest;
 mod logging;
@@ -87,6 +88,7 @@ fn serve(args: cli::Serve) -> Result<()> {
         listen: args.listen,
         profile: args.profile,
         accounts,
+        check_clock: !args.no_clock_check,
         projects,
         replay: args.replay,
         external_authority,

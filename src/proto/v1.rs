@@ -83,17 +83,15 @@ pub enum Rows {
     },
 }
 
-/// Parameters of a data request that do not belong to the session.
+/// The form in which a data request wants its rows.
 #[derive(Debug, Clone, Copy)]
-pub struct ReadRows<'a> {
-    /// Which rows.
-    pub rows: Rows,
+pub struct RowsForm {
     /// Upper limit of rows per batch.
     pub max_batch_rows: u64,
     /// Upper limit of uncompressed bytes per batch; 0 for none.
     pub max_batch_bytes: u64,
     /// `ZSTD`, `LZ4_FRAME`, or nothing.
-    pub compression: Option<&'a str>,
+    pub compression: Option<&'static str>,
 }
 
 /// Columns of a session.
@@ -231,18 +229,18 @@ pub fn get_session(name: &TableName, session_id: &str) -> Request {
 }
 
 /// Reads rows; the answer is an Arrow IPC stream.
-pub fn read_rows(name: &TableName, session_id: &str, read: &ReadRows<'_>) -> Request {
+pub fn read_rows(name: &TableName, session_id: &str, rows: Rows, form: &RowsForm) -> Request {
     let mut request = table(Method::Get, name, &["data"]).query("session_id", session_id);
-    request = match read.rows {
+    request = match rows {
         Rows::Split { index } => request.query("split_index", index),
         Rows::Range { start, count } => request.query("row_index", start).query("row_count", count),
     };
-    request = request.query("max_batch_rows", read.max_batch_rows);
-    if read.max_batch_bytes > 0 {
-        request = request.query("max_batch_raw_size", read.max_batch_bytes);
+    request = request.query("max_batch_rows", form.max_batch_rows);
+    if form.max_batch_bytes > 0 {
+        request = request.query("max_batch_raw_size", form.max_batch_bytes);
     }
     request = request.query("data_format_type", "ARROW").query("data_format_version", "V5");
-    match read.compression {
+    match form.compression {
         Some(name) => request.header("accept-encoding", name),
         None => request,
     }
@@ -296,17 +294,16 @@ mod tests {
 
     #[test]
     fn data_requests_send_only_their_own_selector() {
-        let read =
-            ReadRows { rows: Rows::Split { index: 2 }, max_batch_rows: 4096, max_batch_bytes: 0, compression: None };
-        let request = read_rows(&name(), "S1", &read);
+        let form = RowsForm { max_batch_rows: 4096, max_batch_bytes: 0, compression: None };
+        let request = read_rows(&name(), "S1", Rows::Split { index: 2 }, &form);
         assert_eq!(
             request.url(""),
             "/api/storage/v1/projects/p/schemas/default/tables/t/data?session_id=S1&split_index=2&max_batch_rows=4096\
              &data_format_type=ARROW&data_format_version=V5"
         );
         assert!(request.headers.is_empty());
-        let range = ReadRows { rows: Rows::Range { start: 5, count: 7 }, compression: Some("ZSTD"), ..read };
-        let request = read_rows(&name(), "S1", &range);
+        let form = RowsForm { compression: Some("ZSTD"), ..form };
+        let request = read_rows(&name(), "S1", Rows::Range { start: 5, count: 7 }, &form);
         assert!(request.url("").contains("row_index=5&row_count=7&max"));
         assert!(!request.url("").contains("split_index"));
         assert_eq!(request.headers, [("accept-encoding".to_owned(), "ZSTD".to_owned())]);

@@ -63,6 +63,8 @@ metrics! {
     bytes_decoded, "bytes", "Bytes of the buffers of all decoded batches.";
     bytes_copied, "bytes", "Bytes copied between the HTTP library and the buffers of a batch: once out of its buffer, again where a type needs more alignment than the wire has. Decompression is not counted.";
     requests, "requests", "HTTP requests made.";
+    resumes, "requests", "Requests that went on where an earlier one had broken off.";
+    rows_reread, "rows", "Rows that came a second time after such a break, and were left out.";
     first_byte, "us", "Time from opening the split to the start of the answer.";
     network_wait, "us", "Time spent waiting for the network after that.";
     decode, "us", "Time spent in framing, decompression and validation.";

@@ -3,6 +3,7 @@
 //! A background task owns the stream from the socket to finished batches; the engine's thread only takes them.
 
 mod metrics;
+mod position;
 mod reader;
 
 use std::sync::Arc;

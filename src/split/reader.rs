@@ -7,11 +7,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::metrics::Metrics;
+use super::position::Position;
 use crate::arrow::{Decoder, Frame, Framer, check};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
-use crate::proto::Request;
-use crate::proto::v1::{self, ReadRows, Rows};
+use crate::proto::v1::{self, Rows, RowsForm};
 use crate::runtime::{Handoff, Place, forced_panic};
 use crate::session::{Plan, Session};
 use crate::transport::{Body, Transport};
@@ -22,7 +22,7 @@ pub(super) struct Reader {
     transport: Arc<Transport>,
     plan: Arc<Plan>,
     schema: SchemaRef,
-    request: Request,
+    form: RowsForm,
     rows: Rows,
     queue: Arc<Handoff<RecordBatch>>,
     metrics: Arc<Metrics>,
@@ -39,8 +39,7 @@ impl Reader {
     ) -> Result<Self> {
         let rows = session.rows(index)?;
         let plan = Arc::clone(session.plan());
-        let read_rows = ReadRows {
-            rows,
+        let form = RowsForm {
             max_batch_rows: read.number(&options::READ_BATCH_ROWS),
             max_batch_bytes: read.number(&options::READ_BATCH_BYTES),
             compression: match read.text(&options::READ_COMPRESSION) {
@@ -52,7 +51,7 @@ impl Reader {
         Ok(Reader {
             transport: Arc::clone(session.client().transport()),
             schema: Arc::clone(session.schema()),
-            request: v1::read_rows(&plan.table, &plan.session_id, &read_rows),
+            form,
             rows,
             plan,
             queue,
@@ -75,23 +74,41 @@ impl Reader {
         result.map_err(|error| error.context(named))
     }
 
+    /// Asks for the rows, and again for the undelivered ones whenever an answer breaks off.
     async fn read(&self) -> Result<()> {
         let start = Instant::now();
+        let mut position = Position::new(self.rows, self.plan.filtered);
         let mut attempts = self.transport.attempts();
-        let started = self.transport.download(&self.plan.data_endpoint, self.request.clone(), &mut attempts).await;
-        self.metrics.requests.add(u64::from(attempts.made()));
-        self.metrics.first_byte.add_time(start.elapsed());
-        let body = started?;
-        let request_id = body.request_id().to_owned();
-        let complete = self.deliver(body).await;
-        complete.map_err(|error| error.with_request_id(&request_id).with_attempts(attempts.made()))
+        let mut request_id = String::new();
+        loop {
+            let (rows, known) = position.rest();
+            let request = v1::read_rows(&self.plan.table, &self.plan.session_id, rows, &self.form);
+            let made = attempts.made();
+            let started = self.transport.download(&self.plan.data_endpoint, request, &mut attempts).await;
+            self.metrics.requests.add(u64::from(attempts.made() - made));
+            if self.metrics.first_byte.get() == 0 {
+                self.metrics.first_byte.add_time(start.elapsed());
+            }
+            // A failure without an answer is known by the id of the answer that broke off before it.
+            let body = started.map_err(|error| error.with_request_id(&request_id))?;
+            request_id = body.request_id().to_owned();
+            let delivered = position.delivered();
+            let Err(failure) = self.deliver(body, rows, known, &mut position).await else { return Ok(()) };
+            if position.delivered() > delivered {
+                attempts.progress();
+            }
+            attempts.wait_after(failure.with_request_id(&request_id)).await?;
+            log::info!("going on after {} rows", position.delivered());
+            self.metrics.resumes.add(1);
+        }
     }
 
-    /// Takes the body apart. It is complete only if the end marker came, and nothing after it.
-    async fn deliver(&self, mut body: Body) -> Result<()> {
+    /// Takes the body of an answer with `rows` apart, of which the first `known` ones are delivered already. It is complete
+    /// only if the end marker came, and nothing after it.
+    async fn deliver(&self, mut body: Body, rows: Rows, known: u64, position: &mut Position) -> Result<()> {
         let mut framer = Framer::new();
         let mut decoder = Decoder::new(Arc::clone(&self.schema));
-        let mut rows = 0;
+        let mut seen = 0;
         loop {
             let waiting = Instant::now();
             let chunk = body.chunk().await?;
@@ -108,25 +125,49 @@ impl Reader {
                     Some(Frame::End) | None => None,
                 };
                 self.metrics.decode.add_time(working.elapsed());
-                match batch {
-                    Some(batch) if batch.num_rows() > 0 => {
-                        rows += batch.num_rows() as u64;
-                        self.metrics.queue_wait.add_time(self.hand_over(batch).await);
+                let Some(batch) = batch else {
+                    if chunk.is_empty() {
+                        break;
                     }
-                    Some(_) => {}
-                    None if chunk.is_empty() => break,
-                    None => {}
+                    continue;
+                };
+                let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
+                if fresh.num_rows() > 0 {
+                    position.advance(fresh.num_rows() as u64);
+                    self.metrics.queue_wait.add_time(self.hand_over(fresh).await);
                 }
             }
         }
         if !framer.has_ended() {
-            let message = format!("the stream ended after {rows} rows without the Arrow end marker");
+            // Temporary, as a connection that breaks: the rest is there to be asked for.
+            let message = format!("the stream ended after {} rows without the Arrow end marker", position.delivered());
+            return Err(Error::new(Kind::Connection, message));
+        }
+        self.check_count(rows, seen, known)
+    }
+
+    /// The rows of a batch that are not delivered yet.
+    fn without_known(&self, batch: RecordBatch, known: u64, seen: &mut u64) -> RecordBatch {
+        *seen += batch.num_rows() as u64;
+        if known == 0 {
+            return batch;
+        }
+        let known = usize::try_from(known).unwrap_or(usize::MAX).min(batch.num_rows());
+        self.metrics.rows_reread.add(known as u64);
+        batch.slice(known, batch.num_rows() - known)
+    }
+
+    /// Fails if a complete answer has another number of rows than it must.
+    fn check_count(&self, rows: Rows, seen: u64, known: u64) -> Result<()> {
+        if seen < known {
+            let message =
+                format!("{known} rows were read before the stream broke, on the second reading it has {seen}");
             return Err(Error::new(Kind::CorruptData, message));
         }
-        if let Rows::Range { count, .. } = self.rows {
-            let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-            if rows > count || (rows < count && !self.plan.filtered) {
-                let message = format!("{count} rows were asked for, the stream has {rows}");
+        if let Rows::Range { count, .. } = rows {
+            let seen = i64::try_from(seen).unwrap_or(i64::MAX);
+            if seen > count || (seen < count && !self.plan.filtered) {
+                let message = format!("{count} rows were asked for, the stream has {seen}");
                 return Err(Error::new(Kind::CorruptData, message));
             }
         }

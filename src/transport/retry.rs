@@ -28,7 +28,7 @@ impl Retry {
 
     /// Counts the attempts at one thing from now on.
     pub fn attempts(&self) -> Attempts {
-        Attempts { policy: *self, made: 0, start: Instant::now() }
+        Attempts { policy: *self, made: 0, before: 0, start: Instant::now() }
     }
 
     /// Upper bound of the wait after attempt number `made`.
@@ -43,13 +43,22 @@ impl Retry {
 pub struct Attempts {
     policy: Retry,
     made: u32,
+    /// Those before the last progress.
+    before: u32,
     start: Instant,
 }
 
 impl Attempts {
     /// How many requests were made.
     pub fn made(&self) -> u32 {
-        self.made
+        self.before + self.made
+    }
+
+    /// The last request brought something before it failed: it counts as the first attempt at the rest.
+    pub fn progress(&mut self) {
+        self.before += self.made.saturating_sub(1);
+        self.made = self.made.min(1);
+        self.start = Instant::now();
     }
 
     /// Counts a request that is about to be made.
@@ -65,7 +74,7 @@ impl Attempts {
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
-            None => Err(error.with_attempts(self.made)),
+            None => Err(error.with_attempts(self.made())),
         }
     }
 
@@ -120,6 +129,23 @@ mod tests {
         broke.made += 1;
         let waiting = ServerFacts { retry_after: Some(Duration::from_millis(5)), ..ServerFacts::default() };
         assert!(broke.pause(&Error::new(Kind::Throttled, "x").with_server(waiting)).is_none());
+    }
+
+    #[test]
+    fn progress_starts_the_count_afresh_and_keeps_the_sum() {
+        let mut attempts = retry(&[("retry.max_attempts", "2")]).attempts();
+        for _ in 0..5 {
+            attempts.begin();
+            attempts.progress();
+            assert!(attempts.pause(&Error::new(Kind::Connection, "x")).is_some());
+        }
+        attempts.begin();
+        assert!(attempts.pause(&Error::new(Kind::Connection, "x")).is_none());
+        assert_eq!(attempts.made(), 6);
+        let mut single = retry(&[("retry.max_attempts", "1")]).attempts();
+        single.begin();
+        single.progress();
+        assert!(single.pause(&Error::new(Kind::Connection, "x")).is_none(), "one attempt is one attempt");
     }
 
     #[test]

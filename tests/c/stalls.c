@@ -196,8 +196,8 @@ static void a_broken_body_fails(enum peer_rule how, ms_status expected, int64_t 
   end(&service, &use);
 }
 
-static void a_body_without_end_marker_is_an_error(void) { a_broken_body_fails(PEER_NO_END_MARKER, MS_CORRUPT_DATA, 3); }
-static void a_body_cut_in_a_message_is_an_error(void) { a_broken_body_fails(PEER_CUT_IN_MESSAGE, MS_CORRUPT_DATA, 0); }
+static void a_body_without_end_marker_is_an_error(void) { a_broken_body_fails(PEER_NO_END_MARKER, MS_CONNECTION, 3); }
+static void a_body_cut_in_a_message_is_an_error(void) { a_broken_body_fails(PEER_CUT_IN_MESSAGE, MS_CONNECTION, 0); }
 static void a_connection_cut_in_a_body_is_an_error(void) { a_broken_body_fails(PEER_CUT_BODY, MS_CONNECTION, 3); }
 static void a_body_that_is_not_arrow_is_corrupt(void) { a_broken_body_fails(PEER_GARBAGE, MS_CORRUPT_DATA, 0); }
 

@@ -4,19 +4,9 @@ import pathlib
 import shutil
 import subprocess
 
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
-import tables
-
-SERVER = os.environ["MS_TEST_SERVER"]
-
-
-def load(root, table, data, directory, *arguments):
-    path = directory / f"{table}.parquet"
-    pa.parquet.write_table(data, path, row_group_size=5000)
-    subprocess.run([SERVER, "load", "--root", root, "--table", table, *arguments, path], check=True)
+from fixture import SERVER, load_all
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +15,7 @@ def service(tmp_path_factory):
     directory = tmp_path_factory.mktemp("service")
     root = directory / "root"
     shutil.copytree(os.environ["MS_TEST_ROOT"], root)
-    load(root, "local.default.all_types", tables.all_types(), directory)
-    load(root, "local.default.many_rows", tables.many_rows(), directory)
-    load(root, "local.default.empty", tables.all_types().slice(0, 0), directory)
-    for ds, region in (("20260101", "eu"), ("20260101", "us"), ("20260102", "eu")):
-        rows = pa.table({"id": pa.array(range(int(ds[-2:]) * 1000), pa.int64()), "note": pa.array([f"{ds}/{region}"] * (int(ds[-2:]) * 1000))})
-        load(root, "local.default.parted", rows, directory, "--partition", f"ds={ds}/region={region}", "--if-exists", "append")
+    load_all(root, directory)
     with open(directory / "service.log", "wb") as log:
         process = subprocess.Popen([SERVER, "serve", "--root", root], stdout=subprocess.PIPE, stderr=log, text=True)
         try:

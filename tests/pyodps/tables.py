@@ -59,3 +59,32 @@ def many_rows(rows=20000):
     """All types again, repeated, so that several batches and blocks come of it."""
     table = all_types()
     return pa.concat_tables([table] * (rows // table.num_rows))
+
+
+def ramp(rows=4000):
+    """Scalars that grow with the row number and are NULL in every seventh row: predicates have blocks to skip and rows to lose."""
+
+    def column(kind, value):
+        return pa.array([None if row % 7 == 3 else value(row) for row in range(rows)], kind)
+
+    columns = [
+        ("id", None, pa.array(range(rows), pa.int64())),
+        ("c_tinyint", None, column(pa.int8(), lambda row: row // 16 - 125)),
+        ("c_smallint", None, column(pa.int16(), lambda row: row * 16 - 32000)),
+        ("c_int", None, column(pa.int32(), lambda row: row * 1000000 - 2000000000)),
+        ("c_bigint", None, column(pa.int64(), lambda row: row * 10**15 - 2 * 10**18)),
+        ("c_float", None, column(pa.float32(), lambda row: row / 8 - 250)),
+        ("c_double", None, column(pa.float64(), lambda row: (row - 2000) * 2.0**1000)),
+        ("c_boolean", None, column(pa.bool_(), lambda row: row >= 2000)),
+        ("c_string", None, column(pa.string(), lambda row: f"it's {row:04}")),
+        ("c_varchar", _as("varchar(20)"), column(pa.string(), lambda row: f"v{row:04}")),
+        ("c_char", _as("char(8)"), column(pa.string(), lambda row: f"c{row:04}")),
+        ("c_binary", None, column(pa.binary(), lambda row: row.to_bytes(4, "big"))),
+        ("c_decimal", None, column(pa.decimal128(15, 2), lambda row: D(row * 25 - 50000) / 100)),
+        ("c_date", None, column(pa.date32(), lambda row: row * 100 - 200000)),
+        ("c_datetime", None, column(pa.timestamp("ms"), lambda row: (row - 2000) * 86400000 * 30)),
+        ("c_timestamp", _as("timestamp"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row)),
+        ("c_timestamp_ntz", _as("timestamp_ntz"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row)),
+    ]
+    fields = [pa.field(name, array.type, metadata=metadata) for name, metadata, array in columns]
+    return pa.Table.from_arrays([array for _, _, array in columns], schema=pa.schema(fields))

@@ -81,6 +81,7 @@ impl Peer {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
+                stream.set_nodelay(true).expect("a TCP socket");
                 let (answer, count, heads) = (Arc::clone(&answer), Arc::clone(&count), Arc::clone(&heads));
                 std::thread::spawn(move || {
                     while let Some(head) = read_request(&stream) {

@@ -5,6 +5,7 @@
 
 mod change;
 mod commit;
+mod credentials;
 mod files;
 mod layout;
 mod properties;
@@ -21,6 +22,7 @@ use rusqlite::Connection;
 
 pub use change::{Change, IfExists};
 pub use commit::{CommitRefusal, Destination, NewFile};
+pub use credentials::Credential;
 pub use files::DataFile;
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use sessions::StoredSession;

@@ -21,7 +21,8 @@ pub struct Signed<'a> {
 }
 
 impl Signed<'_> {
-    fn header(&self, name: &str) -> Option<&str> {
+    /// The value of a header; the name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::canonical::Signed;
 use super::query::{Query, decode};
 use crate::error::ApiError;
+use crate::governance::Caller;
 
 /// Largest request body (service-behaviour.md 3.6, ASSUMED).
 const MAX_BODY_BYTES: usize = 8 << 20;
@@ -42,6 +43,8 @@ pub struct Head {
     pub query: Query,
     /// Lower-case names.
     pub headers: Vec<(String, String)>,
+    /// Who sent it; nobody before the signature was checked.
+    pub caller: Caller,
 }
 
 /// Query names that only tunnel calls carry (account-routing-metadata.md 2.5).
@@ -64,6 +67,7 @@ impl Head {
             segments: raw_path.split('/').filter(|s| !s.is_empty()).map(decode).collect(),
             query: Query::parse(&raw_query),
             headers: headers.collect(),
+            caller: Caller::nobody(),
             raw_path,
             raw_query,
         }

@@ -13,13 +13,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::accept::accept;
+use super::auth::identify;
 use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
 use super::{data, service, sessions};
 use crate::catalog::Catalog;
-use crate::clock;
 use crate::error::ApiError;
 use crate::store::clean;
 
@@ -77,7 +77,7 @@ fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
         tracing::info!("project {project}");
     }
     match &options.accounts {
-        Some(accounts) => accounts.iter().for_each(|account| tracing::info!("account {}", account.id)),
+        Some(accounts) => accounts.iter().for_each(|account| tracing::info!("account {}", account.id())),
         None => {
             tracing::warn!("--no-auth: REQUESTS ARE NOT AUTHENTICATED; anyone who reaches the port reads everything")
         }
@@ -111,8 +111,8 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
 /// Every request comes through here: id, signature, call, answer, log.
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let head = Head::new(&parts);
-    let reply = match answer(&shared, &head, body).await {
+    let mut head = Head::new(&parts);
+    let reply = match answer(&shared, &mut head, body).await {
         Ok(reply) => reply,
         Err(error) => {
             tracing::info!(request = %head.request_id, "refused: {error}");
@@ -122,10 +122,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     reply.into_response(&head)
 }
 
-async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
-    if let Some(accounts) = &shared.accounts {
-        accounts.verify(&head.signed(), head.plane(), clock::now())?;
-    }
+async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Reply, ApiError> {
+    head.caller = identify(shared, head).await?;
     // A signature covers the last of equal names only, so the others could be anything.
     if let Some(name) = head.query.repeated() {
         return Err(ApiError::argument(format!("the parameter {name} is given twice")));

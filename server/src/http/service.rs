@@ -14,9 +14,7 @@ use super::state::Shared;
 use super::xml::element;
 use super::{schemas, tables};
 use crate::error::ApiError;
-
-/// The owner of everything here.
-pub const OWNER: &str = "ALIYUN$local@localhost";
+pub use crate::governance::OWNER;
 
 /// Answers the calls of the service plane.
 pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call) -> Result<Reply, ApiError> {

@@ -43,6 +43,8 @@ pub struct ServeOptions {
     pub profile: Profile,
     /// `None` means that nobody is checked.
     pub accounts: Option<Vec<Account>>,
+    /// Whether requests of another time are refused.
+    pub check_clock: bool,
     pub projects: Vec<String>,
     pub replay: bool,
     /// Authority that endpoint discovery answers instead of the `Host` header.
@@ -77,7 +79,7 @@ impl Shared {
         Shared {
             catalog,
             footers: Arc::default(),
-            accounts: options.accounts.map(Accounts::new),
+            accounts: options.accounts.map(|accounts| Accounts::new(accounts, options.check_clock)),
             limits: options.profile.limits(),
             replay: options.replay.then(Replay::default),
             external_authority: options.external_authority,

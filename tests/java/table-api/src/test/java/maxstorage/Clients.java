@@ -1,0 +1,53 @@
+package maxstorage;
+
+import com.aliyun.odps.Odps;
+import com.aliyun.odps.account.AliyunAccount;
+import com.aliyun.odps.table.TableIdentifier;
+import com.aliyun.odps.table.configuration.RestOptions;
+import com.aliyun.odps.table.enviroment.Credentials;
+import com.aliyun.odps.table.enviroment.EnvironmentSettings;
+import com.aliyun.odps.table.read.TableReadSessionBuilder;
+
+/** The official client, set up as the product page does it. */
+final class Clients {
+  static final String PROJECT = "local";
+  static final Service SERVICE = Service.shared();
+
+  private Clients() {}
+
+  static Odps odps() {
+    return odps(SERVICE, "local", "local");
+  }
+
+  static Odps odps(Service service, String accessId, String accessKey) {
+    Odps odps = new Odps(new AliyunAccount(accessId, accessKey));
+    odps.setDefaultProject(PROJECT);
+    odps.setEndpoint(service.endpoint());
+    return odps;
+  }
+
+  static EnvironmentSettings settings() {
+    return settings(odps(), "pay-as-you-go");
+  }
+
+  static EnvironmentSettings settings(Odps odps, String quotaName) {
+    Credentials credentials =
+        Credentials.newBuilder().withAccount(odps.getAccount()).withAppAccount(odps.getAppAccount()).build();
+    // Without these an answer that asks for a repetition would make the client sleep for minutes.
+    RestOptions patience = RestOptions.newBuilder().withRetryTimes(1).withRetryWaitTimeInSeconds(1).withAsyncIntervalInMillis(50).build();
+    return EnvironmentSettings.newBuilder()
+        .withCredentials(credentials)
+        .withServiceEndpoint(odps.getEndpoint())
+        .withQuotaName(quotaName)
+        .withRestOptions(patience)
+        .build();
+  }
+
+  static TableIdentifier table(String name) {
+    return TableIdentifier.of(PROJECT, name);
+  }
+
+  static TableReadSessionBuilder reading(String name) {
+    return new TableReadSessionBuilder().identifier(table(name)).withSettings(settings());
+  }
+}
