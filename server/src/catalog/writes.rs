@@ -197,6 +197,14 @@ impl Catalog {
         Ok(())
     }
 
+    /// Whether a unit has taken rows, or the news that there are none.
+    pub fn has_unit(&self, session: &str, unit: &Unit) -> Result<bool> {
+        let connection = self.lock();
+        let mut known = connection
+            .prepare_cached("select 1 from staged_units where session_id = ?1 and unit = ?2 and version = ?3")?;
+        Ok(known.exists(params![session, unit.name, unit.version])?)
+    }
+
     /// All units of a session in the order of their names, with what is known about their rows.
     pub fn staged_units(&self, session: &str) -> Result<Vec<(Unit, UnitFacts)>> {
         let connection = self.lock();

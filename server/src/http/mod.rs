@@ -18,6 +18,7 @@ mod state;
 mod subject;
 mod tables;
 mod unparsed;
+mod write_sessions;
 mod xml;
 
 pub use auth::Account;

@@ -18,11 +18,12 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, service, sessions};
+use super::{admin, data, faults, service, sessions, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
 use crate::subject::Protocol;
+use crate::write::resume_commits;
 
 /// How long an expired session is still known as expired: one day (storage-api-v1.md Q3).
 const KEEP_EXPIRED_MS: i64 = 86_400_000;
@@ -44,6 +45,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let address = listener.local_addr()?;
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
+    resume_commits(&shared.catalog)?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let router = Router::new().fallback(handle).with_state(shared);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -134,6 +136,10 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::CreateSession(table) => sessions::create(shared, head, table, body).await,
         Call::GetSession(table, id) => sessions::get(shared, head, table, id).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
+        Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
+        Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

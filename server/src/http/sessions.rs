@@ -11,10 +11,10 @@ use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::server::no_such;
 use super::state::Shared;
-use crate::catalog::{Snapshot, StoredSession, TableName};
+use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::plan::{CreateRequest, OutputColumn, Plan, Planner, SplitMode};
+use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -151,7 +151,7 @@ fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
 }
 
 /// An id of letters, digits and `_` only, as canonical strings like it.
-fn new_id(now: i64) -> String {
+pub fn new_id(now: i64) -> String {
     format!("{now}_{}", Uuid::new_v4().simple())
 }
 
@@ -171,7 +171,7 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     answer.insert("SplitsCount".into(), json!(splits));
     answer.insert("RecordCount".into(), json!(rows));
     let columns = |partition: bool| -> Vec<Value> {
-        plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(column).collect()
+        plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(|c| column(&c.column)).collect()
     };
     let schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
     answer.insert("DataSchema".into(), schema);
@@ -182,7 +182,7 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     Value::Object(answer)
 }
 
-fn column(output: &OutputColumn) -> Value {
-    let column = &output.column;
-    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": "", "Nullable": column.nullable})
+/// A column of `DataSchema`.
+pub fn column(column: &Column) -> Value {
+    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": column.comment, "Nullable": column.nullable})
 }

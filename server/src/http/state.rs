@@ -15,6 +15,7 @@ use crate::observe::Observed;
 use crate::plan::{Limits, Plan};
 use crate::read::Replay;
 use crate::store::Footers;
+use crate::write::Flying;
 
 /// How strict the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -52,6 +53,7 @@ pub struct ServeOptions {
     /// Authority that endpoint discovery answers instead of the `Host` header.
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
@@ -77,10 +79,13 @@ pub struct Shared {
     pub replay: Option<Replay>,
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
     pub faults: Faults,
     pub observed: Arc<Observed>,
     pub admin_needs_key: bool,
+    /// Blocks that are being written.
+    pub flying: Arc<Flying>,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
 }
 
@@ -95,6 +100,8 @@ impl Shared {
             replay: options.replay.then(Replay::default),
             external_authority: options.external_authority,
             planning_delay: options.planning_delay,
+            commit_delay: options.commit_delay,
+            flying: Arc::default(),
             session_lifetime: options.session_lifetime,
             faults: Faults::new(options.faults),
             observed: Arc::default(),

@@ -4,21 +4,28 @@
 //! of each row, and writes Parquet files with bounded memory. Its files are invisible until the catalogue names them:
 //! [`crate::catalog::Catalog::commit_rows`] at once, or [`crate::catalog::Catalog::stage`] for a session to commit later.
 
+mod blocks;
 mod body;
 mod cells;
+mod commit;
 mod error;
+mod flying;
 mod hash;
 mod intake;
 mod layout;
+mod order;
 mod partitions;
 mod target;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use body::receive;
+pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
+pub use body::{drain, receive};
+pub use commit::{commit_session, commit_when_due, resume_commits};
 pub use error::WriteError;
-pub use layout::Layout;
+pub use flying::{Flight, Flying};
+pub use layout::{Distribution, Layout};
 pub use partitions::Invalid;
 pub use target::{Matching, OPERATION, OPERATION_DELETE, OPERATION_UPSERT, Target};
 pub use writer::{TableWriter, Written};

@@ -44,6 +44,8 @@ pub struct Target {
     pub invalid: Invalid,
     pub max_partitions: usize,
     pub block_rows: usize,
+    /// Refuse rows that do not come in the order of a clustered table.
+    pub check_order: bool,
 }
 
 impl Target {
@@ -58,6 +60,7 @@ impl Target {
             invalid: Invalid::Fail,
             max_partitions: MAX_PARTITIONS,
             block_rows: BLOCK_ROWS,
+            check_order: false,
         }
     }
 

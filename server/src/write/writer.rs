@@ -11,6 +11,7 @@ use super::error::WriteError;
 use super::hash::buckets;
 use super::intake::Intake;
 use super::layout::{Distribution, Layout};
+use super::order::{KeyRange, OrderCheck};
 use super::partitions::{Partitions, Route};
 use super::target::Target;
 use crate::catalog::{Catalog, NewFile};
@@ -28,6 +29,7 @@ const OPEN_FILES: usize = 64;
 pub struct TableWriter {
     intake: Intake,
     layout: Layout,
+    order: Option<OrderCheck>,
     partitions: Partitions,
     block_rows: usize,
     sinks: HashMap<Place, Sink>,
@@ -73,14 +75,23 @@ pub struct Written {
     pub rows: u64,
     /// Rows left out because no partition can take them.
     pub left_out: u64,
+    /// The range of the cluster keys, if the order of a range-clustered table was checked.
+    pub keys: Option<KeyRange>,
 }
 
 impl TableWriter {
     /// A writer for batches that look like `source`.
     pub fn new(catalog: &Catalog, target: &Target, source: &Schema) -> Result<TableWriter, WriteError> {
+        let intake = Intake::new(target, source)?;
+        let layout = Layout::of(&target.table)?;
+        let order = match target.check_order && !layout.sort.is_empty() {
+            true => Some(OrderCheck::new(&layout, intake.schema())?),
+            false => None,
+        };
         Ok(TableWriter {
-            intake: Intake::new(target, source)?,
-            layout: Layout::of(&target.table)?,
+            intake,
+            layout,
+            order,
             partitions: Partitions::new(target),
             block_rows: target.block_rows.max(1),
             sinks: HashMap::new(),
@@ -105,6 +116,9 @@ impl TableWriter {
         }
         let keys = self.intake.keys(batch);
         let stored = self.intake.convert(batch)?;
+        if let Some(order) = &mut self.order {
+            order.see(&stored)?;
+        }
         let route = self.partitions.route(&keys, batch.num_rows())?;
         self.rows += batch.num_rows() as u64;
         let buckets = self.buckets(&stored)?;
@@ -141,7 +155,9 @@ impl TableWriter {
         }
         // The directory entries must be on disk before a commit names the files.
         sync_dir(self.files.dir())?;
-        Ok(Written { files: self.files, rows: self.rows, left_out: self.partitions.left_out() })
+        let left_out = self.partitions.left_out();
+        let keys = self.order.and_then(OrderCheck::range);
+        Ok(Written { files: self.files, rows: self.rows, left_out, keys })
     }
 
     fn buckets(&self, stored: &RecordBatch) -> Result<Option<Vec<u32>>, WriteError> {
