@@ -6,6 +6,7 @@
 mod ast;
 mod bind;
 mod facts;
+mod keys;
 mod lexer;
 mod parser;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod value;
 
 pub use bind::{Bound, bind};
 pub use facts::{BlockFacts, Facts, of_file};
+pub use keys::required_values;
 pub use parser::parse;
 pub use prune::can_match;
 pub use value::Value;

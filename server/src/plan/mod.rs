@@ -1,5 +1,6 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
+mod buckets;
 mod columns;
 mod partitions;
 mod request;

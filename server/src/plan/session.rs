@@ -8,6 +8,7 @@ use anyhow::Context;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use super::buckets::possible_buckets;
 use super::columns::{OutputColumn, choose};
 use super::partitions;
 use super::request::{CreateRequest, SplitMode, TimeUnitName};
@@ -131,7 +132,10 @@ impl Planner<'_> {
         let chosen = super::partitions::select(table, partitions, &request.required_partitions)?;
         // In mode RowOffset rows are addressed by number, so the predicate leaves all of them in place.
         let predicate = predicate.filter(|_| mode != SplitMode::RowOffset);
-        let candidates = in_partitions(table, files, chosen);
+        let mut candidates = in_partitions(table, files, chosen);
+        if let Some(possible) = predicate.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
+            candidates.retain(|(file, _)| file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
+        }
         let mut plan = Plan {
             split_mode: mode,
             datetime_unit: request.arrow_options.datetime_unit,
