@@ -80,8 +80,16 @@ fn is_range_clustered(table: &Table) -> bool {
     Layout::of(table).is_ok_and(|layout| matches!(layout.distribution, Distribution::Range { .. }))
 }
 
+/// What was written, with its rows in their buckets, for those who commit it by other means than [`commit_rows`].
+pub fn arranged(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<PendingFiles> {
+    match is_range_clustered(table) {
+        true => arrange(catalog, table, destination, written.files()),
+        false => Ok(written),
+    }
+}
+
 /// The rows of `files` again, in files by bucket, each sorted. `files` stay as they are.
-pub fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &[NewFile]) -> Result<PendingFiles> {
+fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &[NewFile]) -> Result<PendingFiles> {
     let Distribution::Range { columns, buckets } = Layout::of(table)?.distribution else {
         bail!("{} is not range-clustered", table.name);
     };

@@ -4,7 +4,7 @@
 //! rows that come later find the same buckets. Overwriting chooses new ones.
 
 use anyhow::{Context, Result};
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;

@@ -22,7 +22,7 @@ mod target;
 mod tests;
 mod writer;
 
-pub use arrange::{arrange, commit_rows, commit_session};
+pub use arrange::{arranged, commit_rows, commit_session};
 pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
 pub use body::{drain, receive};
 pub use later::{commit_when_due, resume_commits};
