@@ -88,6 +88,8 @@ pub struct Serve {
     /// How long the head of a request may take, for tests.
     #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub head_timeout_ms: u64,
+    #[command(flatten)]
+    pub reading: crate::plan::Reading,
 }
 
 #[derive(Debug, clap::Args)]

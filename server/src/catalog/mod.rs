@@ -6,6 +6,7 @@
 mod commit;
 mod credentials;
 mod files;
+mod history;
 mod layout;
 mod properties;
 mod sessions;

@@ -1,12 +1,20 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
+mod chosen;
 mod columns;
+mod incremental;
+mod kinds;
 mod partitions;
+mod reading;
 mod request;
 mod session;
+mod shuffle;
 mod splits;
 
+pub use chosen::{Chosen, Group};
 pub use columns::OutputColumn;
-pub use partitions::{parse_spec, partition_value};
+pub use kinds::demand_rows;
+pub use partitions::{parse_spec, partition_cell, partition_value};
+pub use reading::{FilterMode, JsonColumns, Reading};
 pub use request::{CreateRequest, SplitMode};
 pub use session::{Limits, Plan, PlanFile, Planner, RowRange};
