@@ -79,7 +79,10 @@ pub struct Serve {
     /// Answer "create session" with 202 INIT and let the session become NORMAL after this many milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
     pub planning_delay_ms: u64,
-    /// Life of a read session in seconds, also after a refresh.
+    /// Answer "commit" with 202 COMMITTING and let the rows become visible after this many milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
+    pub commit_delay_ms: u64,
+    /// Life of a session in seconds, of a read session also after a refresh.
     #[arg(long, value_name = "N", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub session_lifetime_s: u64,
     /// How often replaced files and dead sessions are looked for, for tests.

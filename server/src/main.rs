@@ -18,6 +18,7 @@ mod plan;
 mod read;
 mod store;
 mod types;
+mod write;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -94,6 +95,7 @@ fn serve(args: cli::Serve) -> Result<()> {
         replay: args.replay,
         external_authority,
         planning_delay,
+        commit_delay: Duration::from_millis(args.commit_delay_ms),
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::history::IS_HISTORY;
+use super::writes::collect_expired;
 use super::{Catalog, TableName};
 use crate::clock::now_ms;
 
@@ -67,14 +68,16 @@ impl Catalog {
         Ok(statement.exists([&table.project, &table.schema, &table.table])?)
     }
 
-    /// Whether a commit names this file.
+    /// Whether a commit or an open write session names this file.
     pub fn names_file(&self, file_id: &str) -> Result<bool> {
-        Ok(self.lock().prepare_cached("select 1 from files where id = ?1")?.exists([file_id])?)
+        let connection = self.lock();
+        let sql = "select 1 from files where id = ?1 union all select 1 from staged_files where id = ?1";
+        Ok(connection.prepare_cached(sql)?.exists([file_id])?)
     }
 
     /// Deletes replaced files that no session reads or was reading an hour ago and that are not in the history of their
-    /// table, and forgets sessions that expired more than `keep_ms` ago.
-    /// Returns how many files were deleted.
+    /// table, and what expired write sessions staged; forgets sessions that expired more than `keep_ms` ago. Returns how
+    /// many files were deleted.
     pub fn collect_garbage(&self, keep_ms: i64) -> Result<usize> {
         let now = now_ms();
         let mut doomed: Vec<String> = Vec::new();
@@ -83,6 +86,7 @@ impl Catalog {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute("delete from sessions where expires_ms < ?1", [now - keep_ms])?;
             transaction.execute("delete from session_files where session_id not in (select id from sessions)", [])?;
+            doomed.extend(collect_expired(&transaction, now, keep_ms)?);
             {
                 let mut statement = transaction.prepare(&format!(
                     "delete from files where dropped_ms < ?2 and not exists (
@@ -104,12 +108,12 @@ impl Catalog {
         Ok(deleted)
     }
 
-    /// Deletes data files that no commit names, and nothing else that lies beside them. Call it only while no other
+    /// Deletes data files that no commit and no open write session names, and nothing else that lies beside them. Call it only while no other
     /// process writes under this root.
     pub fn remove_orphans(&self) -> Result<usize> {
         let known: HashSet<PathBuf> = {
             let connection = self.lock();
-            let mut statement = connection.prepare("select id from files")?;
+            let mut statement = connection.prepare("select id from files union all select id from staged_files")?;
             let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
             let paths: Result<_, rusqlite::Error> = rows.map(|row| row.map(|id| self.file_path(&id))).collect();
             paths?

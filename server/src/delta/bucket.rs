@@ -8,10 +8,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::OPERATION;
 use super::keys::{Key, operations};
 use crate::catalog::{Catalog, Column, DataFile};
 use crate::store::{Footers, column_index};
+use crate::write::OPERATION;
 
 /// Rows decoded at once; key columns are narrow.
 const BATCH_ROWS: usize = 8192;

@@ -1,6 +1,7 @@
 //! Keys of rows, and what an operation does, read from batches.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, RecordBatch};
@@ -10,10 +11,10 @@ use arrow::datatypes::{
 };
 use arrow::row::{RowConverter, SortField};
 
-use super::{DELETE, OPERATION};
 use crate::catalog::Column;
 use crate::store::column_index;
 use crate::types::{Stage, Units, arrow_type, conform};
+use crate::write::{OPERATION, OPERATION_DELETE};
 
 /// A digest of the key columns of a row. Two keys of one bucket share a digest with a chance of one in 10^24 even among
 /// ten million; the digest is never stored.
@@ -28,7 +29,7 @@ pub fn operations(batch: &RecordBatch, keys: &[Column], mut operation: impl FnMu
     let codes =
         codes.map(|array| array.as_primitive_opt::<Int8Type>().context("__operation is not int8")).transpose()?;
     for (at, row) in rows.iter().enumerate() {
-        let deletes = codes.is_some_and(|codes| codes.is_valid(at) && codes.value(at) == DELETE);
+        let deletes = codes.is_some_and(|codes| codes.is_valid(at) && codes.value(at) == OPERATION_DELETE);
         operation(digest(row.as_ref()), deletes, at);
     }
     Ok(())
@@ -41,7 +42,7 @@ fn canonical(batch: &RecordBatch, key: &Column) -> Result<ArrayRef> {
     let array = batch.column(place);
     // Files may store the same column in different units, and no unit covers the values of all others.
     if let DataType::Timestamp(unit, _) = array.data_type() {
-        return Ok(std::sync::Arc::new(nanoseconds(array, *unit)));
+        return Ok(Arc::new(nanoseconds(array, *unit)));
     }
     let units = Units { datetime: TimeUnit::Millisecond, timestamp: TimeUnit::Nanosecond };
     Ok(conform(array, &key.ty, &arrow_type(&key.ty, units), Stage::Store)?)
@@ -70,8 +71,6 @@ fn digest(bytes: &[u8]) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Int8Array, Int64Array, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray};
 
     use super::*;

@@ -59,12 +59,18 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
     Ok(Reply { status: 200, headers, body: ReplyBody::Chunked(body) })
 }
 
-fn shape(head: &Head, strict: bool) -> Result<Shape, ApiError> {
+/// Refuses data formats other than the one there is; absent is as good as that one.
+pub fn check_format(head: &Head) -> Result<(), ApiError> {
     for (name, wanted) in [("data_format_type", "ARROW"), ("data_format_version", "V5")] {
         if let Some(given) = head.query.get(name).filter(|v| !v.is_empty() && !v.eq_ignore_ascii_case(wanted)) {
             return Err(ApiError::argument(format!("{name}=\"{given}\" is not {wanted}")));
         }
     }
+    Ok(())
+}
+
+fn shape(head: &Head, strict: bool) -> Result<Shape, ApiError> {
+    check_format(head)?;
     let rows: Option<u64> = head.integer("max_batch_rows")?;
     if rows == Some(0) {
         return Err(ApiError::argument("max_batch_rows must be at least 1"));

@@ -15,6 +15,7 @@ mod sessions;
 mod state;
 mod tables;
 mod unparsed;
+mod write_sessions;
 mod xml;
 
 pub use auth::Account;

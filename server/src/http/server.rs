@@ -18,10 +18,11 @@ use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{data, service, sessions};
+use super::{data, service, sessions, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
+use crate::write::resume_commits;
 
 /// How long running answers may go on after a signal to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let address = listener.local_addr()?;
     let (interval, head_timeout) = (options.garbage_interval, options.head_timeout);
     let shared = Arc::new(Shared::new(catalog, options));
+    resume_commits(&shared.catalog)?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let router = Router::new().fallback(handle).with_state(shared);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -132,6 +134,10 @@ async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Rep
         Call::CreateSession(table) => sessions::create(shared, head, table, body).await,
         Call::GetSession(table, id) => sessions::get(shared, head, table, id).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
+        Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
+        Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

@@ -151,7 +151,7 @@ fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
 }
 
 /// An id of letters, digits and `_` only, as canonical strings like it.
-fn new_id(now: i64) -> String {
+pub fn new_id(now: i64) -> String {
     format!("{now}_{}", Uuid::new_v4().simple())
 }
 
@@ -190,6 +190,7 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     Value::Object(answer)
 }
 
-fn column(column: &Column) -> Value {
-    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": "", "Nullable": column.nullable})
+/// A column of `DataSchema`.
+pub fn column(column: &Column) -> Value {
+    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": column.comment, "Nullable": column.nullable})
 }

@@ -13,6 +13,7 @@ use crate::catalog::{Catalog, StoredSession};
 use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
 use crate::store::Footers;
+use crate::write::Flying;
 
 /// How strict the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,6 +62,7 @@ pub struct ServeOptions {
     /// Authority that endpoint discovery answers instead of the `Host` header.
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
@@ -81,7 +83,10 @@ pub struct Shared {
     pub replay: Option<Replay>,
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
+    /// Blocks that are being written.
+    pub flying: Arc<Flying>,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
 }
 
@@ -96,6 +101,8 @@ impl Shared {
             replay: options.replay.then(Replay::default),
             external_authority: options.external_authority,
             planning_delay: options.planning_delay,
+            commit_delay: options.commit_delay,
+            flying: Arc::default(),
             session_lifetime: options.session_lifetime,
             plans: Mutex::default(),
         }

@@ -11,10 +11,10 @@ mod session;
 mod shuffle;
 mod splits;
 
-pub use chosen::{Chosen, Group};
+pub use chosen::Chosen;
 pub use columns::OutputColumn;
 pub use kinds::demand_rows;
 pub use partitions::{parse_spec, partition_cell, partition_value};
-pub use reading::{FilterMode, JsonColumns, Reading};
-pub use request::{CreateRequest, SplitMode};
+pub use reading::Reading;
+pub use request::{CreateRequest, SplitMode, TimeUnitName};
 pub use session::{Limits, Plan, PlanFile, Planner, RowRange};

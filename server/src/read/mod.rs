@@ -12,4 +12,5 @@ mod wire;
 pub use encode::{Compression, Encoder, Shape};
 pub use replay::{Replay, ReplayKey};
 pub use rows::Rows;
+pub use size::batch_size;
 pub use stream::pieces;

@@ -12,4 +12,4 @@ pub use gather::{Gathered, gather};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;
 pub use sizing::batch_rows;
-pub use writer::{BLOCK_ROWS, TableWriter};
+pub use writer::{BLOCK_ROWS, FileWriter, new_file_id, sync_dir};

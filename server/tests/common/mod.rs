@@ -1,6 +1,8 @@
 //! What the integration tests share: the real binary in a temporary root, and a small client of its own.
 #![allow(dead_code)] // each test crate uses a part
 
+pub mod upload;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

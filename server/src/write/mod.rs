@@ -1,0 +1,31 @@
+//! Rows on their way into a table: what v1 blocks, v2 streams, SQL INSERT, tunnel uploads, `load` and `tpch` share.
+//!
+//! A [`TableWriter`] takes Arrow batches for one [`Target`], checks and converts them, finds the partition and the bucket
+//! of each row, and writes Parquet files with bounded memory. Its files are invisible until the catalogue names them:
+//! [`crate::catalog::Catalog::commit_rows`] at once, or [`crate::catalog::Catalog::stage`] for a session to commit later.
+
+mod blocks;
+mod body;
+mod cells;
+mod commit;
+mod error;
+mod flying;
+mod hash;
+mod intake;
+mod layout;
+mod order;
+mod partitions;
+mod target;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
+pub use body::receive;
+pub use commit::{commit_session, commit_when_due, resume_commits};
+pub use error::WriteError;
+pub use flying::Flying;
+pub use layout::{Distribution, Layout};
+pub use partitions::Invalid;
+pub use target::{Matching, OPERATION, OPERATION_DELETE, OPERATION_UPSERT, Target};
+pub use writer::{TableWriter, Written};
