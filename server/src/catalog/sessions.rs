@@ -4,6 +4,7 @@ use anyhow::Result;
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::{Catalog, TableName};
+use crate::clock::now_ms;
 
 /// A read session as the database holds it. Times are epoch milliseconds.
 #[derive(Clone, Debug)]
@@ -80,6 +81,17 @@ impl Catalog {
             })
         });
         Ok(row.optional()?)
+    }
+
+    /// Ends the life of a session of any kind now. False if there is none of that id.
+    pub fn expire_session(&self, id: &str) -> Result<bool> {
+        let connection = self.lock();
+        let mut found = 0;
+        for table in ["sessions", "write_sessions"] {
+            let sql = format!("update {table} set expires_ms = ?1 where id = ?2");
+            found += connection.execute(&sql, params![now_ms(), id])?;
+        }
+        Ok(found > 0)
     }
 
     /// Prolongs a session. Returns false if one of its files has been deleted meanwhile, which can happen only after

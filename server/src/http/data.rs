@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue};
 use futures::stream::iter;
 
-use super::reply::{Reply, ReplyBody};
+use super::reply::Reply;
 use super::request::Head;
 use super::sessions::{Status, blocking, expired, find};
 use super::state::Shared;
@@ -54,9 +53,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
         }
         None => Body::from_stream(pieces(Encoder::new(rows, shape)?, head.request_id.clone())),
     };
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/octet-stream"));
-    Ok(Reply { status: 200, headers, body: ReplyBody::Chunked(body) })
+    Ok(Reply::chunked(200, "application/octet-stream", body))
 }
 
 /// Refuses data formats other than the one there is; absent is as good as that one.

@@ -10,6 +10,8 @@ use anyhow::Result;
 
 use super::auth::{Account, Accounts};
 use crate::catalog::{Catalog, StoredSession};
+use crate::fault::{Faults, Rule};
+use crate::observe::Observed;
 use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
 use crate::store::Footers;
@@ -68,6 +70,12 @@ pub struct ServeOptions {
     pub garbage_interval: Duration,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
+    /// How long running answers may go on after a signal to stop.
+    pub grace: Duration,
+    /// The fault plan in force from the start.
+    pub faults: Vec<Rule>,
+    /// Whether the admin paths ask for a key on this machine as well.
+    pub admin_needs_key: bool,
 }
 
 /// Plans kept in memory, and their bytes; when there are more, all are forgotten and read again.
@@ -85,6 +93,9 @@ pub struct Shared {
     pub planning_delay: Duration,
     pub commit_delay: Duration,
     pub session_lifetime: Duration,
+    pub faults: Faults,
+    pub observed: Arc<Observed>,
+    pub admin_needs_key: bool,
     /// Blocks that are being written.
     pub flying: Arc<Flying>,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
@@ -104,6 +115,9 @@ impl Shared {
             commit_delay: options.commit_delay,
             flying: Arc::default(),
             session_lifetime: options.session_lifetime,
+            faults: Faults::new(options.faults),
+            observed: Arc::default(),
+            admin_needs_key: options.admin_needs_key,
             plans: Mutex::default(),
         }
     }

@@ -16,8 +16,8 @@ use crate::catalog::{Column, Table, TableKind, TableName, WriteSession, WriteSta
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::write::{
-    Attempt, BlockOptions, CommitRequest, Distribution, Layout, MAX_BLOCKS, TableWriter, Target, WriteError, choose,
-    commit_session, commit_when_due, demand_open, receive, stage_block,
+    Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, Target, WriteError,
+    choose, commit_session, commit_when_due, demand_open, drain, receive, stage_block,
 };
 
 /// What a session of blocks stores of its creation.
@@ -71,31 +71,14 @@ pub async fn write(
     id: String,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    check_format(head)?;
-    let at = attempt(head)?;
-    let state = shared.clone();
-    let (session, options, target) = blocking(move || {
-        let (session, options) = find(&state, &name, &id)?;
-        demand_open(&session, now_ms())?;
-        let table = resolve(&state, &name)?;
-        if table.id != session.destination.table_id || table.schema_version != session.destination.schema_version {
-            let message = format!("{name} was changed since the write session was created");
-            return Err(ApiError::new(409, "TableModified", message));
+    let block = match prepare(shared, head, name, id).await {
+        Ok(block) => block,
+        Err(error) => {
+            drain(body).await;
+            return Err(error);
         }
-        let target = options.target(table)?;
-        let limit = block_limit(&options, &Layout::of(&target.table)?);
-        if at.block >= limit {
-            let message =
-                format!("block_number {} is out of range: the session takes blocks 0 to {}", at.block, limit - 1);
-            return Err(ApiError::new(400, "InvalidBlockID", message));
-        }
-        if options.enhance_write_check && state.catalog.has_unit(&session.id, &at.unit())? {
-            return Err(twice(at));
-        }
-        Ok((session, options, target))
-    })
-    .await?;
-    let flight = shared.flying.begin(&session.id, at, options.enhance_write_check).ok_or_else(|| twice(at))?;
+    };
+    let Block { session, options, target, at, flight } = block;
     let catalog = shared.catalog.clone();
     let open = move |schema: &_| -> Result<TableWriter, WriteError> { TableWriter::new(&catalog, &target, schema) };
     let written = receive(body, open).await?;
@@ -104,6 +87,43 @@ pub async fn write(
         let message = stage_block(&state.catalog, &session, &options, at, written)?;
         drop(flight);
         Ok(Reply::json(200, &json!({"CommitMessage": message})))
+    })
+    .await
+}
+
+/// A block that may be written.
+struct Block {
+    session: WriteSession,
+    options: BlockOptions,
+    target: Target,
+    at: Attempt,
+    flight: Flight,
+}
+
+async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Block, ApiError> {
+    check_format(head)?;
+    let at = attempt(head)?;
+    let shared = shared.clone();
+    blocking(move || {
+        let (session, options) = find(&shared, &name, &id)?;
+        demand_open(&session, now_ms())?;
+        let table = resolve(&shared, &name)?;
+        if table.id != session.destination.table_id || table.schema_version != session.destination.schema_version {
+            let message = format!("{name} was changed since the write session was created");
+            return Err(ApiError::new(409, "TableModified", message));
+        }
+        let target = options.target(table)?;
+        let limit = block_limit(&options, &Layout::of(&target.table)?);
+        if at.block >= limit {
+            let message = format!("block_number {} is out of range: the session takes 0 to {}", at.block, limit - 1);
+            return Err(ApiError::new(400, "InvalidBlockID", message));
+        }
+        let alone = options.enhance_write_check;
+        let flight = shared.flying.begin(&session.id, at, alone).ok_or_else(|| twice(at))?;
+        if alone && shared.catalog.has_unit(&session.id, &at.unit())? {
+            return Err(twice(at));
+        }
+        Ok(Block { session, options, target, at, flight })
     })
     .await
 }

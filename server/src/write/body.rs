@@ -52,7 +52,7 @@ pub async fn receive(
     let mut messages = Messages::new(body);
     let result = receive_all(&mut messages, open).await;
     if result.is_err() {
-        messages.drain().await;
+        drain_stream(&mut messages.body).await;
     }
     result
 }
@@ -241,15 +241,20 @@ impl Messages {
         }
         Ok(true)
     }
+}
 
-    async fn drain(&mut self) {
-        let end = Instant::now() + DRAIN_TIME;
-        let mut left = DRAIN_BYTES;
-        while let Ok(Some(Ok(piece))) = timeout_at(end, self.body.next()).await {
-            left = left.saturating_sub(piece.len());
-            if left == 0 {
-                return;
-            }
+/// Reads what is left of a body that was refused, within bounds.
+pub async fn drain(body: Body) {
+    drain_stream(&mut body.into_data_stream()).await;
+}
+
+async fn drain_stream(body: &mut BodyDataStream) {
+    let end = Instant::now() + DRAIN_TIME;
+    let mut left = DRAIN_BYTES;
+    while let Ok(Some(Ok(piece))) = timeout_at(end, body.next()).await {
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            return;
         }
     }
 }

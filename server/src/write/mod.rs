@@ -21,10 +21,10 @@ mod tests;
 mod writer;
 
 pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
-pub use body::receive;
+pub use body::{drain, receive};
 pub use commit::{commit_session, commit_when_due, resume_commits};
 pub use error::WriteError;
-pub use flying::Flying;
+pub use flying::{Flight, Flying};
 pub use layout::{Distribution, Layout};
 pub use partitions::Invalid;
 pub use target::{Matching, OPERATION, OPERATION_DELETE, OPERATION_UPSERT, Target};
