@@ -7,6 +7,7 @@ mod change;
 mod commit;
 mod credentials;
 mod files;
+mod history;
 mod layout;
 mod properties;
 mod sessions;
