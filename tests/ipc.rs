@@ -11,7 +11,7 @@ use arrow_array::*;
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
-use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Units, check, expected};
+use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, check, expected};
 use maxstorage::error::{Kind, Result};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -130,7 +130,8 @@ fn batch(schema: &SchemaRef, rows: usize, seed: usize) -> RecordBatch {
 
 /// Decodes a whole stream that arrives in the given pieces; complete only with its end marker.
 fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Vec<RecordBatch>>> {
-    let (mut framer, mut decoder, mut batches) = (Framer::new(), Decoder::new(Arc::clone(schema)), Vec::new());
+    let (mut framer, mut decoder, mut batches) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(schema), &Slabs::default()), Vec::new());
     for piece in pieces {
         let mut piece = Bytes::copy_from_slice(piece);
         while !piece.is_empty() {
@@ -160,7 +161,8 @@ fn every_type_in_every_compression() {
 fn uncompressed_buffers_are_slices_of_the_body() {
     let schema = session_schema(&["bigint", "decimal", "string"]);
     let stream = ipc(&[batch(&schema, 500, 1)], None);
-    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
+    let (mut framer, mut decoder) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     let mut input = Bytes::from(stream);
     while let Some(frame) = framer.next_frame(&mut input).unwrap() {
         let Frame::Batch { metadata, body } = frame else { continue };
@@ -181,7 +183,8 @@ fn decoded_bytes_do_not_depend_on_the_compression() {
     let schema = session_schema(&["bigint", "boolean", "string", "decimal"]);
     let counts = CODECS.map(|codec| {
         let mut input = Bytes::from(ipc(&[batch(&schema, 3, 1), batch(&schema, 900, 2)], codec));
-        let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
+        let (mut framer, mut decoder) =
+            (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
         while let Some(frame) = framer.next_frame(&mut input).unwrap() {
             if let Frame::Batch { metadata, body } = frame {
                 decoder.decode(&metadata, &body).unwrap();
@@ -201,7 +204,8 @@ fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
     writer.write(&sample).unwrap();
     writer.finish().unwrap();
     let mut input = Bytes::from(writer.into_inner().unwrap());
-    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
+    let (mut framer, mut decoder) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     while let Some(frame) = framer.next_frame(&mut input).unwrap() {
         if let Frame::Batch { metadata, body } = frame {
             assert_eq!(decoder.decode(&metadata, &body).unwrap(), sample);

@@ -6,7 +6,7 @@ use arrow_ipc::{Message, MessageHeader, root_as_message};
 use arrow_schema::Schema;
 use bytes::{Buf, Bytes};
 
-use super::corrupt;
+use super::{Slabs, corrupt};
 use crate::error::{Error, Kind, Result};
 
 /// Start of every encapsulated message since Arrow 0.15.
@@ -37,6 +37,7 @@ pub enum Frame {
 /// Collects chunks of any size until a frame is complete.
 #[derive(Debug)]
 pub struct Framer {
+    slabs: Slabs,
     state: State,
     has_schema: bool,
 }
@@ -51,16 +52,10 @@ enum State {
 
 const START: State = State::Prefix { bytes: [0; PREFIX_BYTES], filled: 0 };
 
-impl Default for Framer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Framer {
     /// A framer at the start of a stream.
-    pub fn new() -> Self {
-        Framer { state: START, has_schema: false }
+    pub fn new(slabs: &Slabs) -> Self {
+        Framer { slabs: slabs.clone(), state: START, has_schema: false }
     }
 
     /// Takes bytes from `input` until a frame is complete or `input` is empty.
@@ -122,7 +117,7 @@ impl Framer {
                 }
             }
             State::Metadata { bytes, .. } => self.message(bytes.into()),
-            State::Body { metadata, bytes, .. } => Ok(Some(Frame::Batch { metadata, body: bytes.into() })),
+            State::Body { metadata, bytes, .. } => Ok(Some(Frame::Batch { metadata, body: self.slabs.share(bytes) })),
             State::Ended => Ok(None),
         }
     }
@@ -149,7 +144,9 @@ impl Framer {
                 Ok(Some(Frame::Batch { metadata, body: Buffer::default() }))
             }
             (MessageHeader::RecordBatch, true) => {
-                self.state = State::Body { metadata, bytes: allocate(length)?, length };
+                let mut bytes = self.slabs.take(length)?;
+                bytes.clear();
+                self.state = State::Body { metadata, bytes, length };
                 Ok(None)
             }
             (kind, has_schema) => {

@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 
 use super::metrics::Metrics;
 use super::position::Position;
-use crate::arrow::{Decoder, Frame, Framer, check};
+use crate::arrow::{Decoder, Frame, Framer, Slabs, check};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::v1::{self, Rows, RowsForm};
@@ -25,6 +25,7 @@ pub(super) struct Reader {
     form: RowsForm,
     rows: Rows,
     queue: Arc<Handoff<RecordBatch>>,
+    slabs: Slabs,
     metrics: Arc<Metrics>,
     forced_panic: Option<String>,
 }
@@ -55,6 +56,7 @@ impl Reader {
             rows,
             plan,
             queue,
+            slabs: Slabs::default(),
             metrics,
             forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
         })
@@ -106,8 +108,8 @@ impl Reader {
     /// Takes the body of an answer with `rows` apart, of which the first `known` ones are delivered already. It is complete
     /// only if the end marker came, and nothing after it.
     async fn deliver(&self, mut body: Body, rows: Rows, known: u64, position: &mut Position) -> Result<()> {
-        let mut framer = Framer::new();
-        let mut decoder = Decoder::new(Arc::clone(&self.schema));
+        let mut framer = Framer::new(&self.slabs);
+        let mut decoder = Decoder::new(Arc::clone(&self.schema), &self.slabs);
         let mut seen = 0;
         loop {
             let waiting = Instant::now();
