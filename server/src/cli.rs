@@ -79,7 +79,10 @@ pub struct Serve {
     /// Answer "create session" with 202 INIT and let the session become NORMAL after this many milliseconds.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
     pub planning_delay_ms: u64,
-    /// Life of a read session in seconds, also after a refresh.
+    /// Answer "commit" with 202 COMMITTING and let the rows become visible after this many milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
+    pub commit_delay_ms: u64,
+    /// Life of a session in seconds, of a read session also after a refresh.
     #[arg(long, value_name = "N", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub session_lifetime_s: u64,
     /// How often replaced files and dead sessions are looked for, for tests.
@@ -88,6 +91,17 @@ pub struct Serve {
     /// How long the head of a request may take, for tests.
     #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub head_timeout_ms: u64,
+    /// How long running answers may go on after SIGTERM or SIGINT; then their connections are cut.
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
+    pub grace_ms: u64,
+    /// Fault plan in force from the start, a JSON list of rules.
+    #[arg(long, value_name = "FILE.json")]
+    pub fault_plan: Option<PathBuf>,
+    /// Ask for a signature of the owner on /_maxstorage and /metrics from this machine as well.
+    #[arg(long)]
+    pub admin_needs_key: bool,
+    #[command(flatten)]
+    pub reading: crate::plan::Reading,
 }
 
 #[derive(Debug, clap::Args)]

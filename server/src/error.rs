@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::catalog::{CommitRefusal, SessionRefusal};
+
 /// A refusal or failure of one call. How it is printed depends on the plane: XML for the service, JSON for storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -38,10 +40,39 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// A failure on our side. The details go to the log, the sentence to the client.
+/// A refusal of the catalogue, or a failure on our side. The details of a failure go to the log, the sentence to the
+/// client.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> ApiError {
+        if let Some(refusal) = error.downcast_ref::<SessionRefusal>() {
+            return refusal.into();
+        }
+        if let Some(refusal) = error.downcast_ref::<CommitRefusal>() {
+            return refusal.into();
+        }
         tracing::error!("internal error: {error:#}");
         ApiError::new(500, "InternalServerError", format!("ODPS-0010000:Internal error - {error}"))
+    }
+}
+
+impl From<&SessionRefusal> for ApiError {
+    fn from(refusal: &SessionRefusal) -> ApiError {
+        let (status, code) = match refusal {
+            SessionRefusal::Unknown => (404, "NoSuchUpload"),
+            SessionRefusal::Expired | SessionRefusal::Status(_) => (409, "StatusConflict"),
+            SessionRefusal::Written(_) => (409, "AlreadyWritten"),
+            SessionRefusal::Missing(_) => (400, "InvalidArgument"),
+            SessionRefusal::Partitions(..) | SessionRefusal::InvalidRows(..) => (400, "InvalidPartitionSpec"),
+        };
+        ApiError::new(status, code, refusal.to_string())
+    }
+}
+
+impl From<&CommitRefusal> for ApiError {
+    fn from(refusal: &CommitRefusal) -> ApiError {
+        match refusal {
+            CommitRefusal::Partitions => ApiError::new(400, "InvalidPartitionSpec", refusal.to_string()),
+            _ => ApiError::new(409, "TableModified", refusal.to_string()),
+        }
     }
 }

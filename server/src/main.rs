@@ -7,18 +7,24 @@
 mod catalog;
 mod cli;
 mod clock;
+mod delta;
 mod error;
+mod fault;
 mod filter;
 mod governance;
 mod http;
 mod ingest;
 mod logging;
+mod observe;
 mod plan;
 mod read;
 mod store;
+mod subject;
 mod types;
+mod write;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -74,10 +80,20 @@ fn run(cli: Cli) -> Result<()> {
     }
 }
 
+/// A fault plan in a file.
+fn read_plan(path: &Path) -> Result<Vec<fault::Rule>> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    fault::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))
+}
+
 fn serve(args: cli::Serve) -> Result<()> {
     let accounts = args.accounts().map_err(|e| anyhow!("{e}"))?;
     let external_authority = args.external_authority().map_err(|e| anyhow!("{e}"))?;
     let planning_delay = args.planning_delay();
+    let faults = match &args.fault_plan {
+        Some(path) => read_plan(path)?,
+        None => Vec::new(),
+    };
     let projects = if args.projects.is_empty() { vec!["local".to_string()] } else { args.projects };
     for project in &projects {
         check_name(project).map_err(|e| anyhow!("{e}"))?;
@@ -86,15 +102,20 @@ fn serve(args: cli::Serve) -> Result<()> {
         root: args.root,
         listen: args.listen,
         profile: args.profile,
+        reading: args.reading,
         accounts,
         check_clock: !args.no_clock_check,
         projects,
         replay: args.replay,
         external_authority,
         planning_delay,
+        commit_delay: Duration::from_millis(args.commit_delay_ms),
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
+        grace: Duration::from_millis(args.grace_ms),
+        faults,
+        admin_needs_key: args.admin_needs_key,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -3,14 +3,22 @@
 use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{commit, credentials, files, sessions, tables};
+use super::{commit, credentials, files, sessions, tables, writes};
 
 /// The layout that this version reads and writes; stored as `user_version`.
 const LAYOUT: i64 = 2;
 
 /// Every table of the database, by the module that owns it. `STRICT` makes SQLite check types. A change of one that has
 /// been released needs a new [`LAYOUT`].
-const SCHEMAS: &[&str] = &[tables::SCHEMA, commit::SCHEMA, files::SCHEMA, sessions::SCHEMA, credentials::SCHEMA];
+const SCHEMAS: &[&str] = &[
+    // One a line: areas add theirs at once.
+    tables::SCHEMA,
+    commit::SCHEMA,
+    files::SCHEMA,
+    sessions::SCHEMA,
+    credentials::SCHEMA,
+    writes::SCHEMA,
+];
 
 /// Creates the tables in an empty database; refuses one of another layout and leaves it as it is.
 pub fn prepare(connection: &mut Connection) -> Result<()> {

@@ -3,13 +3,16 @@
 //! One [`Catalog`] wraps one connection behind a mutex. Calls are short and blocking: async code calls them from a
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
+mod change;
 mod commit;
 mod credentials;
 mod files;
+mod history;
 mod layout;
 mod properties;
 mod sessions;
 mod tables;
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -18,12 +21,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
-pub use commit::{Change, IfExists, NewFile};
+pub use change::{Change, IfExists};
+pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;
 pub use files::DataFile;
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use sessions::StoredSession;
 pub use tables::{Column, NewTable, Partition, Snapshot, Table, TableName, check_name};
+pub use writes::{SessionCommit, SessionRefusal, Stage, StageLimits, Unit, UnitFacts, WriteSession, WriteStatus};
 
 /// The open catalogue of one root directory.
 pub struct Catalog {

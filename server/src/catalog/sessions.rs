@@ -4,6 +4,7 @@ use anyhow::Result;
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 
 use super::{Catalog, TableName};
+use crate::clock::now_ms;
 
 /// A read session as the database holds it. Times are epoch milliseconds.
 #[derive(Clone, Debug)]
@@ -31,15 +32,16 @@ create index sessions_of_file on session_files(file_id);
 impl Catalog {
     /// Stores a session and pins its files, in one transaction.
     ///
-    /// Returns false, and stores nothing, if one of the files has been dropped since it was listed.
+    /// Returns false, and stores nothing, if one of the files has been deleted since it was listed. One that has been
+    /// replaced meanwhile is still there, and from now on pinned.
     pub fn insert_session(&self, session: &StoredSession, file_ids: &[String]) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut visible = transaction.prepare_cached("select 1 from files where id = ?1 and dropped_ms is null")?;
+            let mut known = transaction.prepare_cached("select 1 from files where id = ?1")?;
             let mut pin = transaction.prepare_cached("insert into session_files values (?1, ?2)")?;
             for file in file_ids {
-                if !visible.exists([file])? {
+                if !known.exists([file])? {
                     return Ok(false);
                 }
                 pin.execute(params![session.id, file])?;
@@ -79,6 +81,17 @@ impl Catalog {
             })
         });
         Ok(row.optional()?)
+    }
+
+    /// Ends the life of a session of any kind now. False if there is none of that id.
+    pub fn expire_session(&self, id: &str) -> Result<bool> {
+        let connection = self.lock();
+        let mut found = 0;
+        for table in ["sessions", "write_sessions"] {
+            let sql = format!("update {table} set expires_ms = ?1 where id = ?2");
+            found += connection.execute(&sql, params![now_ms(), id])?;
+        }
+        Ok(found > 0)
     }
 
     /// Prolongs a session. Returns false if one of its files has been deleted meanwhile, which can happen only after

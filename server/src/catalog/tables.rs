@@ -275,7 +275,7 @@ const SELECT_TABLE: &str = "select id, project, schema, name, columns, partition
 pub(super) struct RawTable {
     pub(super) id: i64,
     name: TableName,
-    columns: String,
+    pub(super) columns: String,
     partition_keys: String,
     created_ms: i64,
     modified_ms: i64,

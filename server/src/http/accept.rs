@@ -1,16 +1,30 @@
 //! Connections: accepting them, and closing those whose request never comes.
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::unparsed::Named;
+
+/// The other end of a connection, as an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Marks an answer that is not to be sent: the connection is closed instead.
+#[derive(Clone, Copy, Debug)]
+pub struct HangUp;
 
 /// Pause after a failed accept, which means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -23,15 +37,16 @@ pub async fn accept(listener: TcpListener, router: Router, head_timeout: Duratio
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
     let mut stop = pin!(stop);
     loop {
-        let stream = tokio::select! {
-            stream = next(&listener) => stream,
+        let (stream, peer) = tokio::select! {
+            next = next(&listener) => next,
             () = &mut stop => break,
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
-        let connection =
-            http.serve_connection(TokioIo::new(Named::new(stream)), TowerToHyperService::new(router.clone()));
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |request| answer(router.clone(), request, peer));
+        let connection = http.serve_connection(TokioIo::new(Named::new(stream)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -43,10 +58,24 @@ pub async fn accept(listener: TcpListener, router: Router, head_timeout: Duratio
     connections.shutdown().await;
 }
 
-async fn next(listener: &TcpListener) -> TcpStream {
+/// Passes one request on.
+async fn answer(
+    router: TowerToHyperService<Router>,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> io::Result<Response> {
+    request.extensions_mut().insert(Peer(peer));
+    let Ok(response) = router.call(request).await;
+    match response.extensions().get::<HangUp>() {
+        Some(HangUp) => Err(io::ErrorKind::ConnectionAborted.into()),
+        None => Ok(response),
+    }
+}
+
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(PAUSE).await;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue};
 use futures::stream::iter;
 
-use super::reply::{Reply, ReplyBody};
+use super::reply::Reply;
 use super::request::Head;
 use super::sessions::{Status, blocking, expired, find};
 use super::state::Shared;
@@ -54,17 +53,21 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
         }
         None => Body::from_stream(pieces(Encoder::new(rows, shape)?, head.request_id.clone())),
     };
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/octet-stream"));
-    Ok(Reply { status: 200, headers, body: ReplyBody::Chunked(body) })
+    Ok(Reply::chunked(200, "application/octet-stream", body))
 }
 
-fn shape(head: &Head, strict: bool) -> Result<Shape, ApiError> {
+/// Refuses data formats other than the one there is; absent is as good as that one.
+pub fn check_format(head: &Head) -> Result<(), ApiError> {
     for (name, wanted) in [("data_format_type", "ARROW"), ("data_format_version", "V5")] {
         if let Some(given) = head.query.get(name).filter(|v| !v.is_empty() && !v.eq_ignore_ascii_case(wanted)) {
             return Err(ApiError::argument(format!("{name}=\"{given}\" is not {wanted}")));
         }
     }
+    Ok(())
+}
+
+fn shape(head: &Head, strict: bool) -> Result<Shape, ApiError> {
+    check_format(head)?;
     let rows: Option<u64> = head.integer("max_batch_rows")?;
     if rows == Some(0) {
         return Err(ApiError::argument("max_batch_rows must be at least 1"));

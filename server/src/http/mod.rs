@@ -1,9 +1,11 @@
 //! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`.
 
 mod accept;
+mod admin;
 mod auth;
 mod canonical;
 mod data;
+mod faults;
 mod query;
 mod reply;
 mod request;
@@ -13,8 +15,10 @@ mod server;
 mod service;
 mod sessions;
 mod state;
+mod subject;
 mod tables;
 mod unparsed;
+mod write_sessions;
 mod xml;
 
 pub use auth::Account;

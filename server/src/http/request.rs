@@ -1,17 +1,24 @@
 //! A request taken apart once, before anything looks at it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::request::Parts;
 use bytes::Bytes;
+use futures::StreamExt;
 use md5::{Digest, Md5};
 use uuid::Uuid;
 
+use super::accept::Peer;
 use super::canonical::Signed;
 use super::query::{Query, decode};
+use super::subject::subject;
 use crate::error::ApiError;
 use crate::governance::Caller;
+use crate::subject::{Protocol, Subject, UNKNOWN};
 
 /// Largest request body (service-behaviour.md 3.6, ASSUMED).
 const MAX_BODY_BYTES: usize = 8 << 20;
@@ -45,6 +52,12 @@ pub struct Head {
     pub headers: Vec<(String, String)>,
     /// Who sent it; nobody before the signature was checked.
     pub caller: Caller,
+    /// What it is about, as far as path and query tell.
+    pub subject: Subject,
+    /// Bytes of its body that were read so far.
+    pub received: Arc<AtomicU64>,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
 }
 
 /// Query names that only tunnel calls carry (account-routing-metadata.md 2.5).
@@ -60,7 +73,7 @@ impl Head {
             .headers
             .iter()
             .map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-        Head {
+        let mut head = Head {
             request_id: Uuid::new_v4().simple().to_string().to_uppercase(),
             started: Instant::now(),
             method: parts.method.as_str().to_string(),
@@ -68,9 +81,14 @@ impl Head {
             query: Query::parse(&raw_query),
             headers: headers.collect(),
             caller: Caller::nobody(),
+            subject: Subject::new(Protocol::Service, UNKNOWN),
+            received: Arc::default(),
+            peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
             raw_path,
             raw_query,
-        }
+        };
+        head.subject = subject(&head);
+        head
     }
 
     /// The value of a header; the name in lower case.
@@ -103,6 +121,19 @@ impl Head {
                 text.parse().map(Some).map_err(|_| ApiError::argument(format!("{name}=\"{text}\" is not a number")))
             }
         }
+    }
+
+    /// The body of this request, with its bytes counted.
+    pub fn counted(&self, body: Body) -> Body {
+        if self.method == "GET" {
+            return body;
+        }
+        let received = self.received.clone();
+        Body::from_stream(body.into_data_stream().inspect(move |piece| {
+            if let Ok(piece) = piece {
+                received.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
+        }))
     }
 
     /// Reads the body and checks it against `Content-MD5` (32 hexadecimal digits, not base64).

@@ -10,6 +10,10 @@ pub enum Call {
     CreateSession(TableName),
     GetSession(TableName, String),
     ReadRows(TableName),
+    CreateWriteSession(TableName),
+    GetWriteSession(TableName, String),
+    WriteBlock(TableName, String),
+    Commit(TableName),
     /// `GET /logview/host` and the like: a link the server has not.
     NoLink,
     Tenants,
@@ -57,17 +61,24 @@ fn storage(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
     match rest {
         ["sessions"] => {
             verb("POST")?;
-            Ok(if is_read(head)? { Call::CreateSession(table) } else { Call::Missing("write sessions") })
+            Ok(if is_read(head)? { Call::CreateSession(table) } else { Call::CreateWriteSession(table) })
         }
         ["sessions", id] => {
             verb("GET")?;
             Ok(if is_read(head)? {
                 Call::GetSession(table, (*id).to_string())
             } else {
-                Call::Missing("write sessions")
+                Call::GetWriteSession(table, (*id).to_string())
             })
         }
-        ["sessions", _, "data"] | ["commit"] => Ok(Call::Missing("write sessions")),
+        ["sessions", id, "data"] => {
+            verb("POST")?;
+            Ok(Call::WriteBlock(table, (*id).to_string()))
+        }
+        ["commit"] => {
+            verb("POST")?;
+            Ok(Call::Commit(table))
+        }
         ["data"] => {
             verb("GET")?;
             Ok(Call::ReadRows(table))

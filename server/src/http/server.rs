@@ -14,17 +14,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::accept::accept;
 use super::auth::identify;
-use super::reply::Reply;
+use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{data, service, sessions};
+use super::{admin, data, faults, service, sessions, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
+use crate::subject::Protocol;
+use crate::write::resume_commits;
 
-/// How long running answers may go on after a signal to stop.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long an expired session is still known as expired: one day (storage-api-v1.md Q3).
 const KEEP_EXPIRED_MS: i64 = 86_400_000;
 
@@ -43,8 +43,9 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
-    let (interval, head_timeout) = (options.garbage_interval, options.head_timeout);
+    let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
+    resume_commits(&shared.catalog)?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let router = Router::new().fallback(handle).with_state(shared);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -63,8 +64,8 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     });
     tokio::select! {
         () = server => {}
-        () = async { wait(stopped).await; tokio::time::sleep(GRACE).await } => {
-            tracing::warn!("cut answers that were still running {} s after the signal", GRACE.as_secs());
+        () = async { wait(stopped).await; tokio::time::sleep(grace).await } => {
+            tracing::warn!("cut answers that were still running {} s after the signal", grace.as_secs_f64());
         }
     }
     garbage.abort();
@@ -112,17 +113,20 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut head = Head::new(&parts);
-    let reply = match answer(&shared, &mut head, body).await {
+    let account = Account::open(&head, &shared.observed);
+    let body = head.counted(body);
+    let reply = match faults::carry_out(&shared, &mut head, body).await {
         Ok(reply) => reply,
-        Err(error) => {
-            tracing::info!(request = %head.request_id, "refused: {error}");
-            Reply::error(&error, head.plane(), &head.request_id)
-        }
+        Err(error) => Reply::error(&error, head.plane(), &head.request_id),
     };
-    reply.into_response(&head)
+    reply.into_response(&head, account)
 }
 
-async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Reply, ApiError> {
+/// Answers a request that no fault keeps from being answered.
+pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Reply, ApiError> {
+    if head.subject.protocol == Protocol::Own {
+        return admin::answer(shared, head, body).await;
+    }
     head.caller = identify(shared, head).await?;
     // A signature covers the last of equal names only, so the others could be anything.
     if let Some(name) = head.query.repeated() {
@@ -132,6 +136,10 @@ async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Rep
         Call::CreateSession(table) => sessions::create(shared, head, table, body).await,
         Call::GetSession(table, id) => sessions::get(shared, head, table, id).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
+        Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
+        Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

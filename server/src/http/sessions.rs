@@ -11,10 +11,10 @@ use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::server::no_such;
 use super::state::Shared;
-use crate::catalog::{Snapshot, StoredSession, TableName};
+use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::plan::{CreateRequest, OutputColumn, Plan, Planner, SplitMode};
+use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -116,7 +116,7 @@ fn plan_and_store(
     shared: &Shared,
     name: &TableName,
     request: &CreateRequest,
-) -> Result<(StoredSession, Plan), ApiError> {
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
     for _ in 0..PIN_ATTEMPTS {
         let snapshot = resolve(shared, name)?;
@@ -131,8 +131,8 @@ fn plan_and_store(
             expires_ms: now + shared.session_lifetime.as_millis() as i64,
             plan: serde_json::to_string(&plan).map_err(anyhow::Error::from)?,
         };
-        let files: Vec<String> = plan.files.iter().map(|file| file.id.clone()).collect();
-        if shared.catalog.insert_session(&session, &files)? {
+        if shared.catalog.insert_session(&session, &plan.pinned_files())? {
+            let plan = shared.keep_plan(&session.id, plan);
             return Ok((session, plan));
         }
         // A commit replaced files between planning and pinning: plan again over the new state.
@@ -151,7 +151,7 @@ fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
 }
 
 /// An id of letters, digits and `_` only, as canonical strings like it.
-fn new_id(now: i64) -> String {
+pub fn new_id(now: i64) -> String {
     format!("{now}_{}", Uuid::new_v4().simple())
 }
 
@@ -171,10 +171,18 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     answer.insert("SplitsCount".into(), json!(splits));
     answer.insert("RecordCount".into(), json!(rows));
     let columns = |partition: bool| -> Vec<Value> {
-        plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(column).collect()
+        plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(|c| column(&c.column)).collect()
     };
-    let schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
+    let mut schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
+    if let Some(options) = plan.incremental_echo() {
+        schema["SystemColumns"] = plan.system_columns.iter().map(column).collect();
+        answer.insert("IncrementalReadOptions".into(), options);
+    }
     answer.insert("DataSchema".into(), schema);
+    answer.insert("LatestVersion".into(), json!(plan.latest_version));
+    if plan.split_mode == SplitMode::Bucket {
+        answer.insert("SplitBucketId".into(), json!(plan.bucket_ids));
+    }
     answer.insert("SupportedDataFormat".into(), json!([{"Type": "ARROW", "Version": "V5"}]));
     if let Some((bytes, rows)) = plan.stats {
         answer.insert("SessionStats".into(), json!({"EstimatedSize": bytes, "EstimatedRowCount": rows}));
@@ -182,7 +190,7 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     Value::Object(answer)
 }
 
-fn column(output: &OutputColumn) -> Value {
-    let column = &output.column;
-    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": "", "Nullable": column.nullable})
+/// A column of `DataSchema`.
+pub fn column(column: &Column) -> Value {
+    json!({"Name": column.name, "Type": column.ty.to_string(), "Comment": column.comment, "Nullable": column.nullable})
 }

@@ -10,9 +10,12 @@ use anyhow::Result;
 
 use super::auth::{Account, Accounts};
 use crate::catalog::{Catalog, StoredSession};
-use crate::plan::{Limits, Plan};
+use crate::fault::{Faults, Rule};
+use crate::observe::Observed;
+use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
 use crate::store::Footers;
+use crate::write::Flying;
 
 /// How strict the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,8 +32,18 @@ impl Profile {
     /// The limits of the profile.
     pub fn limits(self) -> Limits {
         match self {
-            Profile::Dev => Limits { min_split_bytes: 1024, strict_batches: false },
-            Profile::Strict | Profile::Cloud => Limits { min_split_bytes: 10 << 20, strict_batches: true },
+            Profile::Dev => Limits {
+                min_split_bytes: 1024,
+                strict_batches: false,
+                strict_delta: false,
+                reading: Reading::default(),
+            },
+            Profile::Strict | Profile::Cloud => Limits {
+                min_split_bytes: 10 << 20,
+                strict_batches: true,
+                strict_delta: true,
+                reading: Reading::default(),
+            },
         }
     }
 }
@@ -41,6 +54,7 @@ pub struct ServeOptions {
     pub root: PathBuf,
     pub listen: SocketAddr,
     pub profile: Profile,
+    pub reading: Reading,
     /// `None` means that nobody is checked.
     pub accounts: Option<Vec<Account>>,
     /// Whether requests of another time are refused.
@@ -50,15 +64,23 @@ pub struct ServeOptions {
     /// Authority that endpoint discovery answers instead of the `Host` header.
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
+    /// How long running answers may go on after a signal to stop.
+    pub grace: Duration,
+    /// The fault plan in force from the start.
+    pub faults: Vec<Rule>,
+    /// Whether the admin paths ask for a key on this machine as well.
+    pub admin_needs_key: bool,
 }
 
-/// Plans kept in memory; when full, all are forgotten and read again.
+/// Plans kept in memory, and their bytes; when there are more, all are forgotten and read again.
 const PLAN_CAPACITY: usize = 256;
+const PLAN_BYTES: u64 = 512 << 20;
 
 /// The shared state of the listener.
 pub struct Shared {
@@ -69,7 +91,13 @@ pub struct Shared {
     pub replay: Option<Replay>,
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
+    pub commit_delay: Duration,
     pub session_lifetime: Duration,
+    pub faults: Faults,
+    pub observed: Arc<Observed>,
+    pub admin_needs_key: bool,
+    /// Blocks that are being written.
+    pub flying: Arc<Flying>,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
 }
 
@@ -80,11 +108,16 @@ impl Shared {
             catalog,
             footers: Arc::default(),
             accounts: options.accounts.map(|accounts| Accounts::new(accounts, options.check_clock)),
-            limits: options.profile.limits(),
+            limits: Limits { reading: options.reading, ..options.profile.limits() },
             replay: options.replay.then(Replay::default),
             external_authority: options.external_authority,
             planning_delay: options.planning_delay,
+            commit_delay: options.commit_delay,
+            flying: Arc::default(),
             session_lifetime: options.session_lifetime,
+            faults: Faults::new(options.faults),
+            observed: Arc::default(),
+            admin_needs_key: options.admin_needs_key,
             plans: Mutex::default(),
         }
     }
@@ -95,12 +128,18 @@ impl Shared {
             return Ok(plan.clone());
         }
         // Parsed outside the lock: a large plan must not hold up the others.
-        let plan = Arc::new(Plan::from_json(&session.plan)?);
+        Ok(self.keep_plan(&session.id, Plan::from_json(&session.plan)?))
+    }
+
+    /// Keeps the plan of a session in memory, with what planning found out about its rows.
+    pub fn keep_plan(&self, session_id: &str, plan: Plan) -> Arc<Plan> {
+        let plan = Arc::new(plan);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLAN_CAPACITY {
+        let weight: u64 = plans.values().map(|plan| plan.weight()).sum();
+        if plans.len() >= PLAN_CAPACITY || weight + plan.weight() > PLAN_BYTES {
             plans.clear();
         }
-        plans.insert(session.id.clone(), plan.clone());
-        Ok(plan)
+        plans.insert(session_id.to_string(), plan.clone());
+        plan
     }
 }

@@ -11,8 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::progress::Progress;
 use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::plan::parse_spec;
-use crate::store::{PendingFiles, RootLock, TableWriter, batch_rows};
+use crate::store::{PendingFiles, batch_rows};
 use crate::types::{Type, infer};
+use crate::write::{TableWriter, Target, arranged};
 
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 8192;
@@ -31,7 +32,6 @@ pub struct LoadOptions {
 
 /// Loads Parquet files. Either all rows become visible or none.
 pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
-    let _lock = RootLock::for_writing(catalog.root())?;
     let mut sources: Vec<(&Path, SchemaRef, u64)> = Vec::new();
     for path in &options.files {
         let reader = open(path)?;
@@ -58,11 +58,14 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
     };
     catalog.check(&mut change)?;
     let progress = Progress::start(format!("load {}", options.table), sources.iter().map(|s| s.2).sum());
-    let dir = catalog.data_dir();
-    let mut files = PendingFiles::new(&dir);
+    let mut files = PendingFiles::new(catalog)?;
+    let target = Target {
+        partition: partition.into_iter().flatten().map(Some).collect(),
+        block_rows: options.block_rows,
+        ..Target::table(catalog.changed_table(&change)?)
+    };
     for (path, schema, _) in &sources {
-        let values = partition.as_deref().unwrap_or_default();
-        let mut writer = TableWriter::new(&dir, &change.columns, schema, values, options.block_rows)?;
+        let mut writer = TableWriter::new(catalog, &target, schema)?;
         let reader = open(path)?;
         let groups = 0..reader.metadata().num_row_groups();
         let rows = batch_rows(reader.metadata(), groups, |_| true, BATCH_ROWS);
@@ -71,9 +74,11 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
             writer.write(&batch).with_context(|| format!("{}", path.display()))?;
             progress.add(batch.num_rows() as u64);
         }
-        files.append(writer.finish()?);
+        files.append(writer.finish()?.files);
     }
-    files.commit(catalog, &change)?;
+    let overwrite = options.if_exists == IfExists::Overwrite;
+    let files = arranged(catalog, &target.destination(overwrite), &target.table, files)?;
+    files.hand_over(catalog, |files| catalog.commit(&change, files))?;
     progress.finish();
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow, bail};
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use tpchgen::generators::{
     CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator, PartSuppGenerator,
@@ -17,10 +17,11 @@ use tpchgen_arrow::{
 };
 
 use super::progress::{Progress, say};
-use super::years::split_by_year;
+use super::years::{YEAR, add_year};
 use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
-use crate::store::{PendingFiles, RootLock, TableWriter};
+use crate::store::PendingFiles;
 use crate::types::{Type, infer};
+use crate::write::{TableWriter, Target};
 
 /// Rows per block of generated tables: large enough to read fast, small enough that the `lineitem` of scale 1 has
 /// sixty of them.
@@ -98,9 +99,9 @@ pub fn tpch(catalog: &Catalog, options: &TpchOptions) -> Result<()> {
     if !(options.scale >= SMALLEST_SCALE && options.scale <= 10_000.0) {
         bail!("--scale must be from {SMALLEST_SCALE} to 10000, not {}", options.scale);
     }
-    let _lock = RootLock::for_writing(catalog.root())?;
     for (source, change) in wanted(catalog, options)? {
-        generate(catalog, options, source, &change)?.commit(catalog, &change)?;
+        let files = generate(catalog, options, source, &change)?;
+        files.hand_over(catalog, |files| catalog.commit(&change, files))?;
     }
     Ok(())
 }
@@ -130,7 +131,7 @@ fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
             Ok(Column::new(field.name(), ty, field.is_nullable()))
         })
         .collect();
-    let year = Column::new("o_orderyear", Type::Int, true);
+    let year = Column::new(YEAR, Type::Int, true);
     Ok(Change {
         table: TableName { project: options.project.clone(), schema: "default".into(), table: source.name.into() },
         columns: columns?,
@@ -152,24 +153,21 @@ fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &
     let progress = Progress::start(format!("tpch {}", change.table), rows as u64);
     let queue: Mutex<VecDeque<i32>> = Mutex::new((1..=parts).collect());
     let finished: Mutex<BTreeMap<i32, Result<PendingFiles>>> = Mutex::new(BTreeMap::new());
-    let dir = catalog.data_dir();
+    let target = Target { block_rows: BLOCK_ROWS, ..Target::table(catalog.changed_table(change)?) };
     thread::scope(|scope| {
         for _ in 0..cores.min(parts as usize) {
             scope.spawn(|| {
                 loop {
                     let Some(part) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else { break };
                     let batches = (source.batches)(options.scale, part, parts);
-                    let files = if source.by_year {
-                        write_years(&dir, change, batches, &(source.schema)(), &progress)
-                    } else {
-                        write_part(&dir, change, batches, &(source.schema)(), &progress)
-                    };
+                    let batches: Batches = if source.by_year { years_added(batches) } else { batches };
+                    let files = write_part(catalog, &target, batches, &progress);
                     finished.lock().unwrap_or_else(PoisonError::into_inner).insert(part, files);
                 }
             });
         }
     });
-    let mut files = PendingFiles::new(&dir);
+    let mut files = PendingFiles::new(catalog)?;
     for (_, part) in finished.into_inner().unwrap_or_else(PoisonError::into_inner) {
         files.append(part?);
     }
@@ -177,47 +175,25 @@ fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &
     Ok(files)
 }
 
-fn write_part(
-    dir: &std::path::Path,
-    change: &Change,
-    batches: Batches,
-    schema: &Schema,
-    progress: &Progress,
-) -> Result<PendingFiles> {
-    let mut writer = TableWriter::new(dir, &change.columns, schema, &[], BLOCK_ROWS)?;
+fn years_added(batches: Batches) -> Batches {
+    Box::new(batches.map(|batch| batch.and_then(|batch| add_year(&batch))))
+}
+
+fn write_part(catalog: &Catalog, target: &Target, batches: Batches, progress: &Progress) -> Result<PendingFiles> {
+    let mut writer: Option<TableWriter> = None;
     for batch in batches {
         let batch = batch?;
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            None => writer.insert(TableWriter::new(catalog, target, batch.schema_ref())?),
+        };
         writer.write(&batch)?;
         progress.add(batch.num_rows() as u64);
     }
-    writer.finish()
-}
-
-fn write_years(
-    dir: &std::path::Path,
-    change: &Change,
-    batches: Batches,
-    schema: &Schema,
-    progress: &Progress,
-) -> Result<PendingFiles> {
-    let mut writers: BTreeMap<i64, TableWriter> = BTreeMap::new();
-    for batch in batches {
-        let batch = batch?;
-        for (year, rows) in split_by_year(&batch)? {
-            if let std::collections::btree_map::Entry::Vacant(slot) = writers.entry(year) {
-                slot.insert(TableWriter::new(dir, &change.columns, schema, &[year.to_string()], BLOCK_ROWS)?);
-            }
-            if let Some(writer) = writers.get_mut(&year) {
-                writer.write(&rows)?;
-            }
-        }
-        progress.add(batch.num_rows() as u64);
+    match writer {
+        Some(writer) => Ok(writer.finish()?.files),
+        None => Ok(PendingFiles::new(catalog)?),
     }
-    let mut files = PendingFiles::new(dir);
-    for writer in writers.into_values() {
-        files.append(writer.finish()?);
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -233,8 +209,8 @@ mod tests {
             let wanted = wanted(&catalog, &options).unwrap();
             let (source, change) = wanted.iter().find(|(source, _)| source.name == "nation").unwrap();
             let make = || generate(&catalog, &options, source, change).unwrap();
-            make().commit(&catalog, change).unwrap();
-            let refusal = make().commit(&catalog, change).unwrap_err().to_string();
+            make().hand_over(&catalog, |files| catalog.commit(change, files)).unwrap();
+            let refusal = make().hand_over(&catalog, |files| catalog.commit(change, files)).unwrap_err().to_string();
             assert!(refusal.contains("already has data"), "{refusal}");
             assert_eq!(std::fs::read_dir(catalog.data_dir()).unwrap().count(), 1, "what was refused is removed");
         }

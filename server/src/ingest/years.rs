@@ -1,24 +1,25 @@
-//! Splits TPC-H orders by the year of their date.
+//! Partitions TPC-H orders by the year of their date.
 
-use anyhow::{Context, Result};
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::Date32Type;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int32Array, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema};
+use arrow::error::ArrowError;
 
 use crate::types::temporal::civil_from_days;
 
-/// The batch cut into one batch per year of `o_orderdate`, in ascending order of years.
-pub fn split_by_year(batch: &RecordBatch) -> Result<Vec<(i64, RecordBatch)>> {
-    let dates = batch.column_by_name("o_orderdate").context("orders have no o_orderdate")?;
-    let dates = dates.as_primitive_opt::<Date32Type>().context("o_orderdate is not a date")?;
-    let years: Vec<i64> = dates.values().iter().map(|days| civil_from_days(i64::from(*days)).0).collect();
-    let mut present = years.clone();
-    present.sort_unstable();
-    present.dedup();
-    let mut parts = Vec::new();
-    for year in present {
-        let mask: BooleanArray = years.iter().map(|y| Some(*y == year)).collect();
-        parts.push((year, filter_record_batch(batch, &mask)?));
-    }
-    Ok(parts)
+/// The partition column of `orders_by_year`.
+pub const YEAR: &str = "o_orderyear";
+
+/// The batch with the year of `o_orderdate` as its last column.
+pub fn add_year(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let dates = batch.column_by_name("o_orderdate").and_then(|dates| dates.as_primitive_opt::<Date32Type>());
+    let dates = dates.ok_or_else(|| ArrowError::SchemaError("orders have no date o_orderdate".into()))?;
+    let years: Int32Array =
+        dates.iter().map(|days| days.map(|days| civil_from_days(i64::from(days)).0 as i32)).collect();
+    let mut fields = batch.schema_ref().fields().to_vec();
+    fields.push(Arc::new(Field::new(YEAR, DataType::Int32, true)));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(years));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }

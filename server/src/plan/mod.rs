@@ -1,12 +1,24 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
+<<<<<<< HEAD
+mod buckets;
+=======
+mod chosen;
+>>>>>>> 2a1f6ffc58ec9c590b31c1e487b7cfe5aa606244
 mod columns;
+mod incremental;
+mod kinds;
 mod partitions;
+mod reading;
 mod request;
 mod session;
+mod shuffle;
 mod splits;
 
+pub use chosen::Chosen;
 pub use columns::OutputColumn;
-pub use partitions::{parse_spec, partition_value};
-pub use request::{CreateRequest, SplitMode};
+pub use kinds::demand_rows;
+pub use partitions::{parse_spec, partition_cell, partition_value};
+pub use reading::Reading;
+pub use request::{CreateRequest, SplitMode, TimeUnitName};
 pub use session::{Limits, Plan, PlanFile, Planner, RowRange};

@@ -1,13 +1,15 @@
 //! Immutable Parquet files under the root: writing them, and knowing what their footers say.
 
 mod footers;
+mod gather;
 mod lock;
 mod pending;
 mod sizing;
 mod writer;
 
 pub use footers::{Footers, column_index};
+pub use gather::{Gathered, gather};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;
 pub use sizing::batch_rows;
-pub use writer::{BLOCK_ROWS, TableWriter};
+pub use writer::{BLOCK_ROWS, FileWriter, new_file_id, sync_dir};

@@ -1,31 +1,46 @@
-//! Files that are written and not yet committed.
+//! Files that are written and not yet named by the catalogue.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::catalog::{Catalog, Change, NewFile};
+use super::RootLock;
+use crate::catalog::{Catalog, NewFile};
 
-/// Data files that no reader can see yet. Dropped before [`PendingFiles::commit`] succeeded, it removes them.
+/// Data files that no reader can see yet. Dropped before [`PendingFiles::hand_over`] succeeded, it removes them. Clean-up
+/// by another process spares them meanwhile.
 pub struct PendingFiles {
     dir: PathBuf,
     files: Vec<NewFile>,
+    _lock: RootLock,
 }
 
 impl PendingFiles {
-    /// No files yet; those to come lie in `dir`.
-    pub fn new(dir: &Path) -> PendingFiles {
-        PendingFiles { dir: dir.to_path_buf(), files: Vec::new() }
+    /// No files yet. Waits for a clean-up that is running.
+    pub fn new(catalog: &Catalog) -> Result<PendingFiles> {
+        let _lock = RootLock::for_writing(catalog.root())?;
+        Ok(PendingFiles { dir: catalog.data_dir(), files: Vec::new(), _lock })
     }
 
-    /// Takes charge of a file that is about to be written.
-    pub fn push(&mut self, file: NewFile) {
+    /// Where the files lie.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Takes charge of a file that is about to be written. Returns its number.
+    pub fn push(&mut self, file: NewFile) -> usize {
         self.files.push(file);
+        self.files.len() - 1
     }
 
-    /// The file that was pushed last.
-    pub fn last_mut(&mut self) -> Option<&mut NewFile> {
-        self.files.last_mut()
+    /// The file of that number.
+    pub fn get_mut(&mut self, number: usize) -> Option<&mut NewFile> {
+        self.files.get_mut(number)
+    }
+
+    /// All files.
+    pub fn files(&self) -> &[NewFile] {
+        &self.files
     }
 
     /// Takes charge of all files of `other`.
@@ -33,9 +48,9 @@ impl PendingFiles {
         self.files.append(&mut other.files);
     }
 
-    /// Makes all files visible, or none and removes them.
-    pub fn commit(mut self, catalog: &Catalog, change: &Change) -> Result<()> {
-        let result = catalog.commit(change, &self.files);
+    /// Lets `name` make the catalogue name all files (a commit, or a write session), or none and removes them.
+    pub fn hand_over<T>(mut self, catalog: &Catalog, name: impl FnOnce(&[NewFile]) -> Result<T>) -> Result<T> {
+        let result = name(&self.files);
         // A failed commit may have reached the disk all the same, so the catalogue is asked before anything is removed.
         let named = match (&result, self.files.first()) {
             (Err(_), Some(file)) => catalog.names_file(&file.id).unwrap_or(true),

@@ -1,6 +1,8 @@
 //! What the integration tests share: the real binary in a temporary root, and a small client of its own.
 #![allow(dead_code)] // each test crate uses a part
 
+pub mod upload;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -168,6 +170,17 @@ impl Server {
     }
 
     pub fn raw(&self, method: &str, target: &str, body: Option<&str>, headers: &[(String, String)]) -> Answer {
+        self.try_raw(method, target, body, headers).unwrap()
+    }
+
+    /// Sends a request that may find no answer.
+    pub fn try_raw(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&str>,
+        headers: &[(String, String)],
+    ) -> Result<Answer, ureq::Error> {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
         let agent: ureq::Agent = config.build().into();
@@ -176,12 +189,19 @@ impl Server {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let response = agent.run(request.body(body.unwrap_or_default().to_string()).unwrap()).unwrap();
+        let response = agent.run(request.body(body.unwrap_or_default().to_string()).unwrap())?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = Vec::new();
         let complete = body.as_reader().read_to_end(&mut bytes).is_ok();
         let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_string())).collect();
-        Answer { status: parts.status.as_u16(), headers, body: bytes, complete }
+        Ok(Answer { status: parts.status.as_u16(), headers, body: bytes, complete })
+    }
+
+    /// Calls an admin path, without a signature, and demands success.
+    pub fn admin(&self, method: &str, path: &str, body: Option<&str>) -> Value {
+        let answer = self.raw(method, &format!("/_maxstorage/{path}"), body, &[]);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
     }
 
     /// Creates a session and returns the answer; demands 201.

@@ -1,0 +1,370 @@
+//! Whatever is written is stored once, in its partition, bucket and order; whatever does not fit is refused.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, Decimal128Array, Int8Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    TimestampSecondArray,
+};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Int64Type, TimeUnit};
+use arrow::ipc::writer::StreamWriter;
+use axum::body::Body;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+
+use super::*;
+use crate::catalog::{
+    Catalog, Clustering, ClusteringKind, Column, NewFile, NewTable, SortColumn, Table, TableKind, TableProperties,
+};
+
+struct Fixture {
+    _root: tempfile::TempDir,
+    catalog: Catalog,
+}
+
+fn fixture() -> Fixture {
+    let root = tempfile::tempdir().unwrap();
+    let catalog = Catalog::open(root.path()).unwrap();
+    Fixture { _root: root, catalog }
+}
+
+impl Fixture {
+    fn table(&self, columns: &[(&str, &str)], keys: &[(&str, &str)], properties: TableProperties) -> Table {
+        let column = |(name, ty): &(&str, &str)| {
+            let (ty, nullable) = ty.strip_suffix(" not null").map_or((*ty, true), |ty| (ty, false));
+            Column::new(*name, ty.parse().unwrap(), nullable)
+        };
+        let name = "p.default.t".parse().unwrap();
+        let table = NewTable {
+            name,
+            kind: TableKind::Managed,
+            columns: columns.iter().map(column).collect(),
+            partition_keys: keys.iter().map(column).collect(),
+            properties,
+        };
+        self.catalog.drop_table(&table.name).unwrap();
+        self.catalog.create_table(&table).unwrap();
+        self.catalog.table(&table.name).unwrap().unwrap()
+    }
+
+    fn write(&self, target: &Target, batches: &[RecordBatch]) -> Result<Written, WriteError> {
+        let mut writer = TableWriter::new(&self.catalog, target, batches[0].schema_ref())?;
+        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        writer.finish()
+    }
+
+    fn refusal(&self, target: &Target, batch: &RecordBatch) -> String {
+        let error = self.write(target, std::slice::from_ref(batch)).err().expect("a refusal");
+        assert!(!matches!(error, WriteError::Failed(_)), "{error:?}");
+        assert_eq!(std::fs::read_dir(self.catalog.data_dir()).unwrap().count(), 0, "nothing stays behind");
+        error.to_string()
+    }
+
+    fn read(&self, file: &NewFile) -> RecordBatch {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(self.catalog.file_path(&file.id)).unwrap());
+        let reader = reader.unwrap();
+        let schema = reader.schema().clone();
+        let batches: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
+        concat_batches(&schema, &batches).unwrap()
+    }
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn ints(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Int64Array>())
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringArray>())
+}
+
+fn clustered(kind: ClusteringKind, columns: &[&str], sort: &[&str], buckets: u32) -> TableProperties {
+    let clustering = Clustering {
+        kind,
+        columns: columns.iter().map(|c| c.to_string()).collect(),
+        sort: sort.iter().map(|c| SortColumn { column: c.to_string(), ascending: true }).collect(),
+        buckets,
+    };
+    TableProperties { clustering: Some(clustering), ..TableProperties::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn every_row_is_stored_once_where_it_belongs(
+        rows in prop::collection::vec((prop::option::of(-50i64..50), 0i64..7), 1..400),
+        buckets in 0u32..9, cut in 1usize..90, buffer_bytes in 0usize..4000, open_files in 1usize..5,
+    ) {
+        let at = fixture();
+        let properties = match buckets {
+            0 => TableProperties::default(),
+            n => clustered(ClusteringKind::Hash, &["k"], &["k"], n),
+        };
+        let table = at.table(&[("k", "bigint"), ("n", "bigint")], &[("part", "int")], properties);
+        let target = Target { block_rows: 16, ..Target::table(table) };
+        let all = batch(vec![
+            ("N", ints((0..rows.len() as i64).map(Some))),
+            ("part", ints(rows.iter().map(|row| Some(row.1)))),
+            ("K", ints(rows.iter().map(|row| row.0))),
+        ]);
+        let mut writer = TableWriter::new(&at.catalog, &target, all.schema_ref()).unwrap();
+        writer.set_room(buffer_bytes, open_files);
+        for start in (0..rows.len()).step_by(cut) {
+            writer.write(&all.slice(start, cut.min(rows.len() - start))).unwrap();
+        }
+        let written = writer.finish().unwrap();
+        prop_assert_eq!(written.rows, rows.len() as u64);
+        let mut found: BTreeMap<i64, (Option<i64>, i64)> = BTreeMap::new();
+        for file in written.files.files() {
+            let part: i64 = file.partition[0].parse().unwrap();
+            let stored = at.read(file);
+            prop_assert_eq!(stored.num_rows() as u64, file.rows);
+            let (keys, numbers) = (stored.column(0), stored.column(1).as_primitive::<Int64Type>());
+            let keys = keys.as_primitive::<Int64Type>();
+            let values: Vec<Option<i64>> = keys.iter().collect();
+            if buckets > 0 {
+                prop_assert!(values.is_sorted());
+                let expected = hash::buckets(&[stored.column(0)], stored.num_rows(), buckets).unwrap();
+                prop_assert!(expected.iter().all(|bucket| Some(*bucket) == file.bucket));
+            } else {
+                prop_assert_eq!(file.bucket, None);
+            }
+            for (i, key) in values.into_iter().enumerate() {
+                prop_assert!(found.insert(numbers.value(i), (key, part)).is_none());
+            }
+        }
+        prop_assert_eq!(found.into_values().collect::<Vec<_>>(), rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    /// Commits to a range-clustered table, each of several blocks; `true` overwrites.
+    #[test]
+    fn buckets_of_ranges_stay_disjoint_and_ordered_over_commits(
+        commits in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec(prop::collection::vec(prop::option::of(-40i64..40), 0..60), 1..4)),
+            1..5),
+        buckets in 0u32..6,
+    ) {
+        let at = fixture();
+        let table = at.table(&[("v", "string"), ("k", "bigint")], &[], clustered(ClusteringKind::Range, &["k"], &[], buckets));
+        let mut expected: Vec<Option<i64>> = Vec::new();
+        for (overwrite, blocks) in commits {
+            let target = Target::table(table.clone());
+            let mut all: Option<crate::store::PendingFiles> = None;
+            if overwrite {
+                expected.clear();
+            }
+            for keys in blocks {
+                expected.extend(&keys);
+                let rows = batch(vec![("k", ints(keys.iter().copied())), ("v", texts(keys.iter().map(|_| Some("x"))))]);
+                let files = at.write(&target, &[rows]).unwrap().files;
+                match &mut all {
+                    Some(all) => all.append(files),
+                    None => all = Some(files),
+                }
+            }
+            commit_rows(&at.catalog, &target.destination(overwrite), &table, all.unwrap()).unwrap();
+        }
+        expected.sort_unstable();
+        let mut found: Vec<(Option<i64>, u32)> = Vec::new();
+        for file in at.catalog.files(table.id).unwrap() {
+            let file = NewFile { id: file.id, partition: Vec::new(), bucket: file.bucket, rows: file.rows, bytes: file.bytes };
+            let keys: Vec<Option<i64>> = at.read(&file).column(1).as_primitive::<Int64Type>().iter().collect();
+            prop_assert!(keys.is_sorted());
+            found.extend(keys.into_iter().map(|key| (key, file.bucket.unwrap())));
+        }
+        found.sort_unstable();
+        prop_assert!(found.windows(2).all(|w| w[0].1 <= w[1].1 && (w[0].0 != w[1].0 || w[0].1 == w[1].1)));
+        prop_assert!(found.iter().all(|(_, bucket)| buckets == 0 || *bucket < buckets));
+        prop_assert_eq!(found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
+        let on_disk = std::fs::read_dir(at.catalog.data_dir()).unwrap().count();
+        let named: i64 = rusqlite::Connection::open(at.catalog.root().join("catalog.sqlite")).unwrap()
+            .query_row("select count(*) from files", [], |row| row.get(0)).unwrap();
+        prop_assert_eq!(on_disk as i64, named, "what was rearranged is gone");
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_by_name() {
+    let at = fixture();
+    let columns = [("a", "varchar(2)"), ("d", "decimal(4,2)"), ("n", "bigint not null"), ("t", "datetime")];
+    let table = at.table(&columns, &[], TableProperties::default());
+    let target = Target { max_field_bytes: 5, ..Target::table(table) };
+    let decimals = |value: i128, precision: u8, scale: i8| -> ArrayRef {
+        Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(precision, scale).unwrap())
+    };
+    let n = || ("n", ints([Some(1)]));
+    let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
+    for (rows, why) in [
+        (batch(vec![n(), ("a", texts([Some("abc")]))]), "column a: value of 3 characters does not fit varchar(2)"),
+        (batch(vec![n(), ("a", ints([Some(1)]))]), "column a: cannot turn"),
+        (batch(vec![n(), ("d", decimals(1, 5, 2))]), "column d: cannot turn"),
+        (batch(vec![n(), ("d", decimals(123_456, 4, 2))]), "column d:"),
+        (batch(vec![("n", ints([None]))]), "column n is NOT NULL, but a row has NULL"),
+        (batch(vec![("a", texts([None]))]), "column n is NOT NULL and missing"),
+        (batch(vec![n(), ("t", seconds)]), "column t: the instant"),
+        (batch(vec![n(), ("x", ints([None]))]), "p.default.t has no column x"),
+        (batch(vec![n(), ("N", ints([None]))]), "column N appears twice"),
+    ] {
+        let refusal = at.refusal(&target, &rows);
+        assert!(refusal.starts_with(why), "{refusal}");
+    }
+    let long = Target { max_field_bytes: 1, ..target };
+    assert!(at.refusal(&long, &batch(vec![n(), ("a", texts([Some("ä")]))])).contains("longer than the 1 allowed"));
+}
+
+#[test]
+fn positions_count_and_names_do_not_in_v1() {
+    let at = fixture();
+    let table = at.table(&[("a", "bigint"), ("t", "timestamp")], &[("p", "string"), ("q", "int")], Default::default());
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![5]));
+    let units = Some((TimeUnit::Millisecond, TimeUnit::Millisecond));
+    let target = Target { matching: Matching::Position, units, ..Target::partition(table, "q=07").unwrap() };
+    let rows = batch(vec![("x", ints([Some(1)])), ("a", times.clone()), ("e", ints([Some(9)]))]);
+    let written = at.write(&target, &[rows.clone()]).unwrap();
+    assert_eq!(written.files.files()[0].partition, ["9", "7"], "a number is a fine text partition");
+    drop(written);
+    assert!(at.refusal(&target, &rows.project(&[0, 1]).unwrap()).contains("has 2 columns, 3 are expected"));
+    let other = Target { units: Some((TimeUnit::Millisecond, TimeUnit::Nanosecond)), ..target };
+    assert!(at.refusal(&other, &rows).contains("not of the unit"));
+}
+
+#[test]
+fn rows_without_partition_follow_the_strategy() {
+    let at = fixture();
+    let table = at.table(&[("a", "bigint")], &[("p", "tinyint")], TableProperties::default());
+    let rows = batch(vec![
+        ("a", ints((0..6).map(Some))),
+        ("p", texts([Some("1"), None, Some(""), Some("x"), Some("300"), Some("01")])),
+    ]);
+    let target = |invalid| Target { invalid, ..Target::table(table.clone()) };
+    assert!(at.refusal(&target(Invalid::Fail), &rows).contains("partition column p: a row has NULL"));
+    assert!(at.refusal(&target(Invalid::Limit(3)), &rows).contains("\"300\" is not a tinyint"));
+    for invalid in [Invalid::Drop, Invalid::Limit(4)] {
+        let written = at.write(&target(invalid), &[rows.clone()]).unwrap();
+        assert_eq!((written.rows, written.left_out), (6, 4));
+        assert_eq!(written.files.files().len(), 1, "1 and 01 are one partition");
+        assert_eq!(at.read(&written.files.files()[0]).num_rows(), 2);
+    }
+    let many = batch(vec![("a", ints([None; 3])), ("p", ints((0..3).map(Some)))]);
+    let few = Target { max_partitions: 2, ..target(Invalid::Fail) };
+    assert!(at.refusal(&few, &many).contains("more than 2 partitions"));
+    let fixed = Target::partition(table, "p=1").unwrap();
+    assert!(at.refusal(&fixed, &many).contains("the target is 1, a row has 0"));
+}
+
+#[test]
+fn rows_of_a_primary_key_table_say_what_they_do() {
+    let at = fixture();
+    let properties = TableProperties { primary_key: vec!["k".into()], transactional: true, ..Default::default() };
+    let table = at.table(&[("k", "bigint not null"), ("v", "string not null")], &[], properties);
+    let target = Target::table(table);
+    let ops = |values: Vec<Option<i8>>| -> ArrayRef { Arc::new(Int8Array::from(values)) };
+    let rows = batch(vec![
+        ("k", ints([Some(1), Some(1)])),
+        ("v", texts([Some("x"), None])),
+        (OPERATION, ops(vec![None, Some(OPERATION_DELETE)])),
+    ]);
+    let written = at.write(&target, &[rows]).unwrap();
+    let stored = at.read(&written.files.files()[0]);
+    let found = stored.column_by_name(OPERATION).unwrap().as_primitive::<arrow::datatypes::Int8Type>();
+    assert_eq!(found.values().as_ref(), [OPERATION_UPSERT, OPERATION_DELETE]);
+    drop(written);
+    let no_value = batch(vec![("k", ints([Some(1)])), ("v", texts([None]))]);
+    assert!(at.refusal(&target, &no_value).contains("column v is NOT NULL"));
+    let no_key = batch(vec![("k", ints([None])), ("v", texts([None])), (OPERATION, ops(vec![Some(OPERATION_DELETE)]))]);
+    assert!(at.refusal(&target, &no_key).contains("column k is NOT NULL"));
+    let odd = batch(vec![("k", ints([Some(1)])), ("v", texts([Some("")])), (OPERATION, ops(vec![Some(1)]))]);
+    assert!(at.refusal(&target, &odd).contains("1 is neither 85"));
+}
+
+fn stream(batches: &[RecordBatch], compression: Option<arrow::ipc::CompressionType>) -> Vec<u8> {
+    let options = arrow::ipc::writer::IpcWriteOptions::default().try_with_compression(compression).unwrap();
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), batches[0].schema_ref(), options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn in_pieces(bytes: Vec<u8>, size: usize) -> Body {
+    let pieces: Vec<std::io::Result<Bytes>> = bytes.chunks(size).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+    Body::from_stream(futures::stream::iter(pieces))
+}
+
+#[tokio::test]
+async fn bodies_are_decoded_piece_by_piece_and_must_be_whole() {
+    let at = fixture();
+    let table = at.table(&[("a", "bigint")], &[], TableProperties::default());
+    let catalog = Arc::new(at.catalog);
+    let send = async |body: Body| {
+        let (catalog, target) = (catalog.clone(), Target::table(table.clone()));
+        receive(body, move |schema| TableWriter::new(&catalog, &target, schema)).await
+    };
+    let batches = [batch(vec![("a", ints((0..1000).map(Some)))]), batch(vec![("a", ints((0..7).map(Some)))])];
+    let codecs = [None, Some(arrow::ipc::CompressionType::LZ4_FRAME), Some(arrow::ipc::CompressionType::ZSTD)];
+    for compression in codecs {
+        let bytes = stream(&batches, compression);
+        let written = send(in_pieces(bytes.clone(), 61)).await.unwrap().unwrap();
+        assert_eq!((written.rows, written.files.files().len()), (1007, 1));
+        for cut in [bytes.len() - 1, bytes.len() - 8, bytes.len() - 30, 100, 5] {
+            let error = send(in_pieces(bytes[..cut].to_vec(), 61)).await.err().unwrap();
+            assert_eq!((error.status, error.code), (400, "MalformedDataStream"), "cut at {cut}");
+        }
+        let more = [bytes, vec![0]].concat();
+        assert!(send(in_pieces(more, 61)).await.err().unwrap().message.contains("bytes follow"));
+    }
+    assert!(send(Body::empty()).await.unwrap().is_none());
+    let only_schema = stream(&[batches[0].slice(0, 0)], None);
+    assert_eq!(send(in_pieces(only_schema, 8)).await.unwrap().unwrap().rows, 0);
+    let wrong = stream(&[batch(vec![("b", ints([]))])], None);
+    assert!(send(in_pieces(wrong, 8)).await.is_err(), "a schema that does not fit is refused without rows as well");
+    assert_eq!(std::fs::read_dir(catalog.data_dir()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn damaged_messages_are_refused_before_they_take_memory() {
+    let at = fixture();
+    let table = at.table(&[("a", "string")], &[], TableProperties::default());
+    let catalog = Arc::new(at.catalog);
+    let send = async |bytes: Vec<u8>| {
+        let (catalog, target) = (catalog.clone(), Target::table(table.clone()));
+        receive(Body::from(bytes), move |schema| TableWriter::new(&catalog, &target, schema)).await
+    };
+    let rows = batch(vec![("a", texts([Some("x"); 2000]))]);
+    let good = stream(&[rows.clone()], Some(arrow::ipc::CompressionType::ZSTD));
+    // The first length prefix of a compressed buffer is found by its value: the offsets of 2001 rows.
+    let prefix = (2001i64 * 4).to_le_bytes();
+    let place = good.windows(8).rposition(|window| window == prefix).unwrap();
+    let mut bomb = good.clone();
+    bomb[place..place + 8].copy_from_slice(&(1i64 << 40).to_le_bytes());
+    assert!(send(bomb).await.err().unwrap().message.contains("write shorter batches"));
+    let mut huge = good.clone();
+    huge[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(send(huge).await.err().unwrap().code, "MaxMessageLengthExceeded");
+    assert_eq!(send(b"GET / HTTP/1.1\r\n".to_vec()).await.err().unwrap().code, "MalformedDataStream");
+    let invalid = stream(&[rows], None);
+    let mut invalid = invalid;
+    let text = invalid.windows(16).rposition(|window| window == [b'x'; 16]).unwrap();
+    invalid[text] = 0xff;
+    assert_eq!(send(invalid).await.err().unwrap().code, "MalformedDataStream", "text that is not UTF-8");
+    // No damage may crash the server or pass silently as more rows.
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..300 {
+        let at = (0..good.len()).new_tree(&mut runner).unwrap().current();
+        let mut damaged = good.clone();
+        damaged[at] ^= 1 << (at % 8);
+        if let Ok(Some(written)) = send(damaged).await {
+            assert!(written.rows <= 2000);
+        }
+    }
+}
