@@ -22,7 +22,7 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 pub use change::{Change, IfExists};
-pub use commit::{CommitRefusal, Destination, NewFile};
+pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;
 pub use files::DataFile;
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};

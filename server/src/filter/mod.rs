@@ -7,6 +7,7 @@ mod ast;
 mod bind;
 mod evaluate;
 mod facts;
+mod keys;
 mod lexer;
 mod parser;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod value;
 pub use bind::{Bound, Rules, bind};
 pub use evaluate::matches;
 pub use facts::{BlockFacts, Facts, of_file};
+pub use keys::required_values;
 pub use parser::parse;
 pub use prune::can_match;
 pub use value::Value;
