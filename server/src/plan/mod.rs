@@ -16,6 +16,6 @@ pub use chosen::Chosen;
 pub use columns::OutputColumn;
 pub use kinds::demand_rows;
 pub use partitions::{parse_spec, partition_cell, partition_value};
-pub use reading::Reading;
+pub use reading::{FilterMode, JsonColumns, Reading};
 pub use request::{CreateRequest, SplitMode, TimeUnitName};
 pub use session::{Limits, Plan, PlanFile, Planner, RowRange};
