@@ -9,4 +9,4 @@ mod splits;
 pub use columns::OutputColumn;
 pub use partitions::{parse_spec, partition_value};
 pub use request::{CreateRequest, SplitMode, TimeUnitName};
-pub use session::{Limits, Plan, PlanFile, Planner, RowRange};
+pub use session::{Limits, Plan, PlanFile, Planner, RowRange, predicate_columns};

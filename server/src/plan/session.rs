@@ -286,6 +286,15 @@ fn bind(table: &Table, request: &CreateRequest) -> Result<Option<Bound>, ApiErro
     filter::bind(&expr, &columns, request.filter_predicate_fallback).map(Some).map_err(refuse)
 }
 
+/// The names of the columns that the predicate of a request reads.
+pub fn predicate_columns(table: &Table, request: &CreateRequest) -> Result<Vec<String>, ApiError> {
+    let Some(predicate) = bind(table, request)? else { return Ok(Vec::new()) };
+    let mut used = vec![false; table.columns.len() + table.partition_keys.len()];
+    predicate.columns(&mut used);
+    let columns = table.columns.iter().chain(&table.partition_keys).zip(used);
+    Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
+}
+
 impl Plan {
     /// Reads a stored plan.
     pub fn from_json(text: &str) -> anyhow::Result<Plan> {

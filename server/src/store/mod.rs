@@ -1,12 +1,14 @@
 //! Immutable Parquet files under the root: writing them, and knowing what their footers say.
 
 mod footers;
+mod keyring;
 mod lock;
 mod pending;
 mod sizing;
 mod writer;
 
 pub use footers::{Footers, column_index};
+pub use keyring::{FileKey, KeyDisabled, Keyring, ProjectKey};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;
 pub use sizing::batch_rows;

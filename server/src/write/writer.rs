@@ -1,11 +1,13 @@
 //! Takes the rows of one table and writes them into files by partition and bucket, with bounded memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::Schema;
+use parquet::encryption::encrypt::FileEncryptionProperties;
 
 use super::error::WriteError;
 use super::hash::buckets;
@@ -32,6 +34,8 @@ pub struct TableWriter {
     order: Option<OrderCheck>,
     partitions: Partitions,
     block_rows: usize,
+    /// How the files of the project are encrypted.
+    encryption: Option<Arc<FileEncryptionProperties>>,
     sinks: HashMap<Place, Sink>,
     buffered_bytes: usize,
     /// Counts writes to sinks, to find the one that was not used for longest.
@@ -94,6 +98,7 @@ impl TableWriter {
             order,
             partitions: Partitions::new(target),
             block_rows: target.block_rows.max(1),
+            encryption: catalog.keyring().encryption(&target.table.name.project)?,
             sinks: HashMap::new(),
             buffered_bytes: 0,
             clock: 0,
@@ -250,7 +255,13 @@ impl TableWriter {
             let id = new_file_id();
             let partition = self.partitions.values(partition).to_vec();
             let number = self.files.push(NewFile { id: id.clone(), partition, bucket, rows: 0, bytes: 0 });
-            let writer = FileWriter::create(self.files.dir(), &id, self.intake.schema(), self.block_rows)?;
+            let writer = FileWriter::create(
+                self.files.dir(),
+                &id,
+                self.intake.schema(),
+                self.block_rows,
+                self.encryption.clone(),
+            )?;
             self.sinks.entry(place).or_default().open = Some(OpenFile { number, writer });
         }
         let sink = self.sinks.entry(place).or_default();
