@@ -10,8 +10,7 @@ use arrow_array::types::*;
 use arrow_array::*;
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use bytes::Bytes;
-use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Units, check, expected};
+use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected};
 use maxstorage::error::{Kind, Result};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -128,13 +127,32 @@ fn batch(schema: &SchemaRef, rows: usize, seed: usize) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
 }
 
+/// Takes bytes from the front of `input` until a frame is complete or `input` is empty.
+fn next_frame(framer: &mut Framer, input: &mut &[u8]) -> Result<Option<Frame>> {
+    while !input.is_empty() {
+        let room = framer.room();
+        let count = room.len().min(input.len());
+        if count == 0 {
+            return Err(behind_the_end());
+        }
+        let (now, later) = input.split_at(count);
+        room[..count].copy_from_slice(now);
+        *input = later;
+        if let Some(frame) = framer.advance(count)? {
+            return Ok(Some(frame));
+        }
+    }
+    Ok(None)
+}
+
 /// Decodes a whole stream that arrives in the given pieces; complete only with its end marker.
 fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Vec<RecordBatch>>> {
-    let (mut framer, mut decoder, mut batches) = (Framer::new(), Decoder::new(Arc::clone(schema)), Vec::new());
+    let (mut framer, mut decoder, mut batches) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(schema), &Slabs::default()), Vec::new());
     for piece in pieces {
-        let mut piece = Bytes::copy_from_slice(piece);
+        let mut piece = piece;
         while !piece.is_empty() {
-            match framer.next_frame(&mut piece)? {
+            match next_frame(&mut framer, &mut piece)? {
                 Some(Frame::Schema(wire)) => check(&wire, schema)?,
                 Some(Frame::Batch { metadata, body }) => batches.push(decoder.decode(&metadata, &body)?),
                 Some(Frame::End) | None => {}
@@ -160,9 +178,10 @@ fn every_type_in_every_compression() {
 fn uncompressed_buffers_are_slices_of_the_body() {
     let schema = session_schema(&["bigint", "decimal", "string"]);
     let stream = ipc(&[batch(&schema, 500, 1)], None);
-    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
-    let mut input = Bytes::from(stream);
-    while let Some(frame) = framer.next_frame(&mut input).unwrap() {
+    let (mut framer, mut decoder) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
+    let mut input = stream.as_slice();
+    while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         let Frame::Batch { metadata, body } = frame else { continue };
         let inside = body.as_ptr_range();
         let decoded = decoder.decode(&metadata, &body).unwrap();
@@ -180,9 +199,11 @@ fn uncompressed_buffers_are_slices_of_the_body() {
 fn decoded_bytes_do_not_depend_on_the_compression() {
     let schema = session_schema(&["bigint", "boolean", "string", "decimal"]);
     let counts = CODECS.map(|codec| {
-        let mut input = Bytes::from(ipc(&[batch(&schema, 3, 1), batch(&schema, 900, 2)], codec));
-        let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
-        while let Some(frame) = framer.next_frame(&mut input).unwrap() {
+        let stream = ipc(&[batch(&schema, 3, 1), batch(&schema, 900, 2)], codec);
+        let mut input = stream.as_slice();
+        let (mut framer, mut decoder) =
+            (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
+        while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
             if let Frame::Batch { metadata, body } = frame {
                 decoder.decode(&metadata, &body).unwrap();
             }
@@ -200,9 +221,11 @@ fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
     let mut writer = arrow_ipc::writer::StreamWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
     writer.write(&sample).unwrap();
     writer.finish().unwrap();
-    let mut input = Bytes::from(writer.into_inner().unwrap());
-    let (mut framer, mut decoder) = (Framer::new(), Decoder::new(Arc::clone(&schema)));
-    while let Some(frame) = framer.next_frame(&mut input).unwrap() {
+    let stream = writer.into_inner().unwrap();
+    let mut input = stream.as_slice();
+    let (mut framer, mut decoder) =
+        (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
+    while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         if let Frame::Batch { metadata, body } = frame {
             assert_eq!(decoder.decode(&metadata, &body).unwrap(), sample);
         }

@@ -102,6 +102,8 @@ pub struct Serve {
     /// Ask for a signature of the owner on /_maxstorage and /metrics from this machine as well.
     #[arg(long)]
     pub admin_needs_key: bool,
+    #[command(flatten)]
+    pub reading: crate::plan::Reading,
 }
 
 #[derive(Debug, clap::Args)]

@@ -83,8 +83,8 @@ impl From<&SessionRefusal> for ApiError {
 impl From<&CommitRefusal> for ApiError {
     fn from(refusal: &CommitRefusal) -> ApiError {
         match refusal {
-            CommitRefusal::Gone | CommitRefusal::Columns => ApiError::new(409, "TableModified", refusal.to_string()),
             CommitRefusal::Partitions => ApiError::new(400, "InvalidPartitionSpec", refusal.to_string()),
+            _ => ApiError::new(409, "TableModified", refusal.to_string()),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod catalog;
 mod cli;
 mod clock;
+mod delta;
 mod error;
 mod fault;
 mod filter;
@@ -101,6 +102,7 @@ fn serve(args: cli::Serve) -> Result<()> {
         root: args.root,
         listen: args.listen,
         profile: args.profile,
+        reading: args.reading,
         accounts,
         check_clock: !args.no_clock_check,
         projects,

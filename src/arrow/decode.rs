@@ -13,9 +13,9 @@ use arrow_ipc::{BodyCompressionMethod, CompressionType};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::codec::Codec;
-use super::corrupt;
 use super::frame::parse;
-use crate::error::{Error, Kind, Result};
+use super::{Slabs, corrupt};
+use crate::error::{Error, Result};
 
 /// Largest batch after decompression.
 const MAX_DECODED_BYTES: usize = 4 << 30;
@@ -26,6 +26,7 @@ const ALIGNMENT: usize = 64;
 #[derive(Debug)]
 pub struct Decoder {
     schema: SchemaRef,
+    slabs: Slabs,
     codec: Codec,
     decoded_bytes: u64,
     copied_bytes: u64,
@@ -33,8 +34,8 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder that delivers `schema`; the wire's schema must have passed [`super::check`].
-    pub fn new(schema: SchemaRef) -> Self {
-        Decoder { schema, codec: Codec::new(), decoded_bytes: 0, copied_bytes: 0 }
+    pub fn new(schema: SchemaRef, slabs: &Slabs) -> Self {
+        Decoder { schema, slabs: slabs.clone(), codec: Codec::new(), decoded_bytes: 0, copied_bytes: 0 }
     }
 
     /// Bytes of all buffers decoded so far, the same whatever the compression.
@@ -100,8 +101,9 @@ impl Decoder {
         let total = total
             .filter(|total| *total <= MAX_DECODED_BYTES)
             .ok_or_else(|| corrupt("a batch announces more bytes than can be decompressed at once"))?;
-        let mut target = MutableBuffer::try_from_len_zeroed(total)
-            .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{total} bytes for a batch: {error}")))?;
+        let mut target = self.slabs.take(total)?;
+        // Zeroes only what was never used before; the rest is overwritten.
+        target.resize(total, 0);
         let mut rest = target.as_slice_mut();
         for ((offset, length), size) in ranges.iter().zip(&sizes) {
             if let Some(size) = size {
@@ -116,7 +118,7 @@ impl Decoder {
                 rest = behind;
             }
         }
-        let target = Buffer::from(target);
+        let target = self.slabs.share(target);
         let mut at = 0;
         let buffers = ranges.iter().zip(&sizes).map(|((offset, length), size)| match size {
             Some(size) => {
@@ -261,7 +263,7 @@ mod tests {
     fn empty_buffers_in_the_form_of_arrow_java_are_empty() {
         let body = Buffer::from_slice_ref([0i64]);
         for kind in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
-            let mut decoder = Decoder::new(Arc::new(Schema::empty()));
+            let mut decoder = Decoder::new(Arc::new(Schema::empty()), &Slabs::default());
             let buffers = decoder.decompress(kind, &body, &[(0, 8), (8, 0)]).unwrap();
             assert!(buffers.len() == 2 && buffers.iter().all(Buffer::is_empty));
         }

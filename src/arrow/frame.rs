@@ -1,12 +1,12 @@
-//! Cuts the bytes of an Arrow IPC stream into messages, each body into one aligned buffer of exactly its length.
+//! Cuts an Arrow IPC stream into messages. The framer says where the next bytes belong, so that a body can be received in the
+//! place where its batch will lie.
 
 use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::{Message, MessageHeader, root_as_message};
 use arrow_schema::Schema;
-use bytes::{Buf, Bytes};
 
-use super::corrupt;
+use super::{Slabs, corrupt};
 use crate::error::{Error, Kind, Result};
 
 /// Start of every encapsulated message since Arrow 0.15.
@@ -34,9 +34,10 @@ pub enum Frame {
     End,
 }
 
-/// Collects chunks of any size until a frame is complete.
+/// Collects bytes until a frame is complete.
 #[derive(Debug)]
 pub struct Framer {
+    slabs: Slabs,
     state: State,
     has_schema: bool,
 }
@@ -44,53 +45,38 @@ pub struct Framer {
 #[derive(Debug)]
 enum State {
     Prefix { bytes: [u8; PREFIX_BYTES], filled: usize },
-    Metadata { bytes: MutableBuffer, length: usize },
-    Body { metadata: Buffer, bytes: MutableBuffer, length: usize },
+    Metadata { bytes: MutableBuffer, filled: usize },
+    Body { metadata: Buffer, bytes: MutableBuffer, filled: usize },
     Ended,
 }
 
 const START: State = State::Prefix { bytes: [0; PREFIX_BYTES], filled: 0 };
 
-impl Default for Framer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Framer {
     /// A framer at the start of a stream.
-    pub fn new() -> Self {
-        Framer { state: START, has_schema: false }
+    pub fn new(slabs: &Slabs) -> Self {
+        Framer { slabs: slabs.clone(), state: START, has_schema: false }
     }
 
-    /// Takes bytes from `input` until a frame is complete or `input` is empty.
-    pub fn next_frame(&mut self, input: &mut Bytes) -> Result<Option<Frame>> {
-        loop {
-            let done = match &mut self.state {
-                State::Prefix { bytes, filled } => {
-                    while *filled < PREFIX_BYTES && input.has_remaining() {
-                        if let Some(slot) = bytes.get_mut(*filled) {
-                            *slot = input.get_u8();
-                        }
-                        *filled += 1;
-                    }
-                    *filled == PREFIX_BYTES
-                }
-                State::Metadata { bytes, length } | State::Body { bytes, length, .. } => {
-                    let part = input.split_to(input.len().min(*length - bytes.len()));
-                    bytes.extend_from_slice(&part);
-                    bytes.len() == *length
-                }
-                State::Ended if input.is_empty() => return Ok(None),
-                State::Ended => return Err(corrupt("there are bytes after the end marker of the stream")),
-            };
-            if !done {
-                return Ok(None);
+    /// Where the next bytes of the stream belong; empty behind the end marker.
+    pub fn room(&mut self) -> &mut [u8] {
+        let (bytes, filled) = match &mut self.state {
+            State::Prefix { bytes, filled } => (bytes.as_mut_slice(), *filled),
+            State::Metadata { bytes, filled } | State::Body { bytes, filled, .. } => (bytes.as_slice_mut(), *filled),
+            State::Ended => return &mut [],
+        };
+        bytes.get_mut(filled..).unwrap_or_default()
+    }
+
+    /// Takes note that the first `count` bytes of [`Framer::room`] were filled, and returns the frame that they completed.
+    pub fn advance(&mut self, count: usize) -> Result<Option<Frame>> {
+        match &mut self.state {
+            State::Prefix { filled, .. } | State::Metadata { filled, .. } | State::Body { filled, .. } => {
+                *filled += count
             }
-            if let Some(frame) = self.advance()? {
-                return Ok(Some(frame));
-            }
+            State::Ended => {}
         }
+        if self.room().is_empty() { self.complete() } else { Ok(None) }
     }
 
     /// Whether the end marker was seen: a stream that stops before it is incomplete.
@@ -99,7 +85,7 @@ impl Framer {
     }
 
     /// Goes on to the next state; the present one is filled.
-    fn advance(&mut self) -> Result<Option<Frame>> {
+    fn complete(&mut self) -> Result<Option<Frame>> {
         match std::mem::replace(&mut self.state, START) {
             State::Prefix { bytes, .. } => {
                 let [a, b, c, d, e, f, g, h] = bytes;
@@ -116,13 +102,13 @@ impl Framer {
                         Err(corrupt(&format!("a message announces {length} bytes of metadata")))
                     }
                     length => {
-                        self.state = State::Metadata { bytes: allocate(length)?, length };
+                        self.state = State::Metadata { bytes: allocate(length)?, filled: 0 };
                         Ok(None)
                     }
                 }
             }
             State::Metadata { bytes, .. } => self.message(bytes.into()),
-            State::Body { metadata, bytes, .. } => Ok(Some(Frame::Batch { metadata, body: bytes.into() })),
+            State::Body { metadata, bytes, .. } => Ok(Some(Frame::Batch { metadata, body: self.slabs.share(bytes) })),
             State::Ended => Ok(None),
         }
     }
@@ -149,7 +135,9 @@ impl Framer {
                 Ok(Some(Frame::Batch { metadata, body: Buffer::default() }))
             }
             (MessageHeader::RecordBatch, true) => {
-                self.state = State::Body { metadata, bytes: allocate(length)?, length };
+                let mut bytes = self.slabs.take(length)?;
+                bytes.resize(length, 0);
+                self.state = State::Body { metadata, bytes, filled: 0 };
                 Ok(None)
             }
             (kind, has_schema) => {
@@ -161,12 +149,17 @@ impl Framer {
     }
 }
 
+/// The error for bytes after the end marker.
+pub fn behind_the_end() -> Error {
+    corrupt("there are bytes after the end marker of the stream")
+}
+
 /// Verifies a metadata flatbuffer.
 pub(super) fn parse(metadata: &[u8]) -> Result<Message<'_>> {
     root_as_message(metadata).map_err(|error| corrupt(&format!("the metadata of a message is malformed: {error}")))
 }
 
 fn allocate(length: usize) -> Result<MutableBuffer> {
-    MutableBuffer::try_with_capacity(length)
+    MutableBuffer::try_from_len_zeroed(length)
         .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{length} bytes for a message: {error}")))
 }

@@ -4,11 +4,13 @@ mod codec;
 mod decode;
 mod frame;
 mod schema;
+mod slabs;
 mod types;
 
 pub use decode::Decoder;
-pub use frame::{Frame, Framer};
+pub use frame::{Frame, Framer, behind_the_end};
 pub use schema::{ColumnFacts, check, expected};
+pub use slabs::Slabs;
 pub use types::{Units, data_type, time_unit};
 
 use crate::error::{Error, Kind};

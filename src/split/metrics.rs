@@ -61,12 +61,12 @@ metrics! {
     batches, "batches", "Batches handed to the engine.";
     bytes_wire, "bytes", "Bytes of the response body, after HTTP framing.";
     bytes_decoded, "bytes", "Bytes of the buffers of all decoded batches.";
-    bytes_copied, "bytes", "Bytes copied between the HTTP library and the buffers of a batch: once out of its buffer, again where a type needs more alignment than the wire has. Decompression is not counted.";
+    bytes_copied, "bytes", "Bytes copied within the process: out of the buffers of the HTTP library (TLS and proxies only; plain HTTP is received in place), and where a type needs more alignment than the wire has. Decompression is not counted.";
     requests, "requests", "HTTP requests made.";
     resumes, "requests", "Requests that went on where an earlier one had broken off.";
     rows_reread, "rows", "Rows that came a second time after such a break, and were left out.";
     first_byte, "us", "Time from opening the split to the start of the answer.";
-    network_wait, "us", "Time spent waiting for the network after that.";
+    network, "us", "Time spent on the network after that: waiting for bytes and taking them out of the socket.";
     decode, "us", "Time spent in framing, decompression and validation.";
     queue_wait, "us", "Time finished batches waited for room in the queue: the engine was slower.";
     consumer_wait, "us", "Time the engine waited for batches: the network or decoding was slower.";

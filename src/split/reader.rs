@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 
 use super::metrics::Metrics;
 use super::position::Position;
-use crate::arrow::{Decoder, Frame, Framer, check};
+use crate::arrow::{Decoder, Frame, Framer, Slabs, behind_the_end, check};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::v1::{self, Rows, RowsForm};
@@ -25,6 +25,7 @@ pub(super) struct Reader {
     form: RowsForm,
     rows: Rows,
     queue: Arc<Handoff<RecordBatch>>,
+    slabs: Slabs,
     metrics: Arc<Metrics>,
     forced_panic: Option<String>,
 }
@@ -55,6 +56,7 @@ impl Reader {
             rows,
             plan,
             queue,
+            slabs: Slabs::default(),
             metrics,
             forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
         })
@@ -106,36 +108,39 @@ impl Reader {
     /// Takes the body of an answer with `rows` apart, of which the first `known` ones are delivered already. It is complete
     /// only if the end marker came, and nothing after it.
     async fn deliver(&self, mut body: Body, rows: Rows, known: u64, position: &mut Position) -> Result<()> {
-        let mut framer = Framer::new();
-        let mut decoder = Decoder::new(Arc::clone(&self.schema));
+        let mut framer = Framer::new(&self.slabs);
+        let mut decoder = Decoder::new(Arc::clone(&self.schema), &self.slabs);
         let mut seen = 0;
         loop {
             let waiting = Instant::now();
-            let chunk = body.chunk().await?;
-            self.metrics.network_wait.add_time(waiting.elapsed());
-            let Some(mut chunk) = chunk else { break };
-            self.metrics.bytes_wire.add(chunk.len() as u64);
-            self.metrics.bytes_copied.add(chunk.len() as u64);
-            loop {
-                let working = Instant::now();
-                let frame = framer.next_frame(&mut chunk)?;
-                let batch = match frame {
-                    Some(Frame::Schema(schema)) => check(&schema, &self.schema).map(|()| None)?,
-                    Some(Frame::Batch { metadata, body }) => Some(self.decode(&mut decoder, &metadata, &body)?),
-                    Some(Frame::End) | None => None,
-                };
-                self.metrics.decode.add_time(working.elapsed());
-                let Some(batch) = batch else {
-                    if chunk.is_empty() {
-                        break;
-                    }
-                    continue;
-                };
-                let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
-                if fresh.num_rows() > 0 {
-                    position.advance(fresh.num_rows() as u64);
-                    self.metrics.queue_wait.add_time(self.hand_over(fresh).await);
-                }
+            let count = match framer.room() {
+                // Behind the end marker: only the end of the body may follow.
+                [] => match body.read(&mut [0]).await? {
+                    0 => 0,
+                    _ => return Err(behind_the_end()),
+                },
+                room => body.read(room).await?,
+            };
+            self.metrics.network.add_time(waiting.elapsed());
+            if count == 0 {
+                break;
+            }
+            self.metrics.bytes_wire.add(count as u64);
+            if body.is_copied() {
+                self.metrics.bytes_copied.add(count as u64);
+            }
+            let working = Instant::now();
+            let batch = match framer.advance(count)? {
+                Some(Frame::Schema(schema)) => check(&schema, &self.schema).map(|()| None)?,
+                Some(Frame::Batch { metadata, body }) => Some(self.decode(&mut decoder, &metadata, &body)?),
+                Some(Frame::End) | None => None,
+            };
+            self.metrics.decode.add_time(working.elapsed());
+            let Some(batch) = batch else { continue };
+            let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
+            if fresh.num_rows() > 0 {
+                position.advance(fresh.num_rows() as u64);
+                self.metrics.queue_wait.add_time(self.hand_over(fresh).await);
             }
         }
         if !framer.has_ended() {

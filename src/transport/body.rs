@@ -2,26 +2,38 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::Answer;
+use super::direct::DirectBody;
 use super::http::network_error;
 use crate::error::{Error, Kind, Result};
 
 /// Largest control-plane answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// A body that arrives in chunks. Dropping it closes the connection unless the body was read to its end.
+/// A body that arrives in parts. Dropping it closes the connection unless the body was read to its end.
 #[derive(Debug)]
 pub struct Body {
-    response: reqwest::Response,
+    source: Source,
     request_id: String,
-    idle: Duration,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// From the HTTP library, in its own buffers.
+    Library { response: reqwest::Response, rest: Bytes, idle: Duration },
+    /// From the socket.
+    Direct(DirectBody),
 }
 
 impl Body {
-    pub(super) fn new(response: reqwest::Response, request_id: String, idle: Duration) -> Self {
-        Body { response, request_id, idle }
+    pub(super) fn from_library(response: reqwest::Response, request_id: String, idle: Duration) -> Self {
+        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id }
+    }
+
+    pub(super) fn direct(body: DirectBody, request_id: String) -> Self {
+        Body { source: Source::Direct(body), request_id }
     }
 
     /// `x-odps-request-id` of the answer, empty if it had none.
@@ -29,27 +41,70 @@ impl Body {
         &self.request_id
     }
 
-    /// The next chunk; `None` after the last one of a complete body.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let result = match tokio::time::timeout(self.idle, self.response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| network_error("the connection broke in mid-answer", error)),
-            Err(_) => {
-                let message = format!("nothing arrived for {} ms in mid-answer", self.idle.as_millis());
-                Err(Error::new(Kind::Timeout, message))
+    /// Whether the bytes of a read were copied out of another buffer of this process.
+    pub fn is_copied(&self) -> bool {
+        matches!(self.source, Source::Library { .. })
+    }
+
+    /// Reads into `target`, which must not be empty; 0 after the last byte of a complete body.
+    pub async fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+        let read = match &mut self.source {
+            Source::Direct(body) => body.read(target).await,
+            Source::Library { response, rest, idle } => {
+                if rest.is_empty() {
+                    *rest = chunk(response, *idle).await?.unwrap_or_default();
+                }
+                let count = rest.len().min(target.len());
+                if let Some(target) = target.get_mut(..count) {
+                    rest.copy_to_slice(target);
+                }
+                Ok(count)
             }
         };
-        result.map_err(|error| error.with_request_id(&self.request_id))
+        read.map_err(|error| error.with_request_id(&self.request_id))
     }
 
     pub(super) async fn read_all(mut self) -> Result<Answer> {
         let mut body = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+        let mut part = vec![0; 16 << 10];
+        loop {
+            let count = self.read(&mut part).await?;
+            if count == 0 {
+                return Ok(Answer { body, request_id: self.request_id });
+            }
+            if body.len() + count > MAX_ANSWER_BYTES {
                 let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
                 return Err(Error::new(Kind::CorruptData, message).with_request_id(&self.request_id));
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(part.get(..count).unwrap_or_default());
         }
-        Ok(Answer { body, request_id: self.request_id })
+    }
+
+    /// The first bytes of the body, at most about `most`: as many as arrive without a failure.
+    pub(super) async fn read_some(&mut self, most: usize) -> Vec<u8> {
+        let (mut body, mut part) = (Vec::new(), vec![0; 4 << 10]);
+        while body.len() < most {
+            match self.read(&mut part).await {
+                Ok(count) if count > 0 => body.extend_from_slice(part.get(..count).unwrap_or_default()),
+                _ => break,
+            }
+        }
+        body
+    }
+}
+
+/// The next non-empty chunk; `None` after the last one.
+async fn chunk(response: &mut reqwest::Response, idle: Duration) -> Result<Option<Bytes>> {
+    loop {
+        let chunk = match tokio::time::timeout(idle, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| network_error("the connection broke in mid-answer", error))?,
+            Err(_) => {
+                let message = format!("nothing arrived for {} ms in mid-answer", idle.as_millis());
+                return Err(Error::new(Kind::Timeout, message));
+            }
+        };
+        if chunk.as_ref().is_none_or(|chunk| !chunk.is_empty()) {
+            return Ok(chunk);
+        }
     }
 }

@@ -9,6 +9,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
 
 use super::body::Body;
 use super::clock::date_and_day;
+use super::direct::Direct;
 use crate::auth::{Signature, Signer, SigningInput, Source};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
@@ -22,6 +23,7 @@ const MAX_FAILURE_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Http {
     clients: Clients,
+    direct: Direct,
     source: Source,
     signer: Signer,
     user_agent: String,
@@ -46,30 +48,31 @@ impl Http {
                 return Err(Error::new(Kind::InvalidOption, message));
             }
         }
+        let connect_timeout = options.duration(&options::CONNECT_TIMEOUT_MS);
+        let idle_timeout = options.duration(&options::READ_IDLE_TIMEOUT_MS);
         Ok(Http {
             clients: Clients::new(options, endpoints)?,
+            direct: Direct::new(connect_timeout, idle_timeout, idle_connections(options)),
             source: Source::from_options(options, |name| std::env::var(name).ok())?,
             signer: Signer::new(signature(options)?),
             user_agent,
             tags,
             project: options.text(&options::PROJECT).map(str::to_owned),
-            connect_timeout: options.duration(&options::CONNECT_TIMEOUT_MS),
-            idle_timeout: options.duration(&options::READ_IDLE_TIMEOUT_MS),
+            connect_timeout,
+            idle_timeout,
         })
     }
 
     /// Sends a request once. An answer with another status than 2xx is an error.
     pub(super) async fn send(&self, endpoint: &str, request: &Request) -> Result<Body> {
-        let mut request = request.clone();
-        if let Some(project) = &self.project {
-            request = request.query("curr_project", project);
-        }
+        let mut request = self.with_project(request);
         let url = request.url(endpoint);
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut prepared = self.clients.of(&url)?.request(method, &url).headers(self.headers(&request)?);
+        let headers = header_map(self.headers(&request)?)?;
+        let mut prepared = self.clients.of(&url)?.request(method, &url).headers(headers);
         if request.method == Method::Post {
             prepared = prepared.body(std::mem::take(&mut request.body));
         }
@@ -81,15 +84,52 @@ impl Http {
                 return Err(Error::new(Kind::Timeout, message));
             }
         };
+        let status = response.status().as_u16();
         let request_id = header(response.headers(), "x-odps-request-id").to_owned();
-        log::debug!("{} {} -> {} ({request_id})", request.method.name(), request.path(), response.status().as_u16());
-        if response.status().is_success() {
-            return Ok(Body::new(response, request_id, self.idle_timeout));
-        }
-        Err(self.failure(response, &request_id).await)
+        let retry_after = header(response.headers(), "retry-after").parse().ok();
+        let body = Body::from_library(response, request_id, self.idle_timeout);
+        self.checked(&request, status, retry_after, body).await
     }
 
-    fn headers(&self, request: &Request) -> Result<HeaderMap> {
+    /// Asks for rows, once. Plain HTTP is read without the HTTP library in between.
+    pub(super) async fn open(&self, endpoint: &str, request: &Request) -> Result<Body> {
+        if request.method != Method::Get || is_secure(endpoint) || self.clients.has_proxy() {
+            return self.send(endpoint, request).await;
+        }
+        let request = self.with_project(request);
+        let headers = self.headers(&request)?;
+        header_map(headers.clone())?;
+        let (head, body) = self.direct.get(&request.url(endpoint), &headers).await?;
+        let body = Body::direct(body, head.header("x-odps-request-id").to_owned());
+        self.checked(&request, head.status, head.header("retry-after").parse().ok(), body).await
+    }
+
+    fn with_project(&self, request: &Request) -> Request {
+        match &self.project {
+            Some(project) => request.clone().query("curr_project", project),
+            None => request.clone(),
+        }
+    }
+
+    /// The body of an answer whose status is a success, else the failure it tells of.
+    async fn checked(&self, request: &Request, status: u16, retry_after: Option<u64>, mut body: Body) -> Result<Body> {
+        let request_id = body.request_id().to_owned();
+        log::debug!("{} {} -> {status} ({request_id})", request.method.name(), request.path());
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        // The status is known; an explanation that does not arrive must not hold the failure up.
+        let patience = self.idle_timeout.min(Duration::from_secs(5));
+        let explanation = tokio::time::timeout(patience, body.read_some(MAX_FAILURE_BYTES)).await;
+        let explanation = explanation.unwrap_or_else(|_| {
+            log::debug!("the explanation of HTTP {status} did not arrive ({request_id})");
+            Vec::new()
+        });
+        Err(Failure { status, request_id: &request_id, retry_after, body: &explanation }.into_error())
+    }
+
+    /// Every header of a request, with its signature.
+    fn headers(&self, request: &Request) -> Result<Vec<(String, String)>> {
         let (date, day) = date_and_day(SystemTime::now());
         let mut headers = request.headers.clone();
         headers.push(("x-odps-user-agent".to_owned(), self.user_agent.clone()));
@@ -108,35 +148,20 @@ impl Http {
             headers.push(("odps-tunnel-tags".to_owned(), tags.clone()));
         }
         headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let mut map = HeaderMap::with_capacity(headers.len());
-        for (name, value) in headers {
-            let illegal =
-                |_| Error::new(Kind::InvalidArgument, format!("header {name} has a value that cannot be sent"));
-            let mut value = HeaderValue::from_str(&value).map_err(illegal)?;
-            value.set_sensitive(name.contains("authorization") || name.contains("authentication"));
-            map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(&name))?, value);
-        }
-        Ok(map)
+        Ok(headers)
     }
+}
 
-    async fn failure(&self, mut response: reqwest::Response, request_id: &str) -> Error {
-        let status = response.status().as_u16();
-        let retry_after = header(response.headers(), "retry-after").parse().ok();
-        let mut body = Vec::new();
-        let read = async {
-            while let Ok(Some(chunk)) = response.chunk().await {
-                body.extend_from_slice(&chunk);
-                if body.len() > MAX_FAILURE_BYTES {
-                    break;
-                }
-            }
-        };
-        // The status is known; an explanation that does not arrive must not hold the failure up.
-        if tokio::time::timeout(self.idle_timeout.min(Duration::from_secs(5)), read).await.is_err() {
-            log::debug!("the explanation of HTTP {status} did not arrive ({request_id})");
-        }
-        Failure { status, request_id, retry_after, body: &body }.into_error()
+/// Headers in the form of the HTTP library, which refuses names and values that cannot be sent.
+fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let illegal = |_| Error::new(Kind::InvalidArgument, format!("header {name} has a value that cannot be sent"));
+        let mut value = HeaderValue::from_str(&value).map_err(illegal)?;
+        value.set_sensitive(name.contains("authorization") || name.contains("authentication"));
+        map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(&name))?, value);
     }
+    Ok(map)
 }
 
 fn illegal_name(name: &str) -> Error {
@@ -181,6 +206,10 @@ impl Clients {
         if by_proxy || is_secure(url) { self.secure() } else { Ok(&self.plain) }
     }
 
+    fn has_proxy(&self) -> bool {
+        self.options.text(&options::PROXY).is_some()
+    }
+
     fn secure(&self) -> Result<&Client> {
         self.secure.get_or_try_init(|| build(with_authorities(builder(&self.options)?, &self.options)?))
     }
@@ -190,15 +219,18 @@ fn is_secure(url: &str) -> bool {
     url.starts_with("https:")
 }
 
+fn idle_connections(options: &Options) -> usize {
+    usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX)
+}
+
 fn builder(options: &Options) -> Result<ClientBuilder> {
-    let idle = usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX);
     let builder = Client::builder()
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
         .connect_timeout(options.duration(&options::CONNECT_TIMEOUT_MS))
-        .pool_max_idle_per_host(idle);
+        .pool_max_idle_per_host(idle_connections(options));
     match options.text(&options::PROXY) {
         None => Ok(builder),
         Some(proxy) => {

@@ -2,6 +2,7 @@
 
 mod body;
 mod clock;
+mod direct;
 mod endpoint;
 mod http;
 mod retry;
@@ -84,7 +85,7 @@ impl Transport {
         let request = self.with_quota(request);
         loop {
             attempts.begin();
-            match self.http.send(endpoint, &request).await {
+            match self.http.open(endpoint, &request).await {
                 Ok(body) => return Ok(body),
                 Err(error) => attempts.wait_after(error).await?,
             }

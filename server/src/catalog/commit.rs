@@ -61,11 +61,44 @@ pub enum CommitRefusal {
     Gone,
     #[error("the columns of the table changed while rows were being written: write them again")]
     Columns,
+    /// Only told to those who arrange rows, who try again.
+    #[error("others commit to the table all the time: try again")]
+    Stale,
     #[error("the table would have more than {MAX_PARTITIONS} partitions")]
     Partitions,
 }
 
+/// Files whose rows were arranged for one version of their table.
+#[derive(Clone, Copy, Debug)]
+pub struct Arranged<'a> {
+    pub files: &'a [NewFile],
+    pub table_version: i64,
+}
+
+impl Arranged<'_> {
+    /// Fails with [`CommitRefusal::Stale`] if the table has another version by now.
+    pub(super) fn check(&self, transaction: &Transaction<'_>, table_id: i64) -> Result<()> {
+        let version: Option<i64> = transaction
+            .query_row("select version from tables where id = ?1", [table_id], |row| row.get(0))
+            .optional()?;
+        match version {
+            Some(version) if version != self.table_version => Err(CommitRefusal::Stale.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Catalog {
+    /// Like [`Catalog::commit_rows`], but fails with [`CommitRefusal::Stale`] if the table is not of that version.
+    pub fn commit_arranged(&self, destination: &Destination, arranged: Arranged<'_>) -> Result<i64> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        arranged.check(&transaction, destination.table_id)?;
+        let version = apply(&transaction, destination, arranged.files, now_ms())?;
+        transaction.commit().context("the catalogue did not accept the commit")?;
+        Ok(version)
+    }
+
     /// Makes `files` visible in an existing table, all or none, and returns the table's new version. The files must be
     /// complete and synced. Fails with a [`CommitRefusal`] if the table does not fit any more.
     pub fn commit_rows(&self, destination: &Destination, files: &[NewFile]) -> Result<i64> {

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
+use super::history::IS_HISTORY;
 use super::writes::collect_expired;
 use super::{Catalog, TableName};
 use crate::clock::now_ms;
@@ -26,6 +27,8 @@ pub struct DataFile {
     pub bucket: Option<u32>,
     /// The version of the table that made the file visible.
     pub version: i64,
+    /// The version that replaced it; `None` while the file is part of the newest version.
+    pub dropped_version: Option<i64>,
     pub rows: u64,
     pub bytes: u64,
 }
@@ -72,8 +75,9 @@ impl Catalog {
         Ok(connection.prepare_cached(sql)?.exists([file_id])?)
     }
 
-    /// Deletes replaced files that no session reads or was reading an hour ago, and what expired write sessions staged;
-    /// forgets sessions that expired more than `keep_ms` ago. Returns how many files were deleted.
+    /// Deletes replaced files that no session reads or was reading an hour ago and that are not in the history of their
+    /// table, and what expired write sessions staged; forgets sessions that expired more than `keep_ms` ago. Returns how
+    /// many files were deleted.
     pub fn collect_garbage(&self, keep_ms: i64) -> Result<usize> {
         let now = now_ms();
         let mut doomed: Vec<String> = Vec::new();
@@ -84,13 +88,13 @@ impl Catalog {
             transaction.execute("delete from session_files where session_id not in (select id from sessions)", [])?;
             doomed.extend(collect_expired(&transaction, now, keep_ms)?);
             {
-                let mut statement = transaction.prepare(
+                let mut statement = transaction.prepare(&format!(
                     "delete from files where dropped_ms < ?2 and not exists (
                        select 1 from session_files join sessions on sessions.id = session_files.session_id
                        where session_files.file_id = files.id and sessions.expires_ms > ?1)
-                     returning id",
-                )?;
-                for row in statement.query_map(params![now - READING_MS, now - PLANNING_MS], |row| row.get(0))? {
+                     and not {IS_HISTORY} returning id"
+                ))?;
+                for row in statement.query_map(params![now - READING_MS, now - PLANNING_MS, now], |row| row.get(0))? {
                     doomed.push(row?);
                 }
             }
@@ -139,22 +143,26 @@ fn is_ours(path: &Path) -> bool {
     stem.len() == 32 && stem.bytes().all(digit) && path.extension().is_some_and(|extension| extension == "parquet")
 }
 
+/// The files of the newest version.
 pub(super) fn list_files(connection: &Connection, table_id: i64) -> Result<Vec<DataFile>> {
-    let mut statement = connection.prepare_cached(
-        "select id, partition_id, bucket, version, row_count, byte_count from files
-         where table_id = ?1 and dropped_ms is null order by seq",
-    )?;
-    let rows = statement.query_map([table_id], |row| {
-        Ok(DataFile {
-            id: row.get(0)?,
-            partition_id: row.get(1)?,
-            bucket: row.get(2)?,
-            version: row.get(3)?,
-            rows: row.get::<_, i64>(4)?.max(0) as u64,
-            bytes: row.get::<_, i64>(5)?.max(0) as u64,
-        })
-    })?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT_FILE} and dropped_ms is null order by seq"))?;
+    let rows = statement.query_map([table_id], read_file)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) const SELECT_FILE: &str = "select id, partition_id, bucket, version, row_count, byte_count, dropped_version
+    from files where table_id = ?1";
+
+pub(super) fn read_file(row: &Row<'_>) -> rusqlite::Result<DataFile> {
+    Ok(DataFile {
+        id: row.get(0)?,
+        partition_id: row.get(1)?,
+        bucket: row.get(2)?,
+        version: row.get(3)?,
+        rows: row.get::<_, i64>(4)?.max(0) as u64,
+        bytes: row.get::<_, i64>(5)?.max(0) as u64,
+        dropped_version: row.get(6)?,
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod change;
 mod commit;
 mod credentials;
 mod files;
+mod history;
 mod layout;
 mod properties;
 mod rights;
@@ -26,7 +27,7 @@ use rusqlite::Connection;
 use crate::store::Keyring;
 
 pub use change::{Change, IfExists};
-pub use commit::{CommitRefusal, Destination, NewFile};
+pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;
 pub use files::DataFile;
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};

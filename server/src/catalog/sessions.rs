@@ -32,15 +32,16 @@ create index sessions_of_file on session_files(file_id);
 impl Catalog {
     /// Stores a session and pins its files, in one transaction.
     ///
-    /// Returns false, and stores nothing, if one of the files has been dropped since it was listed.
+    /// Returns false, and stores nothing, if one of the files has been deleted since it was listed. One that has been
+    /// replaced meanwhile is still there, and from now on pinned.
     pub fn insert_session(&self, session: &StoredSession, file_ids: &[String]) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut visible = transaction.prepare_cached("select 1 from files where id = ?1 and dropped_ms is null")?;
+            let mut known = transaction.prepare_cached("select 1 from files where id = ?1")?;
             let mut pin = transaction.prepare_cached("insert into session_files values (?1, ?2)")?;
             for file in file_ids {
-                if !visible.exists([file])? {
+                if !known.exists([file])? {
                     return Ok(false);
                 }
                 pin.execute(params![session.id, file])?;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::commit::{Destination, NewFile, apply};
+use super::commit::{Arranged, Destination, NewFile, apply};
 use super::{Catalog, TableName};
 use crate::clock::now_ms;
 
@@ -249,7 +249,7 @@ impl Catalog {
 
     /// Like [`Catalog::commit_session`], but with other files in place of those of the units, for rows that had to be
     /// arranged anew.
-    pub fn commit_session_as(&self, id: &str, units: &[Unit], arranged: Option<&[NewFile]>) -> Result<SessionCommit> {
+    pub fn commit_session_as(&self, id: &str, units: &[Unit], arranged: Option<Arranged<'_>>) -> Result<SessionCommit> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let session = find_session(&transaction, id)?.ok_or(SessionRefusal::Unknown)?;
@@ -260,7 +260,10 @@ impl Catalog {
             other => return Err(SessionRefusal::Status(other).into()),
         }
         let staged = files_of(&transaction, id, units)?;
-        let files = arranged.unwrap_or(&staged);
+        if let Some(arranged) = &arranged {
+            arranged.check(&transaction, session.destination.table_id)?;
+        }
+        let files = arranged.map_or(staged.as_slice(), |arranged| arranged.files);
         let version = apply(&transaction, &session.destination, files, now_ms())?;
         let doomed = end_session(&transaction, id, WriteStatus::Committed, "", files)?;
         transaction.commit().context("the catalogue did not accept the commit")?;

@@ -1,11 +1,13 @@
 //! Looks up the names of a predicate and checks that the two sides of each comparison have one type.
 
+use serde::{Deserialize, Serialize};
+
 use super::FilterError;
 use super::ast::{Expr, Literal, Op, Operand};
 use super::value::Value;
 use crate::catalog::Column;
-use crate::types::Type;
 use crate::types::temporal::{parse_date, parse_instant};
+use crate::types::{Type, Zone};
 
 /// A predicate over column numbers: data columns first, then partition columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +32,18 @@ pub enum Term {
     Null,
 }
 
-/// Binds a predicate to columns. With `fallback`, unsupported parts become [`Bound::Anything`] instead of errors.
-pub fn bind(expr: &Expr, columns: &[&Column], fallback: bool) -> Result<Bound, FilterError> {
-    Binder { columns, fallback }.expr(expr)
+/// How names and literals are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Unsupported parts become [`Bound::Anything`] instead of errors.
+    pub fallback: bool,
+    /// The zone of times without one.
+    pub zone: Zone,
+}
+
+/// Binds a predicate to columns.
+pub fn bind(expr: &Expr, columns: &[&Column], rules: Rules) -> Result<Bound, FilterError> {
+    Binder { columns, rules }.expr(expr)
 }
 
 impl Bound {
@@ -70,6 +81,8 @@ enum Kind {
     Bool,
     Date,
     Instant,
+    /// The reading of a clock somewhere: TIMESTAMP_NTZ.
+    Clock,
 }
 
 fn kind(ty: &Type) -> Option<Kind> {
@@ -81,7 +94,8 @@ fn kind(ty: &Type) -> Option<Kind> {
         Type::Binary => Kind::Binary,
         Type::Boolean => Kind::Bool,
         Type::Date => Kind::Date,
-        Type::Datetime | Type::Timestamp | Type::TimestampNtz => Kind::Instant,
+        Type::Datetime | Type::Timestamp => Kind::Instant,
+        Type::TimestampNtz => Kind::Clock,
         Type::Json | Type::IntervalDayTime | Type::IntervalYearMonth => return None,
         Type::Array(_) | Type::Map(..) | Type::Struct(_) => return None,
     })
@@ -89,7 +103,7 @@ fn kind(ty: &Type) -> Option<Kind> {
 
 struct Binder<'a> {
     columns: &'a [&'a Column],
-    fallback: bool,
+    rules: Rules,
 }
 
 impl Binder<'_> {
@@ -117,7 +131,7 @@ impl Binder<'_> {
     /// Applies the fallback to one leaf.
     fn settle(&self, leaf: Result<Bound, FilterError>) -> Result<Bound, FilterError> {
         match leaf {
-            Err(FilterError::Unsupported { .. }) if self.fallback => Ok(Bound::Anything),
+            Err(FilterError::Unsupported { .. }) if self.rules.fallback => Ok(Bound::Anything),
             other => other,
         }
     }
@@ -172,7 +186,7 @@ impl Binder<'_> {
             (Resolved::Literal(_), Resolved::Column(_)) => rk.or(lk),
             _ => lk.or(rk),
         };
-        Ok(Bound::Compare(op, term(l, common, left.position())?, term_as(r, common, rk, right.position())?))
+        Ok(Bound::Compare(op, self.term(l, common, left.position())?, self.term_as(r, common, rk, right.position())?))
     }
 
     fn set(&self, operand: &Operand, items: &[Operand]) -> Result<Bound, FilterError> {
@@ -182,9 +196,9 @@ impl Binder<'_> {
         for item in items {
             let resolved = self.resolve(item)?;
             let found = self.kind_of(&resolved, item.position())?;
-            terms.push(term_as(resolved, wanted, found, item.position())?);
+            terms.push(self.term_as(resolved, wanted, found, item.position())?);
         }
-        Ok(Bound::In(term(head, wanted, operand.position())?, terms))
+        Ok(Bound::In(self.term(head, wanted, operand.position())?, terms))
     }
 
     fn null_test(&self, operand: &Operand) -> Result<Bound, FilterError> {
@@ -198,8 +212,55 @@ impl Binder<'_> {
     fn truth(&self, operand: &Operand) -> Result<Bound, FilterError> {
         let resolved = self.resolve(operand)?;
         match self.kind_of(&resolved, operand.position())? {
-            Some(Kind::Bool) | None => Ok(Bound::Truth(term(resolved, Some(Kind::Bool), operand.position())?)),
+            Some(Kind::Bool) | None => Ok(Bound::Truth(self.term(resolved, Some(Kind::Bool), operand.position())?)),
             Some(_) => unsupported("a value that is not BOOLEAN used as a condition", operand.position()),
+        }
+    }
+
+    /// A term that must be of the kind `wanted`; columns must already be.
+    fn term_as(
+        &self,
+        resolved: Resolved,
+        wanted: Option<Kind>,
+        found: Option<Kind>,
+        position: usize,
+    ) -> Result<Term, FilterError> {
+        match (&resolved, wanted, found) {
+            (Resolved::Column(_), Some(w), Some(f)) if w != f => unsupported("comparison of different types", position),
+            _ => self.term(resolved, wanted, position),
+        }
+    }
+
+    fn term(&self, resolved: Resolved, wanted: Option<Kind>, position: usize) -> Result<Term, FilterError> {
+        let literal = match resolved {
+            Resolved::Column(index) => return Ok(Term::Column(index)),
+            Resolved::Literal(Literal::Null) => return Ok(Term::Null),
+            Resolved::Literal(literal) => literal,
+        };
+        let Some(kind) = wanted else { return unsupported("comparison of NULL with a literal", position) };
+        let value = match (kind, literal) {
+            (Kind::Number, Literal::Number(text)) => number(&text, |unscaled, scale| Value::Exact { unscaled, scale }),
+            (Kind::Number, Literal::Fraction(text)) => {
+                number(&text, |unscaled, scale| Value::Loose { unscaled, scale })
+            }
+            (Kind::Number, Literal::Double(v)) => Some(Value::Double(v)),
+            (Kind::Text, Literal::Text(text)) => Some(Value::Text(text)),
+            (Kind::Char, Literal::Text(text)) => Some(Value::Char(text)),
+            (Kind::Binary, Literal::Binary(bytes)) => Some(Value::Bytes(bytes)),
+            (Kind::Bool, Literal::Bool(v)) => Some(Value::Bool(v)),
+            (Kind::Date, Literal::Date(days)) => Some(Value::Date(days)),
+            (Kind::Instant, Literal::Instant(nanos)) => Some(Value::Instant(self.rules.zone.to_utc(nanos))),
+            (Kind::Clock, Literal::Instant(nanos)) => Some(Value::Instant(nanos)),
+            (Kind::Date, Literal::Text(text)) => parse_date(&text).map(Value::Date),
+            (Kind::Instant, Literal::Text(text)) => {
+                parse_instant(&text).map(|nanos| Value::Instant(self.rules.zone.to_utc(nanos)))
+            }
+            (Kind::Clock, Literal::Text(text)) => parse_instant(&text).map(Value::Instant),
+            _ => None,
+        };
+        match value {
+            Some(value) => Ok(Term::Value(value)),
+            None => unsupported(format!("comparison with a literal that is not {}", describe(kind)), position),
         }
     }
 }
@@ -213,46 +274,6 @@ fn unsupported<T>(what: impl Into<String>, position: usize) -> Result<T, FilterE
     Err(FilterError::Unsupported { what: what.into(), position })
 }
 
-/// A term that must be of the kind `wanted`; columns must already be.
-fn term_as(
-    resolved: Resolved,
-    wanted: Option<Kind>,
-    found: Option<Kind>,
-    position: usize,
-) -> Result<Term, FilterError> {
-    match (&resolved, wanted, found) {
-        (Resolved::Column(_), Some(w), Some(f)) if w != f => unsupported("comparison of different types", position),
-        _ => term(resolved, wanted, position),
-    }
-}
-
-fn term(resolved: Resolved, wanted: Option<Kind>, position: usize) -> Result<Term, FilterError> {
-    let literal = match resolved {
-        Resolved::Column(index) => return Ok(Term::Column(index)),
-        Resolved::Literal(Literal::Null) => return Ok(Term::Null),
-        Resolved::Literal(literal) => literal,
-    };
-    let Some(kind) = wanted else { return unsupported("comparison of NULL with a literal", position) };
-    let value = match (kind, literal) {
-        (Kind::Number, Literal::Number(text)) => number(&text, |unscaled, scale| Value::Exact { unscaled, scale }),
-        (Kind::Number, Literal::Fraction(text)) => number(&text, |unscaled, scale| Value::Loose { unscaled, scale }),
-        (Kind::Number, Literal::Double(v)) => Some(Value::Double(v)),
-        (Kind::Text, Literal::Text(text)) => Some(Value::Text(text)),
-        (Kind::Char, Literal::Text(text)) => Some(Value::Char(text)),
-        (Kind::Binary, Literal::Binary(bytes)) => Some(Value::Bytes(bytes)),
-        (Kind::Bool, Literal::Bool(v)) => Some(Value::Bool(v)),
-        (Kind::Date, Literal::Date(days)) => Some(Value::Date(days)),
-        (Kind::Instant, Literal::Instant(nanos)) => Some(Value::Instant(nanos)),
-        (Kind::Date, Literal::Text(text)) => parse_date(&text).map(Value::Date),
-        (Kind::Instant, Literal::Text(text)) => parse_instant(&text).map(Value::Instant),
-        _ => None,
-    };
-    match value {
-        Some(value) => Ok(Term::Value(value)),
-        None => unsupported(format!("comparison with a literal that is not {}", describe(kind)), position),
-    }
-}
-
 fn describe(kind: Kind) -> &'static str {
     match kind {
         Kind::Number => "a number",
@@ -260,7 +281,7 @@ fn describe(kind: Kind) -> &'static str {
         Kind::Binary => "binary",
         Kind::Bool => "a boolean",
         Kind::Date => "a date",
-        Kind::Instant => "a time",
+        Kind::Instant | Kind::Clock => "a time",
     }
 }
 
@@ -295,7 +316,7 @@ mod tests {
     fn bound(text: &str, fallback: bool) -> Result<Bound, FilterError> {
         let columns = columns();
         let columns: Vec<&Column> = columns.iter().collect();
-        bind(&parse(text).unwrap().unwrap(), &columns, fallback)
+        bind(&parse(text).unwrap().unwrap(), &columns, Rules { fallback, zone: Zone::UTC })
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Pruning against a plain evaluator: no block with a matching row is ever skipped.
+//! Pruning and exact filtering against a plain evaluator: no block with a matching row is ever skipped, and exactly the
+//! matching rows are picked.
 //!
 //! Random rows go through a real Parquet file with short, truncated statistics; random predicates are printed, parsed
 //! and bound; every row is evaluated here with its own, row-wise three-valued logic.
@@ -18,8 +19,11 @@ use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::{BlockFacts, Facts, Value as Fact, bind, can_match, of_file, parse};
+use super::{BlockFacts, Facts, Rules, Value as Fact, bind, can_match, matches, of_file, parse};
 use crate::catalog::Column;
+use crate::types::Zone;
+
+const RULES: Rules = Rules { fallback: false, zone: Zone::UTC };
 
 const BLOCK: usize = 4;
 /// Number of columns; the last is a partition column, which no file holds.
@@ -226,7 +230,7 @@ fn truth(node: &Node, row: &Row, engine: Engine) -> Option<bool> {
     }
 }
 
-fn file(rows: &[Row]) -> ArrowReaderMetadata {
+fn batch(rows: &[Row]) -> RecordBatch {
     let micro = DataType::Timestamp(TimeUnit::Microsecond, None);
     let types = [
         DataType::Int64,
@@ -264,14 +268,18 @@ fn file(rows: &[Row]) -> ArrowReaderMetadata {
         Arc::new(rows.iter().map(|r| r.v).collect::<TimestampNanosecondArray>()),
         Arc::new(wide.with_precision_and_scale(38, 18).unwrap()),
     ];
-    let schema = Arc::new(Schema::new(fields));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+fn file(rows: &[Row]) -> ArrowReaderMetadata {
+    let batch = batch(rows);
     let properties = WriterProperties::builder()
         .set_max_row_group_row_count(Some(BLOCK))
         .set_statistics_truncate_length(Some(2))
         .build();
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).unwrap();
-    writer.write(&RecordBatch::try_new(schema, arrays).unwrap()).unwrap();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
     writer.close().unwrap();
     ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new()).unwrap()
 }
@@ -367,12 +375,18 @@ proptest! {
             order(sorted_by, a, b, Engine::Exact).unwrap_or(nulls)
         });
         let footer = file(&rows);
+        let stored = batch(&rows);
         let columns = columns();
         let names: Vec<&Column> = columns.iter().collect();
         let facts: Vec<Vec<_>> = columns[..PARTITION].iter().map(|c| of_file(&footer, c)).collect();
         for node in nodes {
             let text = print(&node);
-            let bound = bind(&parse(&text).unwrap().unwrap(), &names, false).unwrap();
+            let bound = bind(&parse(&text).unwrap().unwrap(), &names, RULES).unwrap();
+            let constants = [(names[PARTITION], &partition.to_string())];
+            let found = matches(&bound, &columns[..PARTITION], constants.into_iter(), &stored).unwrap();
+            for (row, found) in rows.iter().zip(found) {
+                prop_assert_eq!(truth(&node, row, Engine::Exact) == Some(true), found, "{} for {:?}", text, row);
+            }
             for (block, chunk) in rows.chunks(BLOCK).enumerate() {
                 let mut block_facts: BlockFacts = facts.iter().map(|f| f[block].clone()).collect();
                 block_facts.push(Facts::constant(Fact::Exact { unscaled: partition.into(), scale: 0 }));

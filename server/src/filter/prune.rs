@@ -3,26 +3,33 @@
 use super::ast::Op;
 use super::bind::{Bound, Term};
 use super::facts::{BlockFacts, Facts};
-use super::value::Outcomes;
+use super::value::{Outcomes, Value};
 
 /// Whether some row of a block may make the predicate true. False is a proof, true is not.
 pub fn can_match(predicate: &Bound, facts: &BlockFacts) -> bool {
     evaluate(predicate, facts).is_true
 }
 
-/// The truth values that rows of the block may give: SQL's three-valued logic over sets of truth values.
+/// What the leaves of a predicate may be, for the rows that are looked at.
+pub(super) trait World {
+    fn compare(&self, op: Op, left: &Term, right: &Term) -> Truths;
+    fn is_null(&self, term: &Term) -> Truths;
+}
+
+/// The truth values that rows may give: SQL's three-valued logic over sets of truth values.
 #[derive(Clone, Copy, Debug)]
-struct Truths {
-    is_true: bool,
-    is_false: bool,
-    is_unknown: bool,
+pub(super) struct Truths {
+    pub is_true: bool,
+    pub is_false: bool,
+    pub is_unknown: bool,
 }
 
 impl Truths {
-    const ANY: Truths = Truths { is_true: true, is_false: true, is_unknown: true };
-    const NONE: Truths = Truths { is_true: false, is_false: false, is_unknown: false };
-    const TRUE: Truths = Truths { is_true: true, ..Truths::NONE };
-    const FALSE: Truths = Truths { is_false: true, ..Truths::NONE };
+    pub const ANY: Truths = Truths { is_true: true, is_false: true, is_unknown: true };
+    pub const NONE: Truths = Truths { is_true: false, is_false: false, is_unknown: false };
+    pub const TRUE: Truths = Truths { is_true: true, ..Truths::NONE };
+    pub const FALSE: Truths = Truths { is_false: true, ..Truths::NONE };
+    pub const UNKNOWN: Truths = Truths { is_unknown: true, ..Truths::NONE };
 
     fn not(self) -> Truths {
         Truths { is_true: self.is_false, is_false: self.is_true, is_unknown: self.is_unknown }
@@ -42,25 +49,31 @@ impl Truths {
     }
 }
 
-fn evaluate(predicate: &Bound, facts: &BlockFacts) -> Truths {
+/// The truth values of a predicate in a world.
+pub(super) fn evaluate(predicate: &Bound, world: &impl World) -> Truths {
     match predicate {
-        Bound::And(items) => items.iter().fold(Truths::TRUE, |all, item| all.and(evaluate(item, facts))),
-        Bound::Or(items) => items.iter().fold(Truths::FALSE, |any, item| any.or(evaluate(item, facts))),
-        Bound::Not(item) => evaluate(item, facts).not(),
-        Bound::Compare(op, left, right) => compare(*op, &look_up(left, facts), &look_up(right, facts)),
+        Bound::And(items) => items.iter().fold(Truths::TRUE, |all, item| all.and(evaluate(item, world))),
+        Bound::Or(items) => items.iter().fold(Truths::FALSE, |any, item| any.or(evaluate(item, world))),
+        Bound::Not(item) => evaluate(item, world).not(),
+        Bound::Compare(op, left, right) => world.compare(*op, left, right),
         Bound::In(term, items) => {
-            let head = look_up(term, facts);
-            items.iter().fold(Truths::FALSE, |any, item| any.or(compare(Op::Equal, &head, &look_up(item, facts))))
+            items.iter().fold(Truths::FALSE, |any, item| any.or(world.compare(Op::Equal, term, item)))
         }
-        Bound::IsNull(term) => {
-            let facts = look_up(term, facts);
-            Truths { is_true: facts.may_be_null, is_false: facts.may_have_value, is_unknown: false }
-        }
-        Bound::Truth(term) => {
-            let truth = Facts::constant(super::Value::Bool(true));
-            compare(Op::Equal, &look_up(term, facts), &truth)
-        }
+        Bound::IsNull(term) => world.is_null(term),
+        Bound::Truth(term) => world.compare(Op::Equal, term, &Term::Value(Value::Bool(true))),
         Bound::Anything => Truths::ANY,
+    }
+}
+
+/// All rows of a block.
+impl World for BlockFacts {
+    fn compare(&self, op: Op, left: &Term, right: &Term) -> Truths {
+        compare(op, &look_up(left, self), &look_up(right, self))
+    }
+
+    fn is_null(&self, term: &Term) -> Truths {
+        let facts = look_up(term, self);
+        Truths { is_true: facts.may_be_null, is_false: facts.may_have_value, is_unknown: false }
     }
 }
 
@@ -108,13 +121,16 @@ fn outcomes(left: &Facts, right: &Facts) -> Outcomes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Value, bind, parse};
+    use super::super::{Rules, bind, parse};
     use super::*;
     use crate::catalog::Column;
+    use crate::types::Zone;
+
+    const RULES: Rules = Rules { fallback: false, zone: Zone::UTC };
 
     fn matches(text: &str, facts: Facts) -> bool {
         let column = Column::new("a", crate::types::Type::BigInt, true);
-        can_match(&bind(&parse(text).unwrap().unwrap(), &[&column], false).unwrap(), &vec![facts])
+        can_match(&bind(&parse(text).unwrap().unwrap(), &[&column], RULES).unwrap(), &vec![facts])
     }
 
     fn between(low: i128, high: i128, nulls: bool) -> Facts {

@@ -15,7 +15,7 @@ use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation, Target};
-use crate::plan::{CreateRequest, Plan, Planner, SplitMode, predicate_columns};
+use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -149,7 +149,7 @@ fn plan(shared: &Shared, name: &TableName, request: &CreateRequest) -> Result<Pl
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
     let snapshot = resolve(shared, name)?;
     let table = snapshot.table.name.clone();
-    let predicate = predicate_columns(&snapshot.table, request)?;
+    let predicate = planner.predicate_columns(&snapshot.table, request)?;
     Ok(Planned { table, predicate, plan: planner.plan(snapshot, request)? })
 }
 
@@ -159,7 +159,7 @@ fn store(
     name: &TableName,
     request: &CreateRequest,
     planned: Planned,
-) -> Result<(StoredSession, Plan), ApiError> {
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let mut planned = Some(planned);
     for _ in 0..PIN_ATTEMPTS {
         let Planned { table, plan, .. } = match planned.take() {
@@ -175,8 +175,8 @@ fn store(
             expires_ms: now + shared.session_lifetime.as_millis() as i64,
             plan: serde_json::to_string(&plan).map_err(anyhow::Error::from)?,
         };
-        let files: Vec<String> = plan.files.iter().map(|file| file.id.clone()).collect();
-        if shared.catalog.insert_session(&session, &files)? {
+        if shared.catalog.insert_session(&session, &plan.pinned_files())? {
+            let plan = shared.keep_plan(&session.id, plan);
             return Ok((session, plan));
         }
         // A commit replaced files between planning and pinning: plan again over the new state.
@@ -217,8 +217,16 @@ fn describe(session: &StoredSession, plan: &Plan, status: Status) -> Value {
     let columns = |partition: bool| -> Vec<Value> {
         plan.columns.iter().filter(|c| c.partition_index.is_some() == partition).map(|c| column(&c.column)).collect()
     };
-    let schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
+    let mut schema = json!({"DataColumns": columns(false), "PartitionColumns": columns(true)});
+    if let Some(options) = plan.incremental_echo() {
+        schema["SystemColumns"] = plan.system_columns.iter().map(column).collect();
+        answer.insert("IncrementalReadOptions".into(), options);
+    }
     answer.insert("DataSchema".into(), schema);
+    answer.insert("LatestVersion".into(), json!(plan.latest_version));
+    if plan.split_mode == SplitMode::Bucket {
+        answer.insert("SplitBucketId".into(), json!(plan.bucket_ids));
+    }
     answer.insert("SupportedDataFormat".into(), json!([{"Type": "ARROW", "Version": "V5"}]));
     if let Some((bytes, rows)) = plan.stats {
         answer.insert("SessionStats".into(), json!({"EstimatedSize": bytes, "EstimatedRowCount": rows}));

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, StoredSession};
 use crate::fault::{Faults, Rule};
 use crate::governance::{Governance, Settings};
 use crate::observe::Observed;
-use crate::plan::{Limits, Plan};
+use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
 use crate::store::Footers;
 use crate::write::Flying;
@@ -33,8 +33,18 @@ impl Profile {
     /// The limits of the profile.
     pub fn limits(self) -> Limits {
         match self {
-            Profile::Dev => Limits { min_split_bytes: 1024, strict_batches: false },
-            Profile::Strict | Profile::Cloud => Limits { min_split_bytes: 10 << 20, strict_batches: true },
+            Profile::Dev => Limits {
+                min_split_bytes: 1024,
+                strict_batches: false,
+                strict_delta: false,
+                reading: Reading::default(),
+            },
+            Profile::Strict | Profile::Cloud => Limits {
+                min_split_bytes: 10 << 20,
+                strict_batches: true,
+                strict_delta: true,
+                reading: Reading::default(),
+            },
         }
     }
 }
@@ -45,6 +55,7 @@ pub struct ServeOptions {
     pub root: PathBuf,
     pub listen: SocketAddr,
     pub profile: Profile,
+    pub reading: Reading,
     /// `None` means that nobody is checked.
     pub accounts: Option<Vec<Account>>,
     /// Whether requests of another time are refused.
@@ -69,8 +80,9 @@ pub struct ServeOptions {
     pub admin_needs_key: bool,
 }
 
-/// Plans kept in memory; when full, all are forgotten and read again.
+/// Plans kept in memory, and their bytes; when there are more, all are forgotten and read again.
 const PLAN_CAPACITY: usize = 256;
+const PLAN_BYTES: u64 = 512 << 20;
 
 /// The shared state of the listener.
 pub struct Shared {
@@ -99,7 +111,7 @@ impl Shared {
             footers: Arc::new(Footers::new(catalog.keyring())),
             catalog,
             accounts: options.accounts.map(|accounts| Accounts::new(accounts, options.check_clock)),
-            limits: options.profile.limits(),
+            limits: Limits { reading: options.reading, ..options.profile.limits() },
             replay: options.replay.then(Replay::default),
             external_authority: options.external_authority,
             planning_delay: options.planning_delay,
@@ -124,12 +136,18 @@ impl Shared {
             return Ok(plan.clone());
         }
         // Parsed outside the lock: a large plan must not hold up the others.
-        let plan = Arc::new(Plan::from_json(&session.plan)?);
+        Ok(self.keep_plan(&session.id, Plan::from_json(&session.plan)?))
+    }
+
+    /// Keeps the plan of a session in memory, with what planning found out about its rows.
+    pub fn keep_plan(&self, session_id: &str, plan: Plan) -> Arc<Plan> {
+        let plan = Arc::new(plan);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLAN_CAPACITY {
+        let weight: u64 = plans.values().map(|plan| plan.weight()).sum();
+        if plans.len() >= PLAN_CAPACITY || weight + plan.weight() > PLAN_BYTES {
             plans.clear();
         }
-        plans.insert(session.id.clone(), plan.clone());
-        Ok(plan)
+        plans.insert(session_id.to_string(), plan.clone());
+        plan
     }
 }

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::plan::parse_spec;
 use crate::store::{PendingFiles, batch_rows};
 use crate::types::{Type, infer};
-use crate::write::{TableWriter, Target};
+use crate::write::{TableWriter, Target, arranged};
 
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 8192;
@@ -76,6 +76,8 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
         }
         files.append(writer.finish()?.files);
     }
+    let overwrite = options.if_exists == IfExists::Overwrite;
+    let files = arranged(catalog, &target.destination(overwrite), &target.table, files)?;
     files.hand_over(catalog, |files| catalog.commit(&change, files))?;
     progress.finish();
     Ok(())

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::JsonColumns;
 use super::request::CreateRequest;
 use crate::catalog::{Column, Table};
 use crate::error::ApiError;
@@ -17,8 +18,9 @@ pub struct OutputColumn {
 /// The columns a request asks for: data columns, then partition columns, each in the given order.
 ///
 /// Both lists empty means all columns; one list empty means none of that kind (service-behaviour.md 1.6).
-/// Fails with `InvalidColumnSpec` on unknown or repeated names, `InvalidArgument` on JSON columns.
-pub fn choose(table: &Table, request: &CreateRequest) -> Result<Vec<OutputColumn>, ApiError> {
+/// Fails with `InvalidColumnSpec` on unknown or repeated names, `InvalidArgument` on JSON columns unless they are
+/// delivered as text.
+pub fn choose(table: &Table, request: &CreateRequest, json: JsonColumns) -> Result<Vec<OutputColumn>, ApiError> {
     let all = request.required_data_columns.is_empty() && request.required_partition_columns.is_empty();
     let mut chosen: Vec<OutputColumn> = Vec::new();
     if all {
@@ -39,7 +41,7 @@ pub fn choose(table: &Table, request: &CreateRequest) -> Result<Vec<OutputColumn
         if chosen.iter().take(i).any(|other| other.column.name == *name) {
             return Err(ApiError::new(400, "InvalidColumnSpec", format!("column {name} is required twice")));
         }
-        if output.column.ty.contains_json() {
+        if json == JsonColumns::Error && output.column.ty.contains_json() {
             return Err(ApiError::argument(format!(
                 "column {name} of {} has type {}, which the Storage API cannot read: require other columns",
                 table.name, output.column.ty

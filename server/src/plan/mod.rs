@@ -1,12 +1,21 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
+mod buckets;
+mod chosen;
 mod columns;
+mod incremental;
+mod kinds;
 mod partitions;
+mod reading;
 mod request;
 mod session;
+mod shuffle;
 mod splits;
 
+pub use chosen::Chosen;
 pub use columns::OutputColumn;
-pub use partitions::{parse_spec, partition_value};
+pub use kinds::demand_rows;
+pub use partitions::{parse_spec, partition_cell, partition_value};
+pub use reading::{FilterMode, JsonColumns, Reading};
 pub use request::{CreateRequest, SplitMode, TimeUnitName};
-pub use session::{Limits, Plan, PlanFile, Planner, RowRange, predicate_columns};
+pub use session::{Limits, Plan, PlanFile, Planner, RowRange};

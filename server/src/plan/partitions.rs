@@ -57,9 +57,9 @@ pub fn partition_value(text: &str, ty: &Type) -> Result<String, String> {
     }
 }
 
-/// What a predicate may assume about a partition column whose value is `text`.
-pub fn facts(text: &str, ty: &Type) -> Facts {
-    let value = match ty {
+/// A partition value as predicates compare it; `None` if it does not fit its column.
+pub fn partition_cell(text: &str, ty: &Type) -> Option<Value> {
+    match ty {
         Type::TinyInt | Type::SmallInt | Type::Int | Type::BigInt => {
             text.parse().ok().map(|unscaled| Value::Exact { unscaled, scale: 0 })
         }
@@ -67,8 +67,12 @@ pub fn facts(text: &str, ty: &Type) -> Facts {
         Type::Char(_) => Some(Value::Char(text.to_string())),
         Type::String | Type::Varchar(_) => Some(Value::Text(text.to_string())),
         _ => None,
-    };
-    value.map_or(Facts::UNKNOWN, Facts::constant)
+    }
+}
+
+/// What a predicate may assume about a partition column whose value is `text`.
+pub fn facts(text: &str, ty: &Type) -> Facts {
+    partition_cell(text, ty).map_or(Facts::UNKNOWN, Facts::constant)
 }
 
 /// The partitions that a list of (possibly partial) specs selects. An empty list selects all.

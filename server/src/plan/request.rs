@@ -1,9 +1,10 @@
 //! The JSON body of "create read session" (storage-api-v1.md 4.1).
 
 use arrow::datatypes::TimeUnit;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::delta::IncrementalOptions;
 use crate::error::ApiError;
 
 /// The request body. Every key is optional and unknown keys are ignored.
@@ -13,6 +14,7 @@ pub struct CreateRequest {
     pub required_data_columns: Vec<String>,
     pub required_partition_columns: Vec<String>,
     pub required_partitions: Vec<String>,
+    #[serde(deserialize_with = "bucket_ids")]
     pub required_bucket_ids: Vec<i64>,
     pub split_options: SplitOptions,
     /// Files per split at most; 0 means no cap.
@@ -21,6 +23,16 @@ pub struct CreateRequest {
     pub filter_predicate: String,
     pub filter_predicate_fallback: bool,
     pub enable_estimate_stats: bool,
+    pub incremental_read: bool,
+    pub incremental_read_options: Option<IncrementalOptions>,
+}
+
+/// Numbers, or numbers as text: one official client sends those.
+fn bucket_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    let values = Vec::<Value>::deserialize(deserializer)?;
+    let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    let wrong = |value: &Value| serde::de::Error::custom(format!("{value} is not the number of a bucket"));
+    values.iter().map(|value| number(value).ok_or_else(|| wrong(value))).collect()
 }
 
 /// `SplitOptions`.
@@ -89,6 +101,11 @@ impl From<TimeUnitName> for TimeUnit {
 }
 
 impl CreateRequest {
+    /// Whether the session tells changes instead of rows. C++ says so inside the options.
+    pub fn is_incremental(&self) -> bool {
+        self.incremental_read || self.incremental_read_options.as_ref().is_some_and(|o| o.enable_incremental_read)
+    }
+
     /// Reads a request body; an empty one asks for everything with defaults.
     pub fn parse(body: &[u8]) -> Result<CreateRequest, ApiError> {
         if body.iter().all(u8::is_ascii_whitespace) {
@@ -106,7 +123,7 @@ impl CreateRequest {
 fn tidy(value: &mut Value, what: &str) -> Result<(), String> {
     let Some(object) = value.as_object_mut() else { return Err(format!("{what} is not a JSON object")) };
     object.retain(|_, value| !value.is_null());
-    for name in ["SplitOptions", "ArrowOptions"] {
+    for name in ["SplitOptions", "ArrowOptions", "IncrementalReadOptions"] {
         if let Some(options) = object.get_mut(name) {
             tidy(options, name)?;
         }
@@ -123,12 +140,17 @@ mod tests {
         let body = r#"{"RequiredDataColumns": [], "RequiredPartitionColumns": [], "RequiredPartitions": ["pt=a"],
             "RequiredBucketIds": [], "SplitOptions": {"SplitMode": "Parallelism", "SplitNumber": 32, "CrossPartition": false},
             "ArrowOptions": {"TimestampUnit": "micro", "DatetimeUnit": "milli"}, "FilterPredicate": null,
-            "EnableEstimateStats": false, "SplitMaxFileNum": 0, "Unknown": {"x": 1}}"#;
+            "EnableEstimateStats": false, "SplitMaxFileNum": 0, "Unknown": {"x": 1}, "IncrementalRead": false,
+            "IncrementalReadOptions": {"Mode": "cdc", "StartVersion": null}}"#;
         let request = CreateRequest::parse(body.as_bytes()).unwrap();
         assert_eq!(request.split_options.split_mode, SplitMode::Parallelism);
         assert!(!request.split_options.cross_partition);
         assert_eq!(request.arrow_options.timestamp_unit, TimeUnitName::Micro);
         assert!(CreateRequest::parse(b"").unwrap().split_options.cross_partition);
+        assert!(!request.is_incremental());
+        let ids = CreateRequest::parse(b"{\"RequiredBucketIds\":[1,\"2\"]}").unwrap().required_bucket_ids;
+        assert_eq!(ids, [1, 2]);
+        assert!(CreateRequest::parse(b"{\"RequiredBucketIds\":[\"x\"]}").is_err());
         assert!(CreateRequest::parse(b"{\"SplitOptions\":{\"SplitMode\":\"Nope\"}}").is_err());
     }
 

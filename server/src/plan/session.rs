@@ -5,18 +5,25 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Context;
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use super::buckets::possible_buckets;
+use super::chosen::{Choice, Chooser, Chosen, Group};
 use super::columns::{OutputColumn, choose};
+use super::kinds::{check_mode, demand_rows};
 use super::partitions;
+use super::reading::{FilterMode, Reading};
 use super::request::{CreateRequest, SplitMode, TimeUnitName};
-use super::splits::{Piece, Rules, by_count, by_size};
+use super::shuffle::shuffle;
+use super::splits::{Piece, Rules, by_bucket, by_count, by_size};
 use crate::catalog::{Catalog, Column, DataFile, Partition, Snapshot, Table};
+use crate::delta::{BucketFile, IncrementalRange};
 use crate::error::ApiError;
-use crate::filter::{self, BlockFacts, Bound, Facts};
+use crate::filter::{self, BlockFacts, Bound, Facts, Predicate};
 use crate::store::Footers;
-use crate::types::{Units, arrow_type};
+use crate::types::{Units, Zone, arrow_type};
 
 /// Splits of one session at most (service-behaviour.md 3.6, ASSUMED).
 const MAX_SPLITS: usize = 100_000;
@@ -32,6 +39,10 @@ pub struct Limits {
     pub min_split_bytes: i64,
     /// Refuse batch sizes that the service refuses, instead of clamping them.
     pub strict_batches: bool,
+    /// Refuse every mode but RowOffset for snapshots of primary-key tables, as a note of PyODPS says.
+    pub strict_delta: bool,
+    /// Options of `serve`.
+    pub reading: Reading,
 }
 
 /// What a session reads, fixed at creation. Stored as JSON.
@@ -48,6 +59,18 @@ pub struct Plan {
     pub splits: Vec<Range<usize>>,
     /// Estimated bytes and rows, if asked for.
     pub stats: Option<(u64, u64)>,
+    /// The bucket of every split in mode Bucket.
+    pub bucket_ids: Vec<u32>,
+    /// The version of the table that the session shows.
+    pub latest_version: i64,
+    /// Columns behind all others that no table has.
+    pub system_columns: Vec<Column>,
+    /// Files whose rows are chosen together. In an incremental session they take the place of `files`.
+    pub groups: Vec<Group>,
+    /// What rows of groups are chosen by.
+    pub choice: Choice,
+    /// When the versions of an incremental read were committed.
+    pub commits: Vec<(i64, i64)>,
 }
 
 /// A data file and the values of its partition.
@@ -55,9 +78,13 @@ pub struct Plan {
 pub struct PlanFile {
     pub id: String,
     pub partition: Vec<String>,
+    /// Its group and its place in it, if not all of its rows are delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<(usize, usize)>,
 }
 
-/// A block: number of the file in the plan, number of the row group in the file, rows.
+/// A block: number of the file in the plan, number of the row group in the file, rows that are delivered. A block of an
+/// incremental session is all changes of a group: number of the group, 0, changes.
 pub type PlanBlock = (usize, usize, u64);
 
 /// Rows of consecutive blocks.
@@ -78,9 +105,8 @@ impl Plan {
     /// The schema of the answer.
     pub fn schema(&self) -> SchemaRef {
         let units = Units { datetime: self.datetime_unit.into(), timestamp: self.timestamp_unit.into() };
-        let fields = self.columns.iter().map(|output| {
-            Field::new(&output.column.name, arrow_type(&output.column.ty, units), output.column.nullable)
-        });
+        let columns = self.columns.iter().map(|output| &output.column).chain(&self.system_columns);
+        let fields = columns.map(|column| Field::new(&column.name, arrow_type(&column.ty, units), column.nullable));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -124,16 +150,21 @@ impl Planner<'_> {
     pub fn plan(&self, snapshot: Snapshot, request: &CreateRequest) -> Result<Plan, ApiError> {
         let Snapshot { table, partitions, files } = snapshot;
         let table = &table;
-        let columns = choose(table, request)?;
-        let mode = request.split_options.split_mode;
+        demand_rows(table)?;
+        let columns = choose(table, request, self.limits.reading.json)?;
         self.check(table, request)?;
-        let predicate = bind(table, request)?;
+        let (predicate, bound) = self.predicate(table, request)?;
         let chosen = super::partitions::select(table, partitions, &request.required_partitions)?;
-        // In mode RowOffset rows are addressed by number, so the predicate leaves all of them in place.
-        let predicate = predicate.filter(|_| mode != SplitMode::RowOffset);
-        let candidates = in_partitions(table, files, chosen);
+        let exact = self.limits.reading.filter == FilterMode::Exact;
+        let choice = Choice {
+            keys: primary_key(table),
+            predicate: predicate.filter(|_| exact && bound.is_some()),
+            columns: table.columns.clone(),
+            partition_keys: table.partition_keys.clone(),
+            range: None,
+        };
         let mut plan = Plan {
-            split_mode: mode,
+            split_mode: request.split_options.split_mode,
             datetime_unit: request.arrow_options.datetime_unit,
             timestamp_unit: request.arrow_options.timestamp_unit,
             columns,
@@ -141,23 +172,38 @@ impl Planner<'_> {
             blocks: Vec::new(),
             splits: Vec::new(),
             stats: None,
+            bucket_ids: Vec::new(),
+            latest_version: table.version,
+            system_columns: Vec::new(),
+            groups: Vec::new(),
+            choice,
+            commits: Vec::new(),
         };
         let mut pieces = Vec::new();
-        for (file, partition) in candidates {
-            self.add_blocks(table, &predicate, file, partition, &mut plan, &mut pieces)?;
+        if request.is_incremental() {
+            self.add_changes(table, request, chosen, &mut plan, &mut pieces)?;
+        } else {
+            // Rows that are addressed by number stay where they are, unless the predicate decides about each of them.
+            let pruning = bound.filter(|_| exact || plan.split_mode != SplitMode::RowOffset);
+            let mut candidates = candidates(table, request, files, chosen);
+            if let Some(possible) = pruning.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
+                candidates.retain(|one| one.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
+            }
+            self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
-        plan.splits = self.cut(request, &pieces)?;
+        self.cut(request, &pieces, &mut plan)?;
         if request.enable_estimate_stats {
             plan.stats = Some((pieces.iter().map(|p| p.bytes).sum(), plan.row_count()));
+        }
+        if let Some(seed) = self.limits.reading.shuffle {
+            shuffle(&mut plan, seed);
         }
         Ok(plan)
     }
 
     fn check(&self, table: &Table, request: &CreateRequest) -> Result<(), ApiError> {
         let options = &request.split_options;
-        if !request.required_bucket_ids.is_empty() {
-            return Err(ApiError::argument(format!("RequiredBucketIds: {} is not clustered", table.name)));
-        }
+        check_mode(table, request, self.limits)?;
         if request.split_max_file_num < 0 {
             return Err(ApiError::argument("SplitMaxFileNum must not be negative"));
         }
@@ -166,7 +212,6 @@ impl Planner<'_> {
             _ => DEFAULT_SPLIT_COUNT,
         });
         match options.split_mode {
-            SplitMode::Bucket => Err(ApiError::argument(format!("SplitMode Bucket: {} is not clustered", table.name))),
             SplitMode::Size if number < self.limits.min_split_bytes => Err(ApiError::argument(format!(
                 "SplitNumber {number} is too small: mode Size takes at least {} bytes",
                 self.limits.min_split_bytes
@@ -178,30 +223,83 @@ impl Planner<'_> {
         }
     }
 
+    /// The names of the columns that the predicate of a request reads: they need the same rights as those delivered.
+    pub fn predicate_columns(&self, table: &Table, request: &CreateRequest) -> Result<Vec<String>, ApiError> {
+        let (_, Some(bound)) = self.predicate(table, request)? else { return Ok(Vec::new()) };
+        let mut used = vec![false; table.columns.len() + table.partition_keys.len()];
+        bound.columns(&mut used);
+        let columns = table.columns.iter().chain(&table.partition_keys).zip(used);
+        Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
+    }
+
+    /// The predicate of a request, as text and bound to the table.
+    fn predicate(
+        &self,
+        table: &Table,
+        request: &CreateRequest,
+    ) -> Result<(Option<Predicate>, Option<Bound>), ApiError> {
+        let Reading { filter, zoned_predicates, time_zone, .. } = self.limits.reading;
+        let zone = if zoned_predicates { time_zone } else { Zone::UTC };
+        let rules = filter::Rules { fallback: request.filter_predicate_fallback, zone };
+        let predicate = Predicate { text: request.filter_predicate.clone(), rules };
+        let columns: Vec<&Column> = table.columns.iter().chain(&table.partition_keys).collect();
+        let bound = predicate.bind(&columns).map_err(|error| ApiError::argument(error.to_string()))?;
+        Ok((Some(predicate), bound.filter(|_| filter != FilterMode::Ignore)))
+    }
+
+    /// Adds the blocks of files that come partition by partition and, in primary-key tables, bucket by bucket.
+    fn add_rows(
+        &self,
+        table: &Table,
+        predicate: &Option<Bound>,
+        candidates: Vec<Candidate>,
+        plan: &mut Plan,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), ApiError> {
+        if plan.choice.keys.is_empty() && plan.choice.predicate.is_none() {
+            for candidate in &candidates {
+                self.add_blocks(table, predicate, candidate, None, plan, pieces)?;
+            }
+            return Ok(());
+        }
+        let merged = !plan.choice.keys.is_empty();
+        let choice = plan.choice.clone();
+        let chooser = Chooser { catalog: self.catalog, footers: self.footers, choice: &choice };
+        for members in candidates.chunk_by(|a, b| merged && a.place() == b.place()) {
+            let Some(first) = members.first() else { continue };
+            if !may_match(table, predicate, first) {
+                continue;
+            }
+            let files = members.iter().map(|member| BucketFile::from(&member.file)).collect();
+            let group = Group::new(files, first.values().to_vec());
+            let Chosen::Rows(rows) = &*chooser.chosen(&group)? else { continue };
+            plan.groups.push(group);
+            for (index, (candidate, rows)) in members.iter().zip(rows).enumerate() {
+                let member = Some((plan.groups.len() - 1, index, rows));
+                self.add_blocks(table, predicate, candidate, member, plan, pieces)?;
+            }
+        }
+        Ok(())
+    }
+
     fn add_blocks(
         &self,
         table: &Table,
         predicate: &Option<Bound>,
-        file: DataFile,
-        partition: Option<Partition>,
+        candidate: &Candidate,
+        member: Option<(usize, usize, &BooleanBuffer)>,
         plan: &mut Plan,
         pieces: &mut Vec<Piece>,
     ) -> Result<(), ApiError> {
-        let partition_id = partition.as_ref().map_or(0, |p| p.id);
-        let values = partition.map(|p| p.values).unwrap_or_default();
-        let known = table.partition_keys.iter().zip(&values).map(|(key, value)| partitions::facts(value, &key.ty));
-        let known: Vec<Facts> = known.collect();
-        if let Some(predicate) = predicate {
-            let mut facts: BlockFacts = vec![Facts::UNKNOWN; table.columns.len()];
-            facts.extend(known.iter().cloned());
-            if !filter::can_match(predicate, &facts) {
-                return Ok(());
-            }
+        if !may_match(table, predicate, candidate) {
+            return Ok(());
         }
+        let file = &candidate.file;
         let footer = self.footers.get(&file.id, &self.catalog.file_path(&file.id))?;
         let blocks = footer.metadata().row_groups();
         let keep = match predicate {
             Some(predicate) => {
+                let known = partition_facts(table, candidate);
                 let mut used = vec![false; table.columns.len() + known.len()];
                 predicate.columns(&mut used);
                 let by_column: Vec<Option<Vec<Facts>>> = table
@@ -222,26 +320,34 @@ impl Planner<'_> {
         };
         let number = plan.files.len();
         let mut used = false;
+        let mut start = 0;
         for (i, (block, keep)) in blocks.iter().zip(keep).enumerate() {
-            if keep && block.num_rows() > 0 {
+            let stored = block.num_rows().max(0) as usize;
+            // Pruning is safe after merging: which rows count is known by then, so no older row can take their place.
+            let rows = member.map_or(stored, |(_, _, rows)| rows.slice(start, stored).count_set_bits());
+            start += stored;
+            if keep && rows > 0 {
                 used = true;
-                plan.blocks.push((number, i, block.num_rows() as u64));
-                let bytes = block.compressed_size().max(0) as u64;
-                pieces.push(Piece { bytes, file: number, partition: partition_id });
+                plan.blocks.push((number, i, rows as u64));
+                let size = u128::try_from(block.compressed_size()).unwrap_or(0);
+                let bytes = u64::try_from(size * rows as u128 / stored.max(1) as u128).unwrap_or(u64::MAX);
+                pieces.push(Piece { bytes, file: number, partition: candidate.partition_id(), bucket: file.bucket });
             }
         }
         if used {
-            plan.files.push(PlanFile { id: file.id, partition: values });
+            let member = member.map(|(group, index, _)| (group, index));
+            plan.files.push(PlanFile { id: file.id.clone(), partition: candidate.values().to_vec(), member });
         }
         Ok(())
     }
 
-    fn cut(&self, request: &CreateRequest, pieces: &[Piece]) -> Result<Vec<Range<usize>>, ApiError> {
+    fn cut(&self, request: &CreateRequest, pieces: &[Piece], plan: &mut Plan) -> Result<(), ApiError> {
         let options = &request.split_options;
         let max_files = usize::try_from(request.split_max_file_num).unwrap_or(usize::MAX);
         let rules = Rules { cross_partition: options.cross_partition, max_files };
-        let splits = match options.split_mode {
-            SplitMode::RowOffset | SplitMode::Bucket => Vec::new(),
+        plan.splits = match options.split_mode {
+            SplitMode::RowOffset => Vec::new(),
+            SplitMode::Bucket => by_bucket(pieces, rules),
             SplitMode::Size => {
                 let target = options.split_number.unwrap_or(DEFAULT_SPLIT_BYTES);
                 by_size(pieces, target.max(1) as u64, rules)
@@ -251,18 +357,90 @@ impl Planner<'_> {
                 by_count(pieces, wanted.max(1) as u64, rules)
             }
         };
-        if splits.len() > MAX_SPLITS {
-            let message = format!("the session would have {} splits, at most {MAX_SPLITS} are allowed", splits.len());
+        if options.split_mode == SplitMode::Bucket {
+            let bucket = |split: &Range<usize>| pieces.get(split.start).and_then(|piece| piece.bucket).unwrap_or(0);
+            plan.bucket_ids = plan.splits.iter().map(bucket).collect();
+        }
+        if plan.splits.len() > MAX_SPLITS {
+            let count = plan.splits.len();
+            let message = format!("the session would have {count} splits, at most {MAX_SPLITS} are allowed");
             return Err(ApiError::argument(message));
         }
-        Ok(splits)
+        Ok(())
     }
 }
 
-/// The files of the chosen partitions, grouped by partition, in commit order.
-fn in_partitions(table: &Table, files: Vec<DataFile>, chosen: Vec<Partition>) -> Vec<(DataFile, Option<Partition>)> {
+/// A file that may be read, and its partition.
+pub(super) struct Candidate {
+    pub file: DataFile,
+    pub partition: Option<Partition>,
+}
+
+impl Candidate {
+    /// The values of the partition.
+    pub fn values(&self) -> &[String] {
+        self.partition.as_ref().map_or(&[], |partition| &partition.values)
+    }
+
+    pub fn partition_id(&self) -> i64 {
+        self.partition.as_ref().map_or(0, |partition| partition.id)
+    }
+
+    /// Partition and bucket: rows of one key are in one place.
+    pub fn place(&self) -> (i64, Option<u32>) {
+        (self.partition_id(), self.file.bucket)
+    }
+}
+
+/// The files of the chosen partitions and required buckets, in the order of the answer: partition by partition, in
+/// primary-key tables bucket by bucket, inside that in commit order. In mode Bucket a bucket that may span partitions
+/// comes as a whole.
+pub(super) fn candidates(
+    table: &Table,
+    request: &CreateRequest,
+    files: Vec<DataFile>,
+    chosen: Vec<Partition>,
+) -> Vec<Candidate> {
+    let mut candidates = in_partitions(table, files, chosen);
+    let required = &request.required_bucket_ids;
+    if !required.is_empty() {
+        candidates.retain(|c| c.file.bucket.is_some_and(|bucket| required.contains(&i64::from(bucket))));
+    }
+    let by_bucket = request.split_options.split_mode == SplitMode::Bucket;
+    if by_bucket && request.split_options.cross_partition {
+        candidates.sort_by_key(|candidate| candidate.file.bucket);
+    } else if by_bucket || table.has_primary_key() {
+        // In their order already, so only runs of one partition are sorted.
+        for run in candidates.chunk_by_mut(|a, b| a.partition_id() == b.partition_id()) {
+            run.sort_by_key(|candidate| candidate.file.bucket);
+        }
+    }
+    candidates
+}
+
+/// The columns of the primary key, in its order.
+fn primary_key(table: &Table) -> Vec<Column> {
+    let find = |name: &String| table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
+    table.properties.primary_key.iter().filter_map(find).collect()
+}
+
+fn partition_facts(table: &Table, candidate: &Candidate) -> Vec<Facts> {
+    let keys = table.partition_keys.iter().zip(candidate.values());
+    keys.map(|(key, value)| partitions::facts(value, &key.ty)).collect()
+}
+
+/// Whether the values of the partition leave it open that a row matches.
+fn may_match(table: &Table, predicate: &Option<Bound>, candidate: &Candidate) -> bool {
+    predicate.as_ref().is_none_or(|predicate| {
+        let mut facts: BlockFacts = vec![Facts::UNKNOWN; table.columns.len()];
+        facts.extend(partition_facts(table, candidate));
+        filter::can_match(predicate, &facts)
+    })
+}
+
+fn in_partitions(table: &Table, files: Vec<DataFile>, chosen: Vec<Partition>) -> Vec<Candidate> {
     if table.partition_keys.is_empty() {
-        return files.into_iter().map(|file| (file, None)).collect();
+        return files.into_iter().map(|file| Candidate { file, partition: None }).collect();
     }
     let mut by_partition: HashMap<i64, Vec<DataFile>> = HashMap::new();
     for file in files {
@@ -273,32 +451,44 @@ fn in_partitions(table: &Table, files: Vec<DataFile>, chosen: Vec<Partition>) ->
     let mut ordered = Vec::new();
     for partition in chosen {
         for file in by_partition.remove(&partition.id).unwrap_or_default() {
-            ordered.push((file, Some(partition.clone())));
+            ordered.push(Candidate { file, partition: Some(partition.clone()) });
         }
     }
     ordered
-}
-
-fn bind(table: &Table, request: &CreateRequest) -> Result<Option<Bound>, ApiError> {
-    let refuse = |e: filter::FilterError| ApiError::argument(e.to_string());
-    let Some(expr) = filter::parse(&request.filter_predicate).map_err(refuse)? else { return Ok(None) };
-    let columns: Vec<&Column> = table.columns.iter().chain(&table.partition_keys).collect();
-    filter::bind(&expr, &columns, request.filter_predicate_fallback).map(Some).map_err(refuse)
-}
-
-/// The names of the columns that the predicate of a request reads.
-pub fn predicate_columns(table: &Table, request: &CreateRequest) -> Result<Vec<String>, ApiError> {
-    let Some(predicate) = bind(table, request)? else { return Ok(Vec::new()) };
-    let mut used = vec![false; table.columns.len() + table.partition_keys.len()];
-    predicate.columns(&mut used);
-    let columns = table.columns.iter().chain(&table.partition_keys).zip(used);
-    Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
 }
 
 impl Plan {
     /// Reads a stored plan.
     pub fn from_json(text: &str) -> anyhow::Result<Plan> {
         serde_json::from_str(text).context("a stored session is damaged")
+    }
+
+    /// The files that must not be deleted while the session lives.
+    pub fn pinned_files(&self) -> Vec<String> {
+        // Merging looks at files of which not a single row is delivered.
+        let merged = self.groups.iter().flat_map(|group| group.files.iter().map(|file| &file.id));
+        let mut ids: Vec<String> = self.files.iter().map(|file| &file.id).chain(merged).cloned().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The rows of a group that are delivered.
+    pub fn chosen(&self, group: usize, catalog: &Catalog, footers: &Footers) -> anyhow::Result<Arc<Chosen>> {
+        let group = self.groups.get(group).context("a stored session is damaged: unknown group of files")?;
+        Chooser { catalog, footers, choice: &self.choice }.chosen(group)
+    }
+
+    /// The range of an incremental read, as the answer repeats it.
+    pub fn incremental_echo(&self) -> Option<serde_json::Value> {
+        self.choice.range.as_ref().map(IncrementalRange::echo)
+    }
+
+    /// Bytes that the plan holds in memory, about.
+    pub fn weight(&self) -> u64 {
+        let bits: u64 = self.groups.iter().map(|group| group.stored_rows() / 8 + 64).sum();
+        let changes = if self.choice.range.is_some() { self.row_count() * 24 } else { 0 };
+        (self.blocks.len() * size_of::<PlanBlock>() + self.files.len() * 128) as u64 + bits + changes
     }
 }
 
@@ -317,6 +507,12 @@ mod tests {
             blocks: vec![(0, 0, 10), (0, 1, 5), (1, 0, 20)],
             splits: Vec::new(),
             stats: None,
+            bucket_ids: Vec::new(),
+            latest_version: 1,
+            system_columns: Vec::new(),
+            groups: Vec::new(),
+            choice: Choice::default(),
+            commits: Vec::new(),
         };
         assert_eq!(plan.rows(0, 35), Some(RowRange { blocks: 0..3, skip: 0, rows: 35 }));
         assert_eq!(plan.rows(12, 2), Some(RowRange { blocks: 1..2, skip: 2, rows: 2 }));

@@ -10,6 +10,8 @@ pub struct Piece {
     pub file: usize,
     /// A number that changes where the partition changes.
     pub partition: i64,
+    /// Bucket of a table that has buckets.
+    pub bucket: Option<u32>,
 }
 
 /// Where splits must end.
@@ -38,6 +40,12 @@ pub fn by_count(pieces: &[Piece], wanted: u64, rules: Rules) -> Vec<Range<usize>
         before += bytes;
     }
     cut(pieces, rules, |at, _, _| slots.get(at) != slots.get(at.wrapping_sub(1)))
+}
+
+/// One split per bucket, or per bucket and partition.
+pub fn by_bucket(pieces: &[Piece], rules: Rules) -> Vec<Range<usize>> {
+    let bucket = |at: usize| pieces.get(at).map(|piece| piece.bucket);
+    cut(pieces, Rules { max_files: 0, ..rules }, |at, _, _| bucket(at) != bucket(at.wrapping_sub(1)))
 }
 
 /// Walks the blocks and starts a new split where a rule or `full(index, bytes so far, block)` says so.
@@ -76,7 +84,9 @@ mod tests {
     const FREE: Rules = Rules { cross_partition: true, max_files: 0 };
 
     fn pieces(count: usize) -> Vec<Piece> {
-        (0..count).map(|i| Piece { bytes: 10, file: i / 3, partition: (i / 4) as i64 }).collect()
+        (0..count)
+            .map(|i| Piece { bytes: 10, file: i / 3, partition: (i / 4) as i64, bucket: Some(i as u32 / 6) })
+            .collect()
     }
 
     fn covers(splits: &[Range<usize>], count: usize) {
@@ -109,6 +119,8 @@ mod tests {
         let blocks = pieces(12);
         let apart = by_size(&blocks, 1 << 40, Rules { cross_partition: false, max_files: 0 });
         assert_eq!(apart, vec![0..4, 4..8, 8..12]);
+        assert_eq!(by_bucket(&blocks, Rules { cross_partition: true, max_files: 1 }), vec![0..6, 6..12]);
+        assert_eq!(by_bucket(&blocks, Rules { cross_partition: false, max_files: 0 }), vec![0..4, 4..6, 6..8, 8..12]);
         let capped = by_count(&blocks, 1, Rules { cross_partition: true, max_files: 2 });
         assert_eq!(capped, vec![0..6, 6..12]);
     }

@@ -5,21 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{BooleanBufferBuilder, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::file::metadata::ParquetMetaData;
 
-use super::constants::constant;
+use super::changes::Changes;
+use super::wire::{place, to_wire};
 use crate::catalog::Catalog;
-use crate::plan::{Plan, PlanFile, RowRange};
-use crate::store::{Footers, batch_rows, column_index};
-use crate::types::{Stage, conform};
-
-/// The place of a column that a data file must have.
-fn place(schema: &Schema, name: &str) -> Result<usize> {
-    column_index(schema, name).with_context(|| format!("no column {name}"))
-}
+use crate::plan::{Chosen, Plan, PlanFile, RowRange};
+use crate::store::{Footers, batch_rows};
 
 /// An iterator over the batches of a row range. Blocking; holds at most one open file and one decoded batch.
 pub struct Rows {
@@ -33,6 +29,8 @@ pub struct Rows {
     skip: u64,
     left: u64,
     open: Option<OpenFile>,
+    /// In an incremental session, where the rows come from instead of blocks.
+    changes: Option<Changes>,
 }
 
 struct OpenFile {
@@ -51,12 +49,15 @@ impl Rows {
         batch_rows: usize,
     ) -> Rows {
         let schema = plan.schema();
+        let batch_rows = batch_rows.max(1);
+        let changes = plan.choice.range.as_ref().map(|_| Changes::new(&plan, &range, batch_rows));
         Rows {
+            changes,
             catalog,
             footers,
             plan,
             schema,
-            batch_rows: batch_rows.max(1),
+            batch_rows,
             blocks: range.blocks,
             skip: range.skip,
             left: range.rows,
@@ -71,6 +72,9 @@ impl Rows {
 
     /// The next batch, `None` at the end. After an error the iterator must not be used.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(changes) = &mut self.changes {
+            return changes.next_batch(&self.catalog, &self.footers, &self.plan, &self.schema);
+        }
         while self.left > 0 {
             let Some(open) = &mut self.open else {
                 match self.open_next()? {
@@ -124,11 +128,16 @@ impl Rows {
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
         let rows =
             batch_rows(footer.metadata(), groups.iter().copied(), |leaf| mask.leaf_included(leaf), self.batch_rows);
+        let selection = self.selection(file, &groups, footer.metadata())?;
         let skip = std::mem::take(&mut self.skip);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, footer)
+        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, footer)
             .with_row_groups(groups)
             .with_projection(mask)
-            .with_batch_size(rows)
+            .with_batch_size(rows);
+        if let Some(selection) = selection {
+            reader = reader.with_row_selection(selection);
+        }
+        let reader = reader
             .with_offset(skip as usize)
             .with_limit(self.left as usize)
             .build()
@@ -140,23 +149,30 @@ impl Rows {
         self.plan.files.get(number).context("a stored session is damaged: unknown file number")
     }
 
-    fn to_wire(&self, batch: &RecordBatch, number: usize) -> Result<RecordBatch> {
-        let file = self.plan_file(number)?;
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.plan.columns.len());
-        for (output, field) in self.plan.columns.iter().zip(self.schema.fields()) {
-            let column = &output.column;
-            let array = match output.partition_index {
-                Some(index) => {
-                    let value = file.partition.get(index).context("a stored session is damaged: partition value")?;
-                    constant(value, &column.ty, batch.num_rows())?
-                }
-                None => batch.column(place(batch.schema_ref(), &column.name)?).clone(),
-            };
-            let array = conform(&array, &column.ty, field.data_type(), Stage::Wire)
-                .with_context(|| format!("column {}", column.name))?;
-            arrays.push(array);
+    /// The rows of the blocks `groups` that are delivered; `None` means all of them.
+    fn selection(&self, file: &PlanFile, groups: &[usize], footer: &ParquetMetaData) -> Result<Option<RowSelection>> {
+        let Some((group, member)) = file.member else { return Ok(None) };
+        let chosen = self.plan.chosen(group, &self.catalog, &self.footers)?;
+        let Chosen::Rows(rows) = &*chosen else {
+            anyhow::bail!("a stored session is damaged: changes where rows belong")
+        };
+        let rows = rows.get(member).context("a stored session is damaged: unknown file of a group")?;
+        let mut starts = vec![0usize];
+        for block in footer.row_groups() {
+            starts.push(starts.last().copied().unwrap_or_default() + block.num_rows().max(0) as usize);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?)
+        let mut bits = BooleanBufferBuilder::new(0);
+        for group in groups {
+            let (Some(start), Some(end)) = (starts.get(*group), starts.get(group + 1)) else {
+                anyhow::bail!("a stored session is damaged: unknown block")
+            };
+            bits.append_buffer(&rows.slice(*start, end - start));
+        }
+        let bits = bits.finish();
+        Ok((bits.count_set_bits() < bits.len()).then(|| RowSelection::from_boolean_buffer(bits)))
+    }
+
+    fn to_wire(&self, batch: &RecordBatch, number: usize) -> Result<RecordBatch> {
+        to_wire(&self.plan, &self.schema, batch, &self.plan_file(number)?.partition)
     }
 }

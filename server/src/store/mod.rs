@@ -1,6 +1,7 @@
 //! Immutable Parquet files under the root: writing them, and knowing what their footers say.
 
 mod footers;
+mod gather;
 mod keyring;
 mod lock;
 mod pending;
@@ -8,6 +9,7 @@ mod sizing;
 mod writer;
 
 pub use footers::{Footers, column_index};
+pub use gather::{Gathered, gather};
 pub use keyring::{FileKey, KeyDisabled, Keyring, ProjectKey};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;

@@ -7,6 +7,7 @@ mod infer;
 mod layout;
 mod parse;
 pub mod temporal;
+mod zone;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use convert::{Stage, conform};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
+pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,16 +2,18 @@
 //!
 //! A [`TableWriter`] takes Arrow batches for one [`Target`], checks and converts them, finds the partition and the bucket
 //! of each row, and writes Parquet files with bounded memory. Its files are invisible until the catalogue names them:
-//! [`crate::catalog::Catalog::commit_rows`] at once, or [`crate::catalog::Catalog::stage`] for a session to commit later.
+//! [`commit_rows`] at once, or [`crate::catalog::Catalog::stage`] and later [`commit_session`].
 
+mod arrange;
 mod blocks;
 mod body;
+mod bounds;
 mod cells;
-mod commit;
 mod error;
 mod flying;
 mod hash;
 mod intake;
+mod later;
 mod layout;
 mod order;
 mod partitions;
@@ -20,11 +22,14 @@ mod target;
 mod tests;
 mod writer;
 
+pub use arrange::{arranged, commit_rows, commit_session};
 pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
 pub use body::{drain, receive};
-pub use commit::{commit_session, commit_when_due, resume_commits};
+pub use later::{commit_when_due, resume_commits};
+
 pub use error::WriteError;
 pub use flying::{Flight, Flying};
+pub use hash::{Cell, Hash};
 pub use layout::{Distribution, Layout};
 pub use partitions::Invalid;
 pub use target::{Matching, OPERATION, OPERATION_DELETE, OPERATION_UPSERT, Target};

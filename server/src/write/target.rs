@@ -2,6 +2,7 @@
 
 use arrow::datatypes::TimeUnit;
 
+use super::bounds::Bounds;
 use super::partitions::Invalid;
 use crate::catalog::{Destination, Table};
 use crate::error::ApiError;
@@ -46,6 +47,8 @@ pub struct Target {
     pub block_rows: usize,
     /// Refuse rows that do not come in the order of a clustered table.
     pub check_order: bool,
+    /// Boundaries of the buckets of a range-clustered table; without them rows get no bucket yet.
+    pub bounds: Option<Bounds>,
 }
 
 impl Target {
@@ -61,6 +64,7 @@ impl Target {
             max_partitions: MAX_PARTITIONS,
             block_rows: BLOCK_ROWS,
             check_order: false,
+            bounds: None,
         }
     }
 

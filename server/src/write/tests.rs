@@ -145,6 +145,55 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    /// Commits to a range-clustered table, each of several blocks; `true` overwrites.
+    #[test]
+    fn buckets_of_ranges_stay_disjoint_and_ordered_over_commits(
+        commits in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec(prop::collection::vec(prop::option::of(-40i64..40), 0..60), 1..4)),
+            1..5),
+        buckets in 0u32..6,
+    ) {
+        let at = fixture();
+        let table = at.table(&[("v", "string"), ("k", "bigint")], &[], clustered(ClusteringKind::Range, &["k"], &[], buckets));
+        let mut expected: Vec<Option<i64>> = Vec::new();
+        for (overwrite, blocks) in commits {
+            let target = Target::table(table.clone());
+            let mut all: Option<crate::store::PendingFiles> = None;
+            if overwrite {
+                expected.clear();
+            }
+            for keys in blocks {
+                expected.extend(&keys);
+                let rows = batch(vec![("k", ints(keys.iter().copied())), ("v", texts(keys.iter().map(|_| Some("x"))))]);
+                let files = at.write(&target, &[rows]).unwrap().files;
+                match &mut all {
+                    Some(all) => all.append(files),
+                    None => all = Some(files),
+                }
+            }
+            commit_rows(&at.catalog, &target.destination(overwrite), &table, all.unwrap()).unwrap();
+        }
+        expected.sort_unstable();
+        let mut found: Vec<(Option<i64>, u32)> = Vec::new();
+        for file in at.catalog.files(table.id).unwrap() {
+            let file = NewFile { id: file.id, partition: Vec::new(), bucket: file.bucket, rows: file.rows, bytes: file.bytes };
+            let keys: Vec<Option<i64>> = at.read(&file).column(1).as_primitive::<Int64Type>().iter().collect();
+            prop_assert!(keys.is_sorted());
+            found.extend(keys.into_iter().map(|key| (key, file.bucket.unwrap())));
+        }
+        found.sort_unstable();
+        prop_assert!(found.windows(2).all(|w| w[0].1 <= w[1].1 && (w[0].0 != w[1].0 || w[0].1 == w[1].1)));
+        prop_assert!(found.iter().all(|(_, bucket)| buckets == 0 || *bucket < buckets));
+        prop_assert_eq!(found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
+        let on_disk = std::fs::read_dir(at.catalog.data_dir()).unwrap().count();
+        let named: i64 = rusqlite::Connection::open(at.catalog.root().join("catalog.sqlite")).unwrap()
+            .query_row("select count(*) from files", [], |row| row.get(0)).unwrap();
+        prop_assert_eq!(on_disk as i64, named, "what was rearranged is gone");
+    }
+}
+
 #[test]
 fn values_that_do_not_fit_are_refused_by_name() {
     let at = fixture();

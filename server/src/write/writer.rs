@@ -9,6 +9,7 @@ use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices
 use arrow::datatypes::Schema;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 
+use super::bounds::{BOUNDS_KEY, Bounds};
 use super::error::WriteError;
 use super::hash::buckets;
 use super::intake::Intake;
@@ -16,7 +17,7 @@ use super::layout::{Distribution, Layout};
 use super::order::{KeyRange, OrderCheck};
 use super::partitions::{Partitions, Route};
 use super::target::Target;
-use crate::catalog::{Catalog, NewFile};
+use crate::catalog::{Catalog, Column, NewFile};
 use crate::read::batch_size;
 use crate::store::{FileWriter, PendingFiles, new_file_id, sync_dir};
 
@@ -32,6 +33,9 @@ pub struct TableWriter {
     intake: Intake,
     layout: Layout,
     order: Option<OrderCheck>,
+    /// Boundaries of buckets, and their text for the footers.
+    bounds: Option<(Bounds, String)>,
+    columns: Vec<Column>,
     partitions: Partitions,
     block_rows: usize,
     /// How the files of the project are encrypted.
@@ -92,10 +96,16 @@ impl TableWriter {
             true => Some(OrderCheck::new(&layout, intake.schema())?),
             false => None,
         };
+        let bounds = match &target.bounds {
+            Some(bounds) => Some((bounds.clone(), bounds.to_text()?)),
+            None => None,
+        };
         Ok(TableWriter {
             intake,
             layout,
             order,
+            bounds,
+            columns: target.table.columns.clone(),
             partitions: Partitions::new(target),
             block_rows: target.block_rows.max(1),
             encryption: catalog.keyring().encryption(&target.table.name.project)?,
@@ -166,10 +176,20 @@ impl TableWriter {
     }
 
     fn buckets(&self, stored: &RecordBatch) -> Result<Option<Vec<u32>>, WriteError> {
-        let Distribution::Hash { columns, buckets: count } = &self.layout.distribution else { return Ok(None) };
-        let columns: Vec<&ArrayRef> = columns.iter().map(|column| stored.column(*column)).collect();
-        let numbers = buckets(&columns, stored.num_rows(), *count).context("a cluster column has no hash")?;
-        Ok(Some(numbers))
+        match (&self.layout.distribution, &self.bounds) {
+            (Distribution::Hash { columns, buckets: count }, _) => {
+                let keys: Vec<&ArrayRef> = columns.iter().map(|column| stored.column(*column)).collect();
+                let numbers = buckets(&keys, stored.num_rows(), *count).context("a cluster column has no hash")?;
+                Ok(Some(numbers))
+            }
+            (Distribution::Range { columns, .. }, Some((bounds, _))) => {
+                let keys: Vec<ArrayRef> = columns.iter().map(|column| stored.column(*column).clone()).collect();
+                let types: Vec<Column> =
+                    columns.iter().filter_map(|column| self.columns.get(*column).cloned()).collect();
+                bounds.buckets(&keys, &types).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn push(&mut self, place: Place, batch: RecordBatch) -> Result<(), WriteError> {
@@ -255,13 +275,16 @@ impl TableWriter {
             let id = new_file_id();
             let partition = self.partitions.values(partition).to_vec();
             let number = self.files.push(NewFile { id: id.clone(), partition, bucket, rows: 0, bytes: 0 });
-            let writer = FileWriter::create(
+            let mut writer = FileWriter::create(
                 self.files.dir(),
                 &id,
                 self.intake.schema(),
                 self.block_rows,
                 self.encryption.clone(),
             )?;
+            if let Some((_, text)) = &self.bounds {
+                writer.note(BOUNDS_KEY, text.clone());
+            }
             self.sinks.entry(place).or_default().open = Some(OpenFile { number, writer });
         }
         let sink = self.sinks.entry(place).or_default();

@@ -1,18 +1,13 @@
-//! The commit of a write session, at once or after a while.
+//! Commits that are due after a while.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::catalog::{Catalog, CommitRefusal, SessionCommit, Unit, WriteStatus};
+use super::arrange::commit_session;
+use crate::catalog::{Catalog, CommitRefusal, Unit, WriteStatus};
 use crate::clock::now_ms;
-
-/// Makes the rows of some units of a session visible and ends the session. Blocking. Does nothing if that was done
-/// before.
-pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<SessionCommit> {
-    catalog.commit_session(id, units)
-}
 
 /// Commits a session that is COMMITTING when its time has come; it becomes CRITICAL if its table does not fit any more.
 pub async fn commit_when_due(catalog: Arc<Catalog>, id: String, units: Vec<Unit>, due_ms: i64) {

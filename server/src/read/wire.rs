@@ -1,0 +1,41 @@
+//! From stored rows to the layout of the answer.
+
+use anyhow::{Context, Result};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::constants::constant;
+use crate::plan::Plan;
+use crate::store::column_index;
+use crate::types::{Stage, conform};
+
+/// The place of a column that a data file must have.
+pub fn place(schema: &Schema, name: &str) -> Result<usize> {
+    column_index(schema, name).with_context(|| format!("no column {name}"))
+}
+
+/// The columns that a plan delivers, of rows in the partition `partition`.
+pub fn wire_columns(plan: &Plan, schema: &Schema, batch: &RecordBatch, partition: &[String]) -> Result<Vec<ArrayRef>> {
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for (output, field) in plan.columns.iter().zip(schema.fields()) {
+        let column = &output.column;
+        let array = match output.partition_index {
+            Some(index) => {
+                let value = partition.get(index).context("a stored session is damaged: partition value")?;
+                constant(value, &column.ty, batch.num_rows())?
+            }
+            None => batch.column(place(batch.schema_ref(), &column.name)?).clone(),
+        };
+        let array = conform(&array, &column.ty, field.data_type(), Stage::Wire)
+            .with_context(|| format!("column {}", column.name))?;
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
+/// A batch of the answer.
+pub fn to_wire(plan: &Plan, schema: &SchemaRef, batch: &RecordBatch, partition: &[String]) -> Result<RecordBatch> {
+    let arrays = wire_columns(plan, schema, batch, partition)?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)
+}

@@ -1,0 +1,213 @@
+//! Rows of a range-clustered table find their buckets when they are committed: only then all of them are known.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use anyhow::{Context, Result, bail};
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::datatypes::Schema;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::bounds::{BOUNDS_KEY, Bounds};
+use super::layout::{Distribution, Layout};
+use super::target::Target;
+use super::writer::TableWriter;
+use crate::catalog::{Arranged, Catalog, CommitRefusal, Destination, NewFile, SessionCommit, Table, Unit, WriteStatus};
+use crate::store::{Footers, PendingFiles, batch_rows, column_index};
+
+/// Keys that boundaries are chosen from, about.
+const SAMPLE_ROWS: u64 = 50_000;
+
+/// Bytes of a bucket, about, if the table leaves the number of buckets to the server.
+const BUCKET_BYTES: u64 = 64 << 20;
+
+/// Rows of a batch at most.
+const BATCH_ROWS: usize = 8192;
+
+/// Attempts to arrange rows while others commit to the same table.
+const ATTEMPTS: usize = 10;
+
+/// Makes the rows of some units of a session visible and ends the session. Blocking. Does nothing if that was done
+/// before. Fails with a `SessionRefusal` or a [`CommitRefusal`].
+pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<SessionCommit> {
+    for _ in 0..ATTEMPTS {
+        let session = catalog.write_session(id)?.filter(|session| session.status != WriteStatus::Committed);
+        let table = match &session {
+            Some(session) => catalog.table(&session.table)?,
+            None => None,
+        };
+        let (Some(session), Some(table)) = (session, table.filter(is_range_clustered)) else {
+            return catalog.commit_session(id, units);
+        };
+        let staged = catalog.staged_files(id, units)?;
+        let arranged = arrange(catalog, &table, &session.destination, &staged)?;
+        let commit = |files: &[NewFile]| {
+            catalog.commit_session_as(id, units, Some(Arranged { files, table_version: table.version }))
+        };
+        match arranged.hand_over(catalog, commit) {
+            Err(error) if is_stale(&error) => {}
+            result => return result,
+        }
+    }
+    Err(CommitRefusal::Stale.into())
+}
+
+/// Makes rows visible at once. Returns the new version of the table.
+pub fn commit_rows(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<i64> {
+    if !is_range_clustered(table) {
+        return written.hand_over(catalog, |files| catalog.commit_rows(destination, files));
+    }
+    for _ in 0..ATTEMPTS {
+        let table = catalog.table(&table.name)?.ok_or(CommitRefusal::Gone)?;
+        let arranged = arrange(catalog, &table, destination, written.files())?;
+        let commit =
+            |files: &[NewFile]| catalog.commit_arranged(destination, Arranged { files, table_version: table.version });
+        match arranged.hand_over(catalog, commit) {
+            Err(error) if is_stale(&error) => {}
+            result => return result,
+        }
+    }
+    Err(CommitRefusal::Stale.into())
+}
+
+fn is_stale(error: &anyhow::Error) -> bool {
+    error.downcast_ref() == Some(&CommitRefusal::Stale)
+}
+
+fn is_range_clustered(table: &Table) -> bool {
+    Layout::of(table).is_ok_and(|layout| matches!(layout.distribution, Distribution::Range { .. }))
+}
+
+/// What was written, with its rows in their buckets, for those who commit it by other means than [`commit_rows`].
+pub fn arranged(
+    catalog: &Catalog,
+    destination: &Destination,
+    table: &Table,
+    written: PendingFiles,
+) -> Result<PendingFiles> {
+    match is_range_clustered(table) {
+        true => arrange(catalog, table, destination, written.files()),
+        false => Ok(written),
+    }
+}
+
+/// The rows of `files` again, in files by bucket, each sorted. `files` stay as they are.
+fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &[NewFile]) -> Result<PendingFiles> {
+    let Distribution::Range { columns, buckets } = Layout::of(table)?.distribution else {
+        bail!("{} is not range-clustered", table.name);
+    };
+    let mut by_partition: BTreeMap<&[String], Vec<&NewFile>> = BTreeMap::new();
+    for file in files {
+        by_partition.entry(&file.partition).or_default().push(file);
+    }
+    let mut arranged = PendingFiles::new(catalog)?;
+    for (partition, files) in by_partition {
+        let kept = if destination.overwrite { None } else { stored_bounds(catalog, table, partition)? };
+        let bounds = match kept {
+            Some(bounds) => bounds,
+            None => Bounds::choose(&sample(catalog, table, &columns, &files)?, bucket_count(buckets, &files))?,
+        };
+        let target = Target {
+            partition: partition.iter().cloned().map(Some).collect(),
+            max_field_bytes: usize::MAX,
+            bounds: Some(bounds),
+            ..Target::table(table.clone())
+        };
+        // One writer as long as files look the same: timestamps keep the unit they were written in.
+        let mut writer: Option<(Schema, TableWriter)> = None;
+        for file in files {
+            let reader = open(catalog, file, None)?;
+            for batch in reader {
+                let batch = batch.context("cannot read written rows")?;
+                let schema = batch.schema_ref();
+                if writer.as_ref().is_none_or(|(current, _)| current != schema.as_ref()) {
+                    if let Some((_, done)) = writer.take() {
+                        arranged.append(done.finish()?.files);
+                    }
+                    writer = Some((schema.as_ref().clone(), TableWriter::new(catalog, &target, schema)?));
+                }
+                if let Some((_, writer)) = &mut writer {
+                    writer.write(&batch)?;
+                }
+            }
+        }
+        if let Some((_, done)) = writer {
+            arranged.append(done.finish()?.files);
+        }
+    }
+    Ok(arranged)
+}
+
+fn bucket_count(declared: u32, files: &[&NewFile]) -> u32 {
+    match declared {
+        0 => u32::try_from(files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(BUCKET_BYTES)).unwrap_or(u32::MAX),
+        declared => declared,
+    }
+}
+
+/// The boundaries that the rows of a partition have already.
+fn stored_bounds(catalog: &Catalog, table: &Table, partition: &[String]) -> Result<Option<Bounds>> {
+    let Some(snapshot) = catalog.snapshot(&table.name)? else { return Ok(None) };
+    let id = snapshot.partitions.iter().find(|found| found.values == partition).map(|found| found.id);
+    let files = snapshot.files.iter().filter(|file| file.partition_id == id && file.bucket.is_some());
+    let footers = Footers::new(catalog.keyring());
+    for file in files {
+        let footer = footers.get(&file.id, &catalog.file_path(&file.id))?;
+        let notes = footer.metadata().file_metadata().key_value_metadata();
+        let text = notes.and_then(|notes| notes.iter().find(|note| note.key == BOUNDS_KEY)?.value.as_deref());
+        if let Some(text) = text {
+            return Bounds::from_text(text).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The cluster columns of every so manyth row.
+fn sample(catalog: &Catalog, table: &Table, columns: &[usize], files: &[&NewFile]) -> Result<RecordBatch> {
+    let rows: u64 = files.iter().map(|file| file.rows).sum();
+    let step = rows.div_ceil(SAMPLE_ROWS).max(1) as u32;
+    let names: Vec<&str> =
+        columns.iter().filter_map(|column| Some(table.columns.get(*column)?.name.as_str())).collect();
+    let mut parts: Vec<RecordBatch> = Vec::new();
+    for file in files {
+        for batch in open(catalog, file, Some(&names))? {
+            let batch = batch.context("cannot read written rows")?;
+            // In the order of the cluster columns, which need not be that of the table.
+            let order: Option<Vec<usize>> = names.iter().map(|name| column_index(batch.schema_ref(), name)).collect();
+            let batch = batch.project(&order.context("a cluster column is missing")?)?;
+            let picks = UInt32Array::from_iter_values((0..batch.num_rows() as u32).step_by(step as usize));
+            parts.push(take_record_batch(&batch, &picks)?);
+        }
+    }
+    let first = parts.first().context("no rows to choose boundaries from")?.schema();
+    // Blocks may have timestamps in different units; those of the first do for boundaries.
+    let parts = parts.iter().map(|part| {
+        let pairs = part.columns().iter().zip(first.fields());
+        let arrays = pairs.map(|(array, field)| cast(array, field.data_type())).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(first.clone(), arrays)
+    });
+    Ok(concat_batches(&first, &parts.collect::<Result<Vec<_>, _>>()?)?)
+}
+
+fn open(catalog: &Catalog, file: &NewFile, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+    let path = catalog.file_path(&file.id);
+    let footer: ArrowReaderMetadata = Footers::new(catalog.keyring()).get(&file.id, &path)?;
+    let source = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let groups = 0..footer.metadata().num_row_groups();
+    let rows = batch_rows(footer.metadata(), groups, |_| true, BATCH_ROWS);
+    let mask = match columns {
+        Some(names) => {
+            let roots = names.iter().filter_map(|name| column_index(footer.schema(), name));
+            ProjectionMask::roots(footer.parquet_schema(), roots)
+        }
+        None => ProjectionMask::all(),
+    };
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(source, footer);
+    reader
+        .with_projection(mask)
+        .with_batch_size(rows)
+        .build()
+        .with_context(|| format!("cannot read {}", path.display()))
+}
