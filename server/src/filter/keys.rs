@@ -44,14 +44,18 @@ mod tests {
     use super::super::{bind, parse};
     use super::*;
     use crate::catalog::Column;
+    use crate::filter::Rules;
     use crate::types::Type;
+    use crate::types::Zone;
+
+    const RULES: Rules = Rules { fallback: false, zone: Zone::UTC };
 
     #[test]
     fn equality_is_found_wherever_it_must_hold() {
         let columns = [Column::new("a", Type::BigInt, true), Column::new("b", Type::BigInt, true)];
         let of = |text: &str| {
             let columns: Vec<&Column> = columns.iter().collect();
-            let found = required_values(&bind(&parse(text).unwrap().unwrap(), &columns, false).unwrap(), 0)?;
+            let found = required_values(&bind(&parse(text).unwrap().unwrap(), &columns, RULES).unwrap(), 0)?;
             let number = |value: Option<Value>| match value {
                 Some(Value::Exact { unscaled, .. }) => Some(unscaled),
                 _ => None,
