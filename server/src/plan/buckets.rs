@@ -107,8 +107,8 @@ mod tests {
             modified_ms: 0,
         };
         let columns: Vec<&Column> = table.columns.iter().collect();
-        let bound =
-            bind(&parse(filter).unwrap().unwrap(), &columns, Rules { fallback: false, zone: Zone::UTC }).unwrap();
+        let rules = Rules { fallback: false, zone: Zone::UTC };
+        let bound = bind(&parse(filter).unwrap().unwrap(), &columns, rules).unwrap();
         possible_buckets(&table, &bound).map(|buckets| buckets.len())
     }
 

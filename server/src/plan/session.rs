@@ -186,9 +186,8 @@ impl Planner<'_> {
             // Rows that are addressed by number stay where they are, unless the predicate decides about each of them.
             let pruning = bound.filter(|_| exact || plan.split_mode != SplitMode::RowOffset);
             let mut candidates = candidates(table, request, files, chosen);
-            // Safe before merging as well: all rows of a key are in one bucket.
             if let Some(possible) = pruning.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
-                candidates.retain(|c| c.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
+                candidates.retain(|one| one.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
             }
             self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
