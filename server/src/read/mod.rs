@@ -2,6 +2,8 @@
 
 mod changes;
 mod constants;
+#[cfg(test)]
+mod delta_test;
 mod encode;
 mod replay;
 mod rows;
