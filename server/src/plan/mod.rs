@@ -1,10 +1,7 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
-<<<<<<< HEAD
 mod buckets;
-=======
 mod chosen;
->>>>>>> 2a1f6ffc58ec9c590b31c1e487b7cfe5aa606244
 mod columns;
 mod incremental;
 mod kinds;
