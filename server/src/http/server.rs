@@ -18,7 +18,7 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, security, service, sessions, write_sessions};
+use super::{admin, data, faults, security, service, sessions, tls, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
@@ -45,6 +45,9 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
+    let names = tls::names(address.ip(), options.external_authority.as_deref());
+    let tls = tls::acceptor(&options.tls, &options.root, &names)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
@@ -58,9 +61,11 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = accept(listener, router, head_timeout, wait(stopped.clone()));
+    let server = accept(listener, tls, router, head_timeout, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready http://{address}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
+    writeln!(stdout, "ready {scheme}://{address}")
+        .and_then(|()| stdout.flush())
+        .context("cannot print the ready line")?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");

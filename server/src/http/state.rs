@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::auth::{Account, Accounts};
+use super::tls::TlsOptions;
 use crate::catalog::{Catalog, StoredSession};
 use crate::fault::{Faults, Rule};
 use crate::governance::{Governance, Settings};
@@ -68,6 +69,7 @@ pub struct ServeOptions {
     pub commit_delay: Duration,
     pub session_lifetime: Duration,
     pub governance: Settings,
+    pub tls: TlsOptions,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
     /// How long the head of a request may take.
