@@ -229,6 +229,15 @@ impl Planner<'_> {
         }
     }
 
+    /// The names of the columns that the predicate of a request reads: they need the same rights as those delivered.
+    pub fn predicate_columns(&self, table: &Table, request: &CreateRequest) -> Result<Vec<String>, ApiError> {
+        let (_, Some(bound)) = self.predicate(table, request)? else { return Ok(Vec::new()) };
+        let mut used = vec![false; table.columns.len() + table.partition_keys.len()];
+        bound.columns(&mut used);
+        let columns = table.columns.iter().chain(&table.partition_keys).zip(used);
+        Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
+    }
+
     /// The predicate of a request, as text and bound to the table.
     fn predicate(
         &self,
