@@ -20,6 +20,7 @@ mod plan;
 mod read;
 mod store;
 mod subject;
+mod tunnel;
 mod types;
 mod write;
 

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
+use super::seconds::{from_seconds, seconds_type, to_seconds};
 use super::{CharText, Delivery, Timestamps, Type};
 
 /// Which way a conversion goes.
@@ -82,6 +83,7 @@ pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> 
             (DataType::Timestamp(from, _), DataType::Struct(fields)) => seconds_and_nanos(array, *from, fields),
             _ => Err(mismatch()),
         },
+        Type::IntervalDayTime if *target == seconds_type() => to_seconds(array).ok_or_else(mismatch),
         Type::IntervalDayTime => day_time(array).unwrap_or_else(|| Err(mismatch())),
         Type::IntervalYearMonth => match array.data_type() {
             DataType::Interval(IntervalUnit::YearMonth) => Ok(array.clone()),
@@ -224,11 +226,13 @@ fn seconds_and_nanos(array: &ArrayRef, from: TimeUnit, fields: &Fields) -> Resul
     Ok(Arc::new(StructArray::try_new(fields.clone(), parts, values.nulls().cloned())?))
 }
 
-/// Day-time intervals from Arrow intervals, total milliseconds, or durations. `None` if the layout is none of those.
+/// Day-time intervals from Arrow intervals, total milliseconds, durations, or seconds and nanoseconds. `None` if the
+/// layout is none of those.
 fn day_time(array: &ArrayRef) -> Option<Result<ArrayRef, ConvertError>> {
     let millis: Vec<Option<i64>> = match array.data_type() {
         DataType::Interval(IntervalUnit::DayTime) => return Some(Ok(array.clone())),
         DataType::Int64 => array.as_primitive::<Int64Type>().iter().collect(),
+        DataType::Struct(_) => from_seconds(array)?,
         DataType::Duration(TimeUnit::Second) => {
             array.as_primitive::<DurationSecondType>().iter().map(|v| v.map(|v| v.saturating_mul(1000))).collect()
         }

@@ -7,6 +7,7 @@ mod delivery;
 mod infer;
 mod layout;
 mod parse;
+mod seconds;
 pub mod temporal;
 mod zone;
 
@@ -18,6 +19,7 @@ pub use convert::{Stage, conform};
 pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
+pub use seconds::{day_time, millis, seconds_type};
 pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
