@@ -41,17 +41,18 @@ fn value(term: &Term) -> Option<Option<Option<Value>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{bind, parse};
+    use super::super::{Rules, bind, parse};
     use super::*;
     use crate::catalog::Column;
-    use crate::types::Type;
+    use crate::types::{Type, Zone};
 
     #[test]
     fn equality_is_found_wherever_it_must_hold() {
         let columns = [Column::new("a", Type::BigInt, true), Column::new("b", Type::BigInt, true)];
         let of = |text: &str| {
             let columns: Vec<&Column> = columns.iter().collect();
-            let found = required_values(&bind(&parse(text).unwrap().unwrap(), &columns, false).unwrap(), 0)?;
+            let rules = Rules { fallback: false, zone: Zone::UTC };
+            let found = required_values(&bind(&parse(text).unwrap().unwrap(), &columns, rules).unwrap(), 0)?;
             let number = |value: Option<Value>| match value {
                 Some(Value::Exact { unscaled, .. }) => Some(unscaled),
                 _ => None,

@@ -88,7 +88,8 @@ fn rescale(unscaled: i128, from: u32, to: u32) -> Option<i128> {
 mod tests {
     use super::*;
     use crate::catalog::{Clustering, ClusteringKind, Column, TableKind, TableProperties};
-    use crate::filter::{bind, parse};
+    use crate::filter::{Rules, bind, parse};
+    use crate::types::Zone;
 
     fn possible(ty: &str, filter: &str) -> Option<usize> {
         let clustering =
@@ -106,7 +107,8 @@ mod tests {
             modified_ms: 0,
         };
         let columns: Vec<&Column> = table.columns.iter().collect();
-        let bound = bind(&parse(filter).unwrap().unwrap(), &columns, false).unwrap();
+        let rules = Rules { fallback: false, zone: Zone::UTC };
+        let bound = bind(&parse(filter).unwrap().unwrap(), &columns, rules).unwrap();
         possible_buckets(&table, &bound).map(|buckets| buckets.len())
     }
 

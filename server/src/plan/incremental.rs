@@ -79,7 +79,7 @@ impl Planner<'_> {
         }
         let next = self.catalog.commits(table.id, range.start, range.start + 1)?;
         match next.first() {
-            Some((_, replaced_ms)) if *replaced_ms < now_ms() - history_ms => Err(ApiError::argument(format!(
+            Some((_, replaced_ms)) if *replaced_ms <= now_ms() - history_ms => Err(ApiError::argument(format!(
                 "version {} of {} is older than its history, which is kept for {} hours",
                 range.start,
                 table.name,

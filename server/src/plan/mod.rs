@@ -1,10 +1,7 @@
 //! From a create-session request to a plan: which columns, which files, which blocks, which splits.
 
-<<<<<<< HEAD
 mod buckets;
-=======
 mod chosen;
->>>>>>> 2a1f6ffc58ec9c590b31c1e487b7cfe5aa606244
 mod columns;
 mod incremental;
 mod kinds;
@@ -19,6 +16,6 @@ pub use chosen::Chosen;
 pub use columns::OutputColumn;
 pub use kinds::demand_rows;
 pub use partitions::{parse_spec, partition_cell, partition_value};
-pub use reading::Reading;
+pub use reading::{FilterMode, JsonColumns, Reading};
 pub use request::{CreateRequest, SplitMode, TimeUnitName};
 pub use session::{Limits, Plan, PlanFile, Planner, RowRange};

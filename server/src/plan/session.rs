@@ -9,11 +9,8 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
 use super::buckets::possible_buckets;
-=======
 use super::chosen::{Choice, Chooser, Chosen, Group};
->>>>>>> 2a1f6ffc58ec9c590b31c1e487b7cfe5aa606244
 use super::columns::{OutputColumn, choose};
 use super::kinds::{check_mode, demand_rows};
 use super::partitions;
@@ -158,14 +155,6 @@ impl Planner<'_> {
         self.check(table, request)?;
         let (predicate, bound) = self.predicate(table, request)?;
         let chosen = super::partitions::select(table, partitions, &request.required_partitions)?;
-<<<<<<< HEAD
-        // In mode RowOffset rows are addressed by number, so the predicate leaves all of them in place.
-        let predicate = predicate.filter(|_| mode != SplitMode::RowOffset);
-        let mut candidates = in_partitions(table, files, chosen);
-        if let Some(possible) = predicate.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
-            candidates.retain(|(file, _)| file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
-        }
-=======
         let exact = self.limits.reading.filter == FilterMode::Exact;
         let choice = Choice {
             keys: primary_key(table),
@@ -174,7 +163,6 @@ impl Planner<'_> {
             partition_keys: table.partition_keys.clone(),
             range: None,
         };
->>>>>>> 2a1f6ffc58ec9c590b31c1e487b7cfe5aa606244
         let mut plan = Plan {
             split_mode: request.split_options.split_mode,
             datetime_unit: request.arrow_options.datetime_unit,
@@ -197,7 +185,10 @@ impl Planner<'_> {
         } else {
             // Rows that are addressed by number stay where they are, unless the predicate decides about each of them.
             let pruning = bound.filter(|_| exact || plan.split_mode != SplitMode::RowOffset);
-            let candidates = candidates(table, request, files, chosen);
+            let mut candidates = candidates(table, request, files, chosen);
+            if let Some(possible) = pruning.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
+                candidates.retain(|one| one.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
+            }
             self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
         self.cut(request, &pieces, &mut plan)?;

@@ -3,6 +3,8 @@
 mod changes;
 mod coding;
 mod constants;
+#[cfg(test)]
+mod delta_test;
 mod encode;
 mod recast;
 mod replay;

@@ -81,7 +81,12 @@ fn is_range_clustered(table: &Table) -> bool {
 }
 
 /// What was written, with its rows in their buckets, for those who commit it by other means than [`commit_rows`].
-pub fn arranged(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<PendingFiles> {
+pub fn arranged(
+    catalog: &Catalog,
+    destination: &Destination,
+    table: &Table,
+    written: PendingFiles,
+) -> Result<PendingFiles> {
     match is_range_clustered(table) {
         true => arrange(catalog, table, destination, written.files()),
         false => Ok(written),
