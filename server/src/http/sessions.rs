@@ -14,7 +14,7 @@ use super::state::Shared;
 use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
+use crate::plan::{CreateRequest, Limits, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -39,7 +39,8 @@ impl Status {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
         match self {
             Status::Init => "INIT",
             Status::Normal => "NORMAL",
@@ -54,7 +55,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: B
     let shared = shared.clone();
     blocking(move || {
         let request = CreateRequest::parse(&body)?;
-        let (session, plan) = plan_and_store(&shared, &table, &request)?;
+        let (session, plan) = plan_and_store(&shared, &table, &request, shared.limits)?;
         let status = Status::of(&session, now_ms());
         let code = if status == Status::Init { 202 } else { 201 };
         Ok(Reply::json(code, &describe(&session, &plan, status)))
@@ -112,12 +113,14 @@ pub fn expired(id: &str) -> ApiError {
     ApiError::new(409, "StatusConflict", format!("the session {id} is expired"))
 }
 
-fn plan_and_store(
+/// Plans a session over the newest state of a table and pins the files of that state.
+pub fn plan_and_store(
     shared: &Shared,
     name: &TableName,
     request: &CreateRequest,
+    limits: Limits,
 ) -> Result<(StoredSession, Arc<Plan>), ApiError> {
-    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
+    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     for _ in 0..PIN_ATTEMPTS {
         let snapshot = resolve(shared, name)?;
         let table = snapshot.table.name.clone();
@@ -140,7 +143,8 @@ fn plan_and_store(
     Err(ApiError::new(409, "TableModified", format!("{name} changed while the session was planned: try again")))
 }
 
-fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
+/// The newest state of a table. Fails with `NoSuchProject`, `NoSuchSchema`, `NoSuchTable`.
+pub fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }

@@ -6,6 +6,7 @@ mod constants;
 #[cfg(test)]
 mod delta_test;
 mod encode;
+mod overflow;
 mod recast;
 mod replay;
 mod rows;
@@ -16,6 +17,7 @@ mod wire;
 
 pub use coding::{Coded, Coding};
 pub use encode::{Compression, Encoder, Shape};
+pub use overflow::timestamps_overflow;
 pub use recast::{Recast, Recolumn};
 pub use replay::{Replay, ReplayKey};
 pub use rows::Rows;

@@ -3,13 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, MapArray, StructArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, MapArray, StructArray};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Field, Fields, Int64Type, IntervalDayTimeType, IntervalUnit, TimeUnit,
-};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, IntervalDayTimeType, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::{Type, Units, arrow_type};
@@ -76,7 +72,8 @@ pub fn to_plain(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowEr
         (DataType::Map(..), DataType::Map(entries, sorted)) => {
             let map = array.as_map();
             let DataType::Struct(fields) = entries.data_type() else { return cast(array, target) };
-            let parts = map.entries().columns().iter().zip(fields).map(|(part, field)| to_plain(part, field.data_type()));
+            let parts =
+                map.entries().columns().iter().zip(fields).map(|(part, field)| to_plain(part, field.data_type()));
             let pairs = StructArray::try_new(fields.clone(), parts.collect::<Result<_, _>>()?, None)?;
             let nulls = map.nulls().cloned();
             Arc::new(MapArray::try_new(entries.clone(), map.offsets().clone(), pairs, nulls, *sorted)?)
