@@ -1,6 +1,7 @@
 //! From method and path to a call.
 
 use super::request::Head;
+use super::security::{self, SecurityCall};
 use crate::catalog::TableName;
 use crate::error::ApiError;
 
@@ -18,7 +19,7 @@ pub enum Call {
     Action,
     /// `GET /logview/host` and the like: a link the server has not.
     NoLink,
-    Tenants,
+    Security(SecurityCall),
     UsageLog,
     Tunnel(String),
     Project(String),
@@ -113,9 +114,11 @@ fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
 
 fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
     let get = method == "GET";
+    if let Some(call) = security::route(head, method, path) {
+        return Call::Security(call);
+    }
     match path {
         ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
-        ["tenants"] if get => Call::Tenants,
         ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
         ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
         ["projects", project] if get => Call::Project((*project).to_string()),
@@ -128,8 +131,7 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", _, "tables", ..] => Call::Missing("changing tables and loading them in bulk"),
         ["projects", _, "schemas", ..] => Call::Missing("changing schemas"),
         ["projects", _, "instances", ..] => Call::Missing("SQL instances"),
-        ["projects", _, "authorization"] => Call::Missing("authorization"),
-        ["quotas", ..] => Call::Missing("quotas"),
+        ["quotas", ..] => Call::Missing("changing quotas over REST"),
         _ => Call::Unknown,
     }
 }

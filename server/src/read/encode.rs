@@ -51,7 +51,11 @@ pub struct Encoder {
     writer: StreamWriter<Vec<u8>>,
     batch_bytes: usize,
     finished: bool,
+    observer: Option<Observer>,
 }
+
+/// Sees every batch before it is encoded.
+type Observer = Box<dyn Fn(&RecordBatch) + Send>;
 
 impl Encoder {
     /// Starts a stream; the schema message is already in the first piece.
@@ -64,7 +68,13 @@ impl Encoder {
         let options = IpcWriteOptions::try_new(64, false, MetadataVersion::V5)?.try_with_compression(compression)?;
         let schema = rows.schema();
         let writer = StreamWriter::try_new_with_options(Vec::with_capacity(PIECE_BYTES * 2), &schema, options)?;
-        Ok(Encoder { rows: Box::new(rows), writer, batch_bytes: shape.batch_bytes, finished: false })
+        Ok(Encoder { rows: Box::new(rows), writer, batch_bytes: shape.batch_bytes, finished: false, observer: None })
+    }
+
+    /// Shows every batch to `observer`, for example to count it.
+    pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> Encoder {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// Writes a batch, in halves of halves if it is larger than the byte bound.
@@ -82,7 +92,12 @@ impl Pieces for Encoder {
     fn next_piece(&mut self) -> Result<Option<Bytes>> {
         while !self.finished && self.writer.get_ref().len() < PIECE_BYTES {
             match self.rows.next_batch()? {
-                Some(batch) => self.write(&batch)?,
+                Some(batch) => {
+                    if let Some(observer) = &self.observer {
+                        observer(&batch);
+                    }
+                    self.write(&batch)?
+                }
                 None => {
                     self.writer.finish()?;
                     self.finished = true;

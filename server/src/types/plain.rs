@@ -16,15 +16,15 @@ pub struct PlainLayout {
     pub units: Units,
     /// 64-bit offsets for texts.
     pub large_text: bool,
-    /// TIMESTAMP as seconds and nanoseconds, because some do not fit 64 bits of nanoseconds.
+    /// TIMESTAMP as seconds and nanoseconds.
     pub wide_timestamps: bool,
 }
 
 /// `struct<sec:int64,nano:int32>`.
-pub fn seconds_and_nanos() -> DataType {
+fn seconds_and_nanos() -> DataType {
     DataType::Struct(Fields::from(vec![
-        Field::new("sec", DataType::Int64, true),
-        Field::new("nano", DataType::Int32, true),
+        Field::new("sec", DataType::Int64, false),
+        Field::new("nano", DataType::Int32, false),
     ]))
 }
 
@@ -55,14 +55,10 @@ pub fn to_plain(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowEr
             let intervals = array.as_primitive::<IntervalDayTimeType>();
             let millis: Int64Array = intervals.unary(|v| i64::from(v.days) * 86_400_000 + i64::from(v.milliseconds));
             // Seconds and nanoseconds have the same sign, as in the durations of the official clients.
-            struct_of(fields, millis.unary(|v| v / 1000), millis.unary(|v| (v % 1000) as i32 * 1_000_000), &millis)?
-        }
-        (DataType::Timestamp(unit, _), DataType::Struct(fields)) => {
-            let per_second = per_second(*unit);
-            let values = cast(array, &DataType::Int64)?;
-            let values = values.as_primitive::<Int64Type>();
-            let nanos = |v: i64| (v.rem_euclid(per_second) * (1_000_000_000 / per_second)) as i32;
-            struct_of(fields, values.unary(|v| v.div_euclid(per_second)), values.unary(nanos), values)?
+            let seconds = Int64Array::from_iter_values(millis.values().iter().map(|v| v / 1000));
+            let nanos = Int32Array::from_iter_values(millis.values().iter().map(|v| (v % 1000) as i32 * 1_000_000));
+            let parts: Vec<ArrayRef> = vec![Arc::new(seconds), Arc::new(nanos)];
+            Arc::new(StructArray::try_new(fields.clone(), parts, millis.nulls().cloned())?)
         }
         (DataType::List(_), DataType::List(child)) => {
             let list = array.as_list::<i32>();
@@ -100,29 +96,10 @@ fn cast_plain(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, ArrowErro
     }
 }
 
-fn struct_of(
-    fields: &Fields,
-    seconds: Int64Array,
-    nanos: Int32Array,
-    source: &Int64Array,
-) -> Result<ArrayRef, ArrowError> {
-    let columns: Vec<ArrayRef> = vec![Arc::new(seconds), Arc::new(nanos)];
-    Ok(Arc::new(StructArray::try_new(fields.clone(), columns, source.nulls().cloned())?))
-}
-
-fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{IntervalDayTimeArray, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray};
-    use arrow::datatypes::{Int32Type, IntervalDayTime, TimestampMillisecondType};
+    use arrow::array::{IntervalDayTimeArray, StringArray, TimestampMillisecondArray};
+    use arrow::datatypes::{Int32Type, Int64Type, IntervalDayTime, TimeUnit, TimestampMillisecondType};
 
     use super::*;
 
@@ -153,10 +130,6 @@ mod tests {
         let plain = to_plain(&intervals, &plain_type(&Type::IntervalDayTime, LAYOUT)).unwrap();
         assert_eq!((parts(&plain, 0), parts(&plain, 1)), ((86_401, 500_000_000), (-1, -500_000_000)));
         assert!(plain.is_null(2));
-        let wide = PlainLayout { wide_timestamps: true, ..LAYOUT };
-        let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![-1, 253_402_300_799_999_999]));
-        let plain = to_plain(&micros, &plain_type(&Type::TimestampNtz, wide)).unwrap();
-        assert_eq!((parts(&plain, 0), parts(&plain, 1)), ((-1, 999_999_000), (253_402_300_799, 999_999_000)));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use axum::body::Body;
 use serde::Deserialize;
 
 use super::parse;
-use super::read::{plain_rows, send};
+use super::read::{Form, plain_rows, send};
 use super::read_session::limits;
 use crate::catalog::{Table, TableName};
 use crate::error::ApiError;
+use crate::governance::{self, Operation, Target};
 use crate::http::reply::Reply;
 use crate::http::request::Head;
 use crate::http::sessions::{blocking, resolve};
@@ -45,20 +46,28 @@ pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName, body: B
     let Some(limit) = u64::try_from(limit.min(MAX_ROWS)).ok() else {
         return Err(ApiError::argument(format!("Limit {limit} is negative")));
     };
+    let mut right = governance::check(shared, head, Operation::Preview, Target::Table(&name)).await?;
+    let state = shared.clone();
+    let plan = blocking(move || {
+        let snapshot = resolve(&state, &name)?;
+        let request = plan_request(&snapshot.table, &request)?;
+        let planner = Planner { catalog: &state.catalog, footers: &state.footers, limits: limits(&state) };
+        Ok(Arc::new(planner.plan(snapshot, &request)?))
+    })
+    .await?;
+    right.columns(plan.columns.iter().map(|output| output.column.name.as_str()))?;
+    let permit = right.enter().await?;
     let state = shared.clone();
     let rows = blocking(move || {
-        let snapshot = resolve(&state, &name)?;
-        let plan_request = plan_request(&snapshot.table, &request)?;
-        let planner = Planner { catalog: &state.catalog, footers: &state.footers, limits: limits(&state) };
-        let plan = Arc::new(planner.plan(snapshot, &plan_request)?);
         let range = plan.rows(0, limit.min(plan.row_count()));
         let range = range.ok_or_else(|| ApiError::argument("the table has fewer rows than it says"))?;
-        let columns: Vec<usize> = (0..plan.columns.len()).collect();
-        plain_rows(&state.catalog, &state.footers, plan, range, &columns, MAX_ROWS as usize)
+        let places: Vec<usize> = (0..plan.columns.len()).collect();
+        plain_rows(&state.catalog, &state.footers, plan, range, &places, MAX_ROWS as usize)
     })
     .await?;
     let shape = Shape { compression: Compression::None, batch_rows: MAX_ROWS as usize, batch_bytes: 0 };
-    send(shared, head, Joined::new(rows, MAX_ROWS as usize, BATCH_BYTES), shape, Coding::Plain, None).await
+    let rows = Joined::new(rows, MAX_ROWS as usize, BATCH_BYTES);
+    send(shared, head, permit, rows, Form { shape, coding: Coding::Plain, key: None }).await
 }
 
 /// Columns in table order: data columns, then partition columns.

@@ -10,16 +10,17 @@ use super::{DataFormat, parse, required};
 use crate::catalog::{Catalog, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
+use crate::governance::{self, Operation, Permit, Target};
 use crate::http::reply::Reply;
 use crate::http::request::Head;
 use crate::http::sessions::{Status, blocking, expired, find};
 use crate::http::state::Shared;
-use crate::plan::{Plan, RowRange, SplitMode, TimeUnitName};
+use crate::plan::{Plan, RowRange, SplitMode};
 use crate::read::{
     Batches, Coded, Coding, Compression, Encoder, Recast, Recolumn, ReplayKey, Rows, Shape, pieces, timestamps_overflow,
 };
 use crate::store::Footers;
-use crate::types::{PlainLayout, Units, plain_type};
+use crate::types::{PlainLayout, Timestamps, Units, plain_type};
 
 /// Rows of a batch if the client does not say, and at most.
 const DEFAULT_BATCH_ROWS: i64 = 4096;
@@ -63,9 +64,9 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
     let id = required(head, "SessionId")?.to_string();
     let selection = selection(head)?;
     let shape = shape(&request)?;
-    let coding = Coding::from_header(head.header("accept-encoding"));
+    let right = governance::check(shared, head, Operation::ReadRows, Target::Table(&table)).await?;
     let state = shared.clone();
-    let (rows, range) = blocking(move || {
+    let (session, plan, range, places) = blocking(move || {
         let session = find(&state, &table, &id)?;
         match Status::of(&session, now_ms()) {
             Status::Normal => {}
@@ -77,32 +78,55 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
         }
         let plan = state.plan(&session)?;
         let range = skip(&plan, locate(&plan, &selection)?, request.skip_row_num)?;
-        let columns = choose(&plan, &request)?;
-        let rows = plain_rows(&state.catalog, &state.footers, plan, range.clone(), &columns, shape.batch_rows)?;
-        let variant = format!("{:?} {coding:?}", rows.schema());
-        Ok((rows, ReplayKey { variant, ..ReplayKey::new(&session.id, &range, shape) }))
+        let places = choose(&plan, &request)?;
+        Ok((session, plan, range, places))
     })
     .await?;
-    send(shared, head, rows, shape, coding, Some(range)).await
+    let names = places.iter().filter_map(|place| plan.columns.get(*place)).map(|output| output.column.name.as_str());
+    let permit = right.with_columns(names)?.enter().await?;
+    let state = shared.clone();
+    let (rows, key) = blocking(move || {
+        let rows = plain_rows(&state.catalog, &state.footers, plan, range.clone(), &places, shape.batch_rows)?;
+        let key = ReplayKey { variant: format!("{:?}", rows.schema()), ..ReplayKey::new(&session.id, &range, shape) };
+        Ok((rows, key))
+    })
+    .await?;
+    let coding = Coding::from_header(head.header("accept-encoding"));
+    send(shared, head, permit, rows, Form { shape, coding, key: Some(key) }).await
 }
 
-/// Encodes rows into an answer. In replay mode, what has a `key` is kept in memory.
+/// How rows become an answer.
+pub struct Form {
+    pub shape: Shape,
+    pub coding: Coding,
+    /// In replay mode, what has a key is kept in memory.
+    pub key: Option<ReplayKey>,
+}
+
+/// Encodes rows into an answer.
 pub async fn send(
     shared: &Arc<Shared>,
     head: &Head,
+    permit: Permit,
     rows: impl Batches + 'static,
-    shape: Shape,
-    coding: Coding,
-    key: Option<ReplayKey>,
+    form: Form,
 ) -> Result<Reply, ApiError> {
-    let source = move || Coded::new(Encoder::new(rows, shape)?, coding);
+    let Form { shape, coding, key } = form;
     let body = match (&shared.replay, key) {
-        (Some(replay), Some(key)) => {
-            let slices = replay.body(key, source).await?;
+        (Some(replay), Some(mut key)) => {
+            key.variant = format!("{coding:?} {}", key.variant);
+            let slices = replay.body(key, move || Coded::new(Encoder::new(rows, shape)?, coding)).await?;
+            // Nobody looks into a replayed body: what is sent counts.
+            permit.add(0, slices.iter().map(|slice| slice.len() as u64).sum());
             let count = slices.len();
-            Body::from_stream(iter((0..count).filter_map(move |i| slices.get(i).cloned().map(Ok::<_, std::io::Error>))))
+            let slices = (0..count).filter_map(move |i| slices.get(i).cloned().map(Ok::<_, std::io::Error>));
+            Body::from_stream(permit.outgoing(iter(slices)))
         }
-        _ => Body::from_stream(pieces(source()?, head.request_id.clone())),
+        _ => {
+            let counter = permit.clone();
+            let encoder = Encoder::new(rows, shape)?.observed_by(move |batch| counter.count(batch));
+            Body::from_stream(permit.outgoing(pieces(Coded::new(encoder, coding)?, head.request_id.clone())))
+        }
     };
     let reply = Reply::chunked(200, "application/octet-stream", body);
     Ok(match coding.name() {
@@ -200,7 +224,9 @@ pub fn plain_rows(
     columns: &[usize],
     batch_rows: usize,
 ) -> Result<Recast<Rows>, ApiError> {
-    let wide = timestamps_overflow(catalog, footers, &plan, &range)?;
+    let usual = plan.delivery.timestamps;
+    let wide = usual == Timestamps::Struct
+        || (usual == Timestamps::Clamp && timestamps_overflow(catalog, footers, &plan, &range)?);
     let data = plan.columns.len();
     // Columns that nobody asked for are not decoded; those of the system cost nothing.
     let mut kept: Vec<usize> = columns.iter().copied().filter(|place| *place < data).collect();
@@ -211,7 +237,7 @@ pub fn plain_rows(
             let mut narrow = Plan::clone(&plan);
             narrow.columns = kept.iter().filter_map(|place| plan.columns.get(*place).cloned()).collect();
             if wide {
-                narrow.timestamp_unit = TimeUnitName::Micro;
+                narrow.delivery.timestamps = Timestamps::Struct;
             }
             Arc::new(narrow)
         }

@@ -12,7 +12,7 @@ use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::request::Head;
-use crate::http::sessions::{Status, blocking, expired, find, plan_and_store};
+use crate::http::sessions::{Status, look_up, open};
 use crate::http::state::Shared;
 use crate::plan::{CreateRequest, JsonColumns, Limits, Plan, Reading, SplitMode};
 
@@ -23,34 +23,16 @@ pub fn limits(shared: &Shared) -> Limits {
 
 /// Creates a session. It is ready at once, unless planning is delayed on request.
 pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: Body) -> Result<Reply, ApiError> {
-    let body = head.read_body(body).await?;
-    let shared = shared.clone();
-    blocking(move || {
-        let request = CreateRequest::parse(&body)?;
-        let (session, plan) = plan_and_store(&shared, &table, &request, limits(&shared))?;
-        Ok(Reply::json(200, &describe(&session, &plan)))
-    })
-    .await
+    let request = CreateRequest::parse(&head.read_body(body).await?)?;
+    let (session, plan) = open(shared, head, table, request, limits(shared)).await?;
+    Ok(Reply::json(200, &describe(&session, &plan)))
 }
 
 /// Describes a session. `session_refresh=true` prolongs it, also an expired one whose files are still there.
 pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result<Reply, ApiError> {
     let id = required(head, "SessionId")?.to_string();
-    let refresh = head.query.get("session_refresh").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let shared = shared.clone();
-    blocking(move || {
-        let mut session = find(&shared, &table, &id)?;
-        if refresh {
-            let expires_ms = now_ms() + shared.session_lifetime.as_millis() as i64;
-            if !shared.catalog.extend_session(&id, expires_ms)? {
-                return Err(expired(&id));
-            }
-            session.expires_ms = expires_ms;
-        }
-        let plan = shared.plan(&session)?;
-        Ok(Reply::json(200, &describe(&session, &plan)))
-    })
-    .await
+    let (session, plan) = look_up(shared, head, table, id).await?;
+    Ok(Reply::json(200, &describe(&session, &plan)))
 }
 
 /// The answer of section 3.1. All keys are always there, because an official client insists on each of them.
