@@ -101,6 +101,8 @@ pub struct Serve {
     /// Life of a session in seconds, of a read session also after a refresh.
     #[arg(long, value_name = "N", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub session_lifetime_s: u64,
+    #[command(flatten, next_help_heading = "TLS")]
+    pub tls: crate::http::TlsOptions,
     #[command(flatten, next_help_heading = "Governance")]
     pub governance: crate::governance::Settings,
     /// How often replaced files and dead sessions are looked for, for tests.

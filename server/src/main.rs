@@ -110,6 +110,7 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         external_authority,
         planning_delay,
         governance: args.governance,
+        tls: args.tls,
         commit_delay: Duration::from_millis(args.commit_delay_ms),
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         head_timeout: Duration::from_millis(args.head_timeout_ms),

@@ -18,7 +18,7 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, security, service, sessions, write_sessions};
+use super::{admin, data, faults, security, service, sessions, tls, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
@@ -46,6 +46,9 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
+    let names = tls::names(address.ip(), options.external_authority.as_deref());
+    let tls = tls::acceptor(&options.tls, &options.root, &names)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
@@ -59,9 +62,11 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = accept(listener, router, head_timeout, wait(stopped.clone()));
+    let server = accept(listener, tls, router, head_timeout, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready http://{address}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
+    writeln!(stdout, "ready {scheme}://{address}")
+        .and_then(|()| stdout.flush())
+        .context("cannot print the ready line")?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
@@ -156,7 +161,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::Security(call) => security::answer(shared, head, call, body).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
         Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
-        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, head, table, id).await,
         Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::auth::{Account, Accounts};
+use super::tls::TlsOptions;
 use crate::catalog::{Catalog, StoredSession};
 use crate::config::Seed;
 use crate::fault::{Faults, Rule};
@@ -69,6 +70,7 @@ pub struct ServeOptions {
     pub commit_delay: Duration,
     pub session_lifetime: Duration,
     pub governance: Settings,
+    pub tls: TlsOptions,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
     /// How long the head of a request may take.

@@ -47,6 +47,7 @@ pub struct TableWriter {
     rows: u64,
     files: PendingFiles,
     room: Room,
+    observer: Option<Box<dyn Fn(&RecordBatch) + Send>>,
 }
 
 /// What a writer may hold at once.
@@ -115,7 +116,14 @@ impl TableWriter {
             rows: 0,
             files: PendingFiles::new(catalog)?,
             room: Room { buffer_bytes: BUFFER_BYTES, open_files: OPEN_FILES },
+            observer: None,
         })
+    }
+
+    /// Shows all rows to `observer` as they are stored, for metering.
+    pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> TableWriter {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// Takes other bounds, for tests.
@@ -133,6 +141,9 @@ impl TableWriter {
         let stored = self.intake.convert(batch)?;
         if let Some(order) = &mut self.order {
             order.see(&stored)?;
+        }
+        if let Some(observer) = &self.observer {
+            observer(&stored);
         }
         let route = self.partitions.route(&keys, batch.num_rows())?;
         self.rows += batch.num_rows() as u64;
