@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::Server;
 use super::output::say;
+use crate::catalog::Catalog;
 use crate::governance;
 
 #[derive(Debug, clap::Args)]
@@ -40,22 +41,13 @@ pub fn run(args: &Grant) -> Result<()> {
         }
         texts.push(text);
     }
-    let answer: Box<dyn Fn(&str) -> Result<Value>> = match (&args.root, &args.server) {
-        (Some(root), _) => {
-            let catalog = super::open(root)?;
-            Box::new(move |text| {
-                let output = governance::execute(&catalog, &args.project, text).ok_or_else(|| unknown(text))?;
-                let output = output.map_err(|error| anyhow!("{error}"))?;
-                Ok(json!({"text": output.text, "json": output.json}))
-            })
-        }
-        (None, Some(server)) => Box::new(move |text| {
-            server.call("POST", "statements", Some(&json!({"project": args.project, "statement": text})))
-        }),
+    let place = match (&args.root, &args.server) {
+        (Some(root), _) => Place::Root(super::open(root)?),
+        (None, Some(server)) => Place::Server(server),
         (None, None) => return Err(anyhow!("name --root or --server")),
     };
     for text in &texts {
-        let output = answer(text)?;
+        let output = place.carry_out(&args.project, text)?;
         match args.json {
             true => say(&output["json"])?,
             false => say(output["text"].as_str().unwrap_or_default())?,
@@ -64,7 +56,23 @@ pub fn run(args: &Grant) -> Result<()> {
     Ok(())
 }
 
-/// The error for text that governance does not know.
-fn unknown(text: &str) -> anyhow::Error {
-    anyhow!("\"{}\" is no statement on governance", text.trim())
+/// Where statements are carried out.
+enum Place<'a> {
+    Root(Catalog),
+    Server(&'a Server),
+}
+
+impl Place<'_> {
+    fn carry_out(&self, project: &str, text: &str) -> Result<Value> {
+        match self {
+            Place::Root(catalog) => match governance::execute(catalog, project, text) {
+                Some(Ok(output)) => Ok(json!({"text": output.text, "json": output.json})),
+                Some(Err(error)) => Err(anyhow!("{error}")),
+                None => Err(anyhow!("\"{}\" is no statement on governance", text.trim())),
+            },
+            Place::Server(server) => {
+                server.call("POST", "statements", Some(&json!({"project": project, "statement": text})))
+            }
+        }
+    }
 }
