@@ -1,6 +1,7 @@
 //! What the integration tests share: the real binary in a temporary root, and a small client of its own.
 #![allow(dead_code)] // each test crate uses a part
 
+pub mod tables;
 pub mod upload;
 
 use std::io::{BufRead, BufReader, Read};
