@@ -49,7 +49,8 @@ impl Fixture {
             table.properties.extra.insert((*key).into(), (*value).into());
         }
         catalog.create_table(&table).unwrap();
-        Fixture { _root: root, catalog, footers: Arc::default(), reading: Reading::default(), strict: false }
+        let footers = Arc::new(Footers::new(catalog.keyring()));
+        Fixture { _root: root, catalog, footers, reading: Reading::default(), strict: false }
     }
 
     fn table(&self) -> Table {

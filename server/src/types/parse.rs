@@ -148,6 +148,7 @@ impl Parser<'_> {
             "varchar" => Type::Varchar(self.length(65535)?),
             "char" => Type::Char(self.length(255)?),
             "binary" => Type::Binary,
+            "blob" => Type::Blob,
             "json" => Type::Json,
             "date" => Type::Date,
             "datetime" => Type::Datetime,
@@ -206,6 +207,7 @@ mod tests {
             "struct<a:bigint,b:array<struct<x:int,y:string>>>",
             "struct<`odd name`:int>",
             "interval_day_time",
+            "array<blob>",
         ] {
             assert_eq!(text.parse::<Type>().unwrap().to_string(), text);
         }
