@@ -57,6 +57,12 @@ pub struct Plan {
     pub blocks: Vec<PlanBlock>,
     /// Ranges of `blocks`, one per split; empty in mode RowOffset.
     pub splits: Vec<Range<usize>>,
+    /// Texts have 64-bit offsets; version 1 knows no such sessions.
+    #[serde(default)]
+    pub large_text: bool,
+    /// Bytes of the blocks as stored.
+    #[serde(default)]
+    pub bytes: u64,
     /// Estimated bytes and rows, if asked for.
     pub stats: Option<(u64, u64)>,
     /// The bucket of every split in mode Bucket.
@@ -176,6 +182,8 @@ impl Planner<'_> {
             files: Vec::new(),
             blocks: Vec::new(),
             splits: Vec::new(),
+            large_text: request.enable_large_string,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: table.version,
@@ -191,6 +199,7 @@ impl Planner<'_> {
         } else {
             // Rows that are addressed by number stay where they are, unless the predicate decides about each of them.
             let pruning = bound.filter(|_| exact || plan.split_mode != SplitMode::RowOffset);
+            demand_buckets(table, request, &files)?;
             let mut candidates = candidates(table, request, files, chosen);
             if let Some(possible) = pruning.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
                 candidates.retain(|one| one.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
@@ -198,8 +207,9 @@ impl Planner<'_> {
             self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
         self.cut(request, &pieces, &mut plan)?;
+        plan.bytes = pieces.iter().map(|p| p.bytes).sum();
         if request.enable_estimate_stats {
-            plan.stats = Some((pieces.iter().map(|p| p.bytes).sum(), plan.row_count()));
+            plan.stats = Some((plan.bytes, plan.row_count()));
         }
         if let Some(seed) = self.limits.reading.shuffle {
             shuffle(&mut plan, seed);
@@ -407,6 +417,18 @@ impl Candidate {
     }
 }
 
+/// Refuses to read by buckets what was written before there were any.
+fn demand_buckets(table: &Table, request: &CreateRequest, files: &[DataFile]) -> Result<(), ApiError> {
+    let by_bucket = request.split_options.split_mode == SplitMode::Bucket || !request.required_bucket_ids.is_empty();
+    match by_bucket && files.iter().any(|file| file.bucket.is_none()) {
+        true => Err(ApiError::argument(format!(
+            "{} has rows that were written before it was clustered: overwrite them to read by buckets",
+            table.name
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// The files of the chosen partitions and required buckets, in the order of the answer: partition by partition, in
 /// primary-key tables bucket by bucket, inside that in commit order. In mode Bucket a bucket that may span partitions
 /// comes as a whole.
@@ -521,6 +543,8 @@ mod tests {
             files: Vec::new(),
             blocks: vec![(0, 0, 10), (0, 1, 5), (1, 0, 20)],
             splits: Vec::new(),
+            large_text: false,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: 1,

@@ -8,6 +8,7 @@ mod infer;
 mod layout;
 mod parse;
 mod seconds;
+mod plain;
 pub mod temporal;
 mod zone;
 
@@ -20,6 +21,7 @@ pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
 pub use seconds::{day_time, millis, seconds_type};
+pub use plain::{PlainLayout, plain_type, to_plain};
 pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
@@ -38,6 +40,8 @@ pub enum Type {
     /// Exactly this many characters, blank-padded, 1 to 255.
     Char(u32),
     Binary,
+    /// A reference to bytes that lie beside the table (storage-api-v2-v3.md section 5).
+    Blob,
     Json,
     Date,
     /// An instant with milliseconds.
@@ -78,6 +82,17 @@ impl Type {
         }
     }
 
+    /// Whether the type is BLOB or contains BLOB at any depth.
+    pub fn contains_blob(&self) -> bool {
+        match self {
+            Type::Blob => true,
+            Type::Array(item) => item.contains_blob(),
+            Type::Map(key, value) => key.contains_blob() || value.contains_blob(),
+            Type::Struct(fields) => fields.iter().any(|(_, ty)| ty.contains_blob()),
+            _ => false,
+        }
+    }
+
     /// Whether a partition column may have this type (service-behaviour.md 1.2).
     pub fn is_partition_type(&self) -> bool {
         matches!(
@@ -101,6 +116,7 @@ impl fmt::Display for Type {
             Type::Varchar(n) => write!(f, "varchar({n})"),
             Type::Char(n) => write!(f, "char({n})"),
             Type::Binary => f.write_str("binary"),
+            Type::Blob => f.write_str("blob"),
             Type::Json => f.write_str("json"),
             Type::Date => f.write_str("date"),
             Type::Datetime => f.write_str("datetime"),
