@@ -38,8 +38,12 @@ pub struct RecordReader {
 }
 
 impl RecordReader {
-    /// A reader of records of these columns; `schema` is their layout (see [`super::record_units`]).
-    pub fn new(input: Box<dyn Read + Send>, columns: &[Column], schema: SchemaRef) -> Result<RecordReader, StreamError> {
+    /// A reader of records of these columns; `schema` is their layout (see [`super::record_schema`]).
+    pub fn new(
+        input: Box<dyn Read + Send>,
+        columns: &[Column],
+        schema: SchemaRef,
+    ) -> Result<RecordReader, StreamError> {
         let cells = columns.iter().zip(schema.fields()).map(|(column, field)| cells(&column.ty, field.data_type()));
         let columns = cells.collect::<Result<_, _>>()?;
         Ok(RecordReader { source: Source::new(input), schema, columns, records: 0, total: 0, finished: false })
@@ -184,6 +188,7 @@ fn cells(ty: &Type, layout: &DataType) -> Result<Box<dyn Cells>, StreamError> {
         Type::Boolean => Box::new(Booleans(BooleanBuilder::new())),
         Type::String | Type::Varchar(_) | Type::Char(_) | Type::Json => Box::new(Texts(StringBuilder::new())),
         Type::Binary => Box::new(Binaries(BinaryBuilder::new())),
+        Type::Blob => return Err(mismatch()),
         Type::Array(item) => match layout {
             DataType::List(field) => Box::new(Lists {
                 items: cells(item, field.data_type())?,
@@ -389,9 +394,8 @@ impl Cells for Maps {
     fn finish(&mut self) -> Result<ArrayRef, StreamError> {
         let offsets = OffsetBuffer::new(std::mem::replace(&mut self.offsets, vec![0]).into());
         let pairs = vec![self.keys.finish()?, self.values.finish()?];
-        let map = StructArray::try_new(self.fields.clone(), pairs, None).and_then(|pairs| {
-            MapArray::try_new(self.entries.clone(), offsets, pairs, self.nulls.finish(), false)
-        });
+        let map = StructArray::try_new(self.fields.clone(), pairs, None)
+            .and_then(|pairs| MapArray::try_new(self.entries.clone(), offsets, pairs, self.nulls.finish(), false));
         map.map(|map| Arc::new(map) as ArrayRef).map_err(|error| StreamError::Malformed(error.to_string()))
     }
 }

@@ -86,6 +86,7 @@ fn cell(sink: &mut Sink, ty: &Type, array: &ArrayRef, row: usize) -> Result<()> 
             sink.text(array.as_string::<i32>().value(row).as_bytes());
         }
         Type::Binary => sink.text(array.as_binary::<i32>().value(row)),
+        Type::Blob => bail!("records carry no blob"),
         Type::Date => sink.long(array.as_primitive::<Date32Type>().value(row).into()),
         Type::Datetime => match array.data_type() {
             DataType::Timestamp(TimeUnit::Millisecond, _) => {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::writer::StreamWriter;
 
 use crate::catalog::Column;
-use crate::types::{CharText, Delivery, Stage, Timestamps, Type, Units, arrow_type, conform, seconds_type};
+use crate::types::{
+    CharText, Delivery, PlainLayout, Stage, Timestamps, Type, Units, arrow_type, conform, plain_type, to_plain,
+};
 
-/// How timestamps outside lists, maps and structs are laid out.
+/// How timestamps are laid out that are not inside lists, maps or structs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instants {
     /// Nanoseconds, in the tunnel of tables.
@@ -20,43 +22,30 @@ pub enum Instants {
     Seconds,
 }
 
+/// Units of the times that the tunnel carries.
+const UNITS: Units = Units { datetime: TimeUnit::Millisecond, timestamp: TimeUnit::Nanosecond };
+
 /// Texts are as long as they should be already.
 const AS_IS: Stage = Stage::Wire(Delivery { timestamps: Timestamps::Clamp, char_text: CharText::Trimmed });
 
-/// Units of the times in records and in Arrow bodies.
-pub fn record_units() -> Units {
-    Units { datetime: TimeUnit::Millisecond, timestamp: TimeUnit::Nanosecond }
+/// The layout of rows that were sent as records.
+pub fn record_schema(columns: &[Column]) -> SchemaRef {
+    let field = |column: &Column| Field::new(&column.name, arrow_type(&column.ty, UNITS), true);
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-/// The layout of these columns.
+/// The layout of these columns in Arrow bodies.
 pub fn arrow_schema<'a>(columns: impl IntoIterator<Item = &'a Column>, instants: Instants) -> SchemaRef {
     let field = |column: &Column| {
-        let layout = match column.ty {
-            Type::Timestamp | Type::TimestampNtz if instants == Instants::Seconds => seconds_type(),
-            _ => layout(&column.ty),
-        };
-        Field::new(&column.name, layout, column.nullable)
+        let wide_timestamps =
+            instants == Instants::Seconds && matches!(column.ty, Type::Timestamp | Type::TimestampNtz);
+        let layout = PlainLayout { units: UNITS, large_text: false, wide_timestamps };
+        Field::new(&column.name, plain_type(&column.ty, layout), true)
     };
     Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>()))
 }
 
-/// As everywhere, but day-time intervals as seconds and nanoseconds.
-fn layout(ty: &Type) -> DataType {
-    match ty {
-        Type::IntervalDayTime => seconds_type(),
-        Type::Array(item) => DataType::List(Arc::new(Field::new("element", layout(item), true))),
-        Type::Map(key, value) => {
-            let pair = Fields::from(vec![Field::new("key", layout(key), false), Field::new("value", layout(value), true)]);
-            DataType::Map(Arc::new(Field::new("element", DataType::Struct(pair), false)), false)
-        }
-        Type::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|(name, ty)| Field::new(name, layout(ty), true)).collect())
-        }
-        _ => arrow_type(ty, record_units()),
-    }
-}
-
-/// A batch of these columns in the layout `schema`.
+/// A batch of these columns in their layout `schema`.
 pub fn to_arrow_layout<'a>(
     batch: &RecordBatch,
     columns: impl IntoIterator<Item = &'a Column>,
@@ -64,7 +53,13 @@ pub fn to_arrow_layout<'a>(
 ) -> Result<RecordBatch> {
     let parts = batch.columns().iter().zip(columns).zip(schema.fields());
     let arrays = parts.map(|((array, column), field)| {
-        conform(array, &column.ty, field.data_type(), AS_IS).with_context(|| format!("column {}", column.name))
+        match (array.data_type(), field.data_type()) {
+            (DataType::Timestamp(..), DataType::Struct(_)) => {
+                conform(array, &column.ty, field.data_type(), AS_IS).map_err(anyhow::Error::from)
+            }
+            (_, target) => to_plain(array, target).map_err(anyhow::Error::from),
+        }
+        .with_context(|| format!("column {}", column.name))
     });
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), arrays.collect::<Result<Vec<_>>>()?, &options)?)

@@ -10,6 +10,8 @@ mod encode;
 mod error;
 mod frame;
 mod layout;
+#[cfg(test)]
+mod property_test;
 mod wire;
 
 pub use coding::{Coder, Coding, decoder};
@@ -17,4 +19,4 @@ pub use decode::RecordReader;
 pub use encode::RecordWriter;
 pub use error::StreamError;
 pub use frame::{FrameReader, FrameWriter};
-pub use layout::{Instants, arrow_schema, record_units, schema_message, to_arrow_layout};
+pub use layout::{Instants, arrow_schema, record_schema, schema_message, to_arrow_layout};

@@ -14,7 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use super::seconds::{from_seconds, seconds_type, to_seconds};
+use super::seconds::from_seconds;
 use super::{CharText, Delivery, Timestamps, Type};
 
 /// Which way a conversion goes.
@@ -87,7 +87,6 @@ pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> 
             (DataType::Timestamp(from, _), DataType::Struct(fields)) => seconds_and_nanos(array, *from, fields),
             _ => Err(mismatch()),
         },
-        Type::IntervalDayTime if *target == seconds_type() => to_seconds(array).ok_or_else(mismatch),
         Type::IntervalDayTime => day_time(array).unwrap_or_else(|| Err(mismatch())),
         Type::IntervalYearMonth => match array.data_type() {
             DataType::Interval(IntervalUnit::YearMonth) => Ok(array.clone()),

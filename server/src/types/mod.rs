@@ -7,8 +7,8 @@ mod delivery;
 mod infer;
 mod layout;
 mod parse;
-mod seconds;
 mod plain;
+mod seconds;
 pub mod temporal;
 mod zone;
 
@@ -20,8 +20,8 @@ pub use convert::{Stage, conform};
 pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
-pub use seconds::{day_time, millis, seconds_type};
 pub use plain::{PlainLayout, plain_type, to_plain};
+pub use seconds::{day_time, millis};
 pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
