@@ -77,6 +77,18 @@ pub fn put_role_policy(
     statement::put_role_policy(&shared.catalog, by, project, role, policy)
 }
 
+/// Replaces the policy of a role of the tenant, as PUT POLICY does. Blocking.
+pub fn put_tenant_role_policy(shared: &Shared, caller: &Caller, role: &str, policy: &str) -> Result<(), ApiError> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::put_tenant_role_policy(&shared.catalog, by, role, policy)
+}
+
+/// The policy of a role of the tenant, as GET POLICY prints it. Blocking.
+pub fn tenant_role_policy(shared: &Shared, caller: &Caller, role: &str) -> Result<String, ApiError> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::tenant_role_policy(&shared.catalog, by, role)
+}
+
 /// The same as [`statement`] for the command line and the configuration, which may do everything.
 pub fn execute(catalog: &Catalog, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
     statement::run(catalog, By::Operator, project, text)

@@ -24,7 +24,7 @@ mod v2;
 mod write_sessions;
 mod xml;
 
-pub use auth::{Account, bearer_id};
+pub use auth::{Account, bearer_id, sign};
 pub use request::{Head, Plane};
 pub use server::{no_such, serve};
 pub use sessions::blocking;

@@ -40,6 +40,10 @@ pub enum SecurityCall {
     /// A role; with `?users` its users, with `?policy` its policy.
     Role(String, String),
     PutPolicy(String, String),
+    /// A statement that belongs to no project.
+    TenantAuthorization,
+    TenantRolePolicy(String),
+    PutTenantRolePolicy(String),
 }
 
 /// Finds the call of a path below the service endpoint.
@@ -48,6 +52,13 @@ pub fn route(head: &Head, method: &str, path: &[&str]) -> Option<SecurityCall> {
     let text = |text: &&str| text.to_string();
     Some(match path {
         ["tenants"] if get => SecurityCall::Tenant,
+        // The SDK writes `_empty_tenant_` for the tenant; there is one.
+        ["tenants", _, "authorization"] if method == "POST" => SecurityCall::TenantAuthorization,
+        ["tenants", _, "authorization", "roles", role] if head.query.has("policy") => match method {
+            "GET" => SecurityCall::TenantRolePolicy(text(role)),
+            "PUT" => SecurityCall::PutTenantRolePolicy(text(role)),
+            _ => return None,
+        },
         ["quotas"] if get => SecurityCall::Quotas,
         ["quotas", name] if get => SecurityCall::Quota(text(name)),
         ["projects", project, "authorization"] if method == "POST" => SecurityCall::Authorization(text(project)),
@@ -95,16 +106,15 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
                 known(&name)?;
                 sign_token(&shared, &caller, &body)
             }
-            SecurityCall::Authorization(name) => {
-                let project = known(&name)?;
-                let request = AuthorizationRequest::parse(&body)?;
-                let Some(output) = governance::statement(&shared, &caller, &project, &request.query) else {
-                    let message = "ODPS-0130161:Parse exception - this is not a statement on governance";
-                    return Err(ApiError::new(400, "ParseError", message));
-                };
-                let output = output?;
-                let result = if request.json { output.json.to_string() } else { output.text };
-                Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &result))))
+            SecurityCall::Authorization(name) => statement(&shared, &caller, &known(&name)?, &body),
+            SecurityCall::TenantAuthorization => statement(&shared, &caller, "", &body),
+            SecurityCall::TenantRolePolicy(role) => {
+                let policy = governance::tenant_role_policy(&shared, &caller, &role)?;
+                Ok(Reply::json(200, &serde_json::json!({ "Policy": policy })))
+            }
+            SecurityCall::PutTenantRolePolicy(role) => {
+                governance::put_tenant_role_policy(&shared, &caller, &role, &String::from_utf8_lossy(&body))?;
+                Ok(Reply::whole(200, "text/plain", ""))
             }
             SecurityCall::Configuration(name) => {
                 Ok(Reply::xml(200, &governance::security_document(catalog, &member(&name)?)?))
@@ -143,6 +153,18 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
         }
     })
     .await
+}
+
+/// Runs the statement of a request; `project` is empty where only the tenant is concerned.
+fn statement(shared: &Shared, caller: &governance::Caller, project: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    let request = AuthorizationRequest::parse(body)?;
+    let Some(output) = governance::statement(shared, caller, project, &request.query) else {
+        let message = "ODPS-0130161:Parse exception - this is not a statement on governance";
+        return Err(ApiError::new(400, "ParseError", message));
+    };
+    let output = output?;
+    let result = if request.json { output.json.to_string() } else { output.text };
+    Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &result))))
 }
 
 fn users(principals: &[String]) -> Reply {

@@ -36,6 +36,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     for project in &options.projects {
         catalog.ensure_project(project)?;
     }
+    options.seed.apply(&catalog)?;
     match clean(&catalog)? {
         Some(0) => {}
         Some(count) => tracing::info!("removed {count} files that no commit names"),

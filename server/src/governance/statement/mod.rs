@@ -92,6 +92,17 @@ pub fn put_role_policy(catalog: &Catalog, by: By<'_>, project: &str, role: &str,
     run::run(catalog, by, project, Statement::PutPolicy { role, tenant: false, policy }).map(|_| ())
 }
 
+/// PUT POLICY on a role of the tenant, without a text.
+pub fn put_tenant_role_policy(catalog: &Catalog, by: By<'_>, role: &str, policy: &str) -> Result<(), ApiError> {
+    let (role, policy) = (role.to_string(), policy.to_string());
+    run::run(catalog, by, "", Statement::PutPolicy { role, tenant: true, policy }).map(|_| ())
+}
+
+/// GET POLICY on a role of the tenant, without a text.
+pub fn tenant_role_policy(catalog: &Catalog, by: By<'_>, role: &str) -> Result<String, ApiError> {
+    run::run(catalog, by, "", Statement::GetPolicy { role: role.to_string(), tenant: true }).map(|output| output.text)
+}
+
 /// Whether the first words of a text that cannot be cut are those of a statement on governance.
 fn begins_here(text: &str) -> bool {
     let words: Vec<String> = text.split_whitespace().take(3).map(str::to_lowercase).collect();
