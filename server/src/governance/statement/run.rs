@@ -1,7 +1,7 @@
 //! Who may run a statement, and where it is run.
 
 use super::parse::Statement;
-use super::{By, Output, project, tenant};
+use super::{By, Output, missing, project, tenant};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::governance::principal::Principal;
@@ -89,6 +89,7 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -
         Statement::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         statement => match tenant::run(catalog, &me, statement) {
             Ok(done) => done,
+            Err(_) if catalog.project(project)?.is_none() => Err(missing("project", project)),
             Err(statement) => project::run(catalog, &me, project, statement),
         },
     }
