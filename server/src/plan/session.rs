@@ -23,7 +23,7 @@ use crate::delta::{BucketFile, IncrementalRange};
 use crate::error::ApiError;
 use crate::filter::{self, BlockFacts, Bound, Facts, Predicate};
 use crate::store::Footers;
-use crate::types::{Units, Zone, arrow_type};
+use crate::types::{Delivery, Units, Zone, arrow_type};
 
 /// Splits of one session at most (service-behaviour.md 3.6, ASSUMED).
 const MAX_SPLITS: usize = 100_000;
@@ -71,6 +71,8 @@ pub struct Plan {
     pub choice: Choice,
     /// When the versions of an incremental read were committed.
     pub commits: Vec<(i64, i64)>,
+    /// How values are put on the wire.
+    pub delivery: Delivery,
 }
 
 /// A data file and the values of its partition.
@@ -106,7 +108,10 @@ impl Plan {
     pub fn schema(&self) -> SchemaRef {
         let units = Units { datetime: self.datetime_unit.into(), timestamp: self.timestamp_unit.into() };
         let columns = self.columns.iter().map(|output| &output.column).chain(&self.system_columns);
-        let fields = columns.map(|column| Field::new(&column.name, arrow_type(&column.ty, units), column.nullable));
+        let fields = columns.map(|column| {
+            let layout = self.delivery.layout(&column.ty, arrow_type(&column.ty, units));
+            Field::new(&column.name, layout, column.nullable || self.delivery.makes_null(&column.ty))
+        });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -178,6 +183,7 @@ impl Planner<'_> {
             groups: Vec::new(),
             choice,
             commits: Vec::new(),
+            delivery: self.limits.reading.delivery(),
         };
         let mut pieces = Vec::new();
         if request.is_incremental() {
@@ -238,12 +244,21 @@ impl Planner<'_> {
         table: &Table,
         request: &CreateRequest,
     ) -> Result<(Option<Predicate>, Option<Bound>), ApiError> {
-        let Reading { filter, zoned_predicates, time_zone, .. } = self.limits.reading;
+        let Reading { filter, zoned_predicates, time_zone, reject_partition_predicates, .. } = self.limits.reading;
         let zone = if zoned_predicates { time_zone } else { Zone::UTC };
         let rules = filter::Rules { fallback: request.filter_predicate_fallback, zone };
         let predicate = Predicate { text: request.filter_predicate.clone(), rules };
         let columns: Vec<&Column> = table.columns.iter().chain(&table.partition_keys).collect();
         let bound = predicate.bind(&columns).map_err(|error| ApiError::argument(error.to_string()))?;
+        if let (Some(bound), true) = (&bound, reject_partition_predicates) {
+            let mut used = vec![false; columns.len()];
+            bound.columns(&mut used);
+            let mut named = columns.iter().zip(used).skip(table.columns.len()).filter(|(_, used)| *used);
+            if let Some((column, _)) = named.next() {
+                let message = format!("FilterPredicate: {} is a partition column of {}", column.name, table.name);
+                return Err(ApiError::argument(message));
+            }
+        }
         Ok((Some(predicate), bound.filter(|_| filter != FilterMode::Ignore)))
     }
 
@@ -513,6 +528,7 @@ mod tests {
             groups: Vec::new(),
             choice: Choice::default(),
             commits: Vec::new(),
+            delivery: Delivery::default(),
         };
         assert_eq!(plan.rows(0, 35), Some(RowRange { blocks: 0..3, skip: 0, rows: 35 }));
         assert_eq!(plan.rows(12, 2), Some(RowRange { blocks: 1..2, skip: 2, rows: 2 }));

@@ -26,7 +26,7 @@ pub fn wire_columns(plan: &Plan, schema: &Schema, batch: &RecordBatch, partition
             }
             None => batch.column(place(batch.schema_ref(), &column.name)?).clone(),
         };
-        let array = conform(&array, &column.ty, field.data_type(), Stage::Wire)
+        let array = conform(&array, &column.ty, field.data_type(), Stage::Wire(plan.delivery))
             .with_context(|| format!("column {}", column.name))?;
         arrays.push(array);
     }

@@ -3,6 +3,7 @@
 //! Source: storage-api-v1.md section 12.1 (grammar) and 12.2 (Arrow mapping).
 
 mod convert;
+mod delivery;
 mod infer;
 mod layout;
 mod parse;
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use convert::{Stage, conform};
+pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
 pub use zone::Zone;
