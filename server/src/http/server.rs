@@ -160,7 +160,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::Security(call) => security::answer(shared, head, call, body).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
         Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
-        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, head, table, id).await,
         Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),

@@ -15,8 +15,9 @@ use super::state::Shared;
 use crate::catalog::{Column, Table, TableKind, TableName, WriteSession, WriteStatus};
 use crate::clock::now_ms;
 use crate::error::ApiError;
+use crate::governance::{self, Operation, Permit, Target};
 use crate::write::{
-    Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, Target, WriteError,
+    self, Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, WriteError,
     choose, commit_session, commit_when_due, demand_open, drain, receive, stage_block,
 };
 
@@ -30,11 +31,21 @@ struct Stored {
 /// W1. The session takes blocks at once.
 pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
-    let shared = shared.clone();
+    let options = BlockOptions::parse(&body)?;
+    let right = governance::check(shared, head, Operation::CreateWriteSession, Target::Table(&name)).await?;
+    let (state, caller) = (shared.clone(), head.caller.clone());
+    let (options, target) = blocking(move || {
+        let target = options.target(resolve(&state, &name)?)?;
+        if makes_partitions(&state, &target)? {
+            governance::require_new_partitions(&state, &caller, &target.table)?;
+        }
+        Ok((options, target))
+    })
+    .await?;
+    let permit = right.enter().await?;
+    let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
     blocking(move || {
-        let options = BlockOptions::parse(&body)?;
-        let table = resolve(&shared, &name)?;
-        let target = options.target(table)?;
+        let _permit = permit;
         let now = now_ms();
         let session = WriteSession {
             id: new_id(now),
@@ -48,13 +59,15 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         };
         let answer = describe(&session, &options, &target)?;
         shared.catalog.insert_write_session(&session)?;
+        governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
         Ok(Reply::json(201, &answer))
     })
     .await
 }
 
 /// W2. `session_refresh` has no effect on write sessions.
-pub async fn get(shared: &Arc<Shared>, name: TableName, id: String) -> Result<Reply, ApiError> {
+pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Reply, ApiError> {
+    let _permit = governance::admit(shared, head, Operation::GetSession, Target::Table(&name)).await?;
     let shared = shared.clone();
     blocking(move || {
         let (session, options) = find(&shared, &name, &id)?;
@@ -71,17 +84,19 @@ pub async fn write(
     id: String,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let block = match prepare(shared, head, name, id).await {
-        Ok(block) => block,
+    let (block, permit) = match prepare(shared, head, name, id).await {
+        Ok(prepared) => prepared,
         Err(error) => {
             drain(body).await;
             return Err(error);
         }
     };
     let Block { session, options, target, at, flight } = block;
-    let catalog = shared.catalog.clone();
-    let open = move |schema: &_| -> Result<TableWriter, WriteError> { TableWriter::new(&catalog, &target, schema) };
-    let written = receive(body, open).await?;
+    let (catalog, counter) = (shared.catalog.clone(), permit.clone());
+    let open = move |schema: &_| -> Result<TableWriter, WriteError> {
+        Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |batch| counter.count(batch)))
+    };
+    let written = receive(permit.incoming(body), open).await?;
     let state = shared.clone();
     blocking(move || {
         let message = stage_block(&state.catalog, &session, &options, at, written)?;
@@ -95,16 +110,17 @@ pub async fn write(
 struct Block {
     session: WriteSession,
     options: BlockOptions,
-    target: Target,
+    target: write::Target,
     at: Attempt,
     flight: Flight,
 }
 
-async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Block, ApiError> {
+async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<(Block, Permit), ApiError> {
     check_format(head)?;
     let at = attempt(head)?;
+    let right = governance::check(shared, head, Operation::WriteRows, Target::Table(&name)).await?;
     let shared = shared.clone();
-    blocking(move || {
+    let block = blocking(move || {
         let (session, options) = find(&shared, &name, &id)?;
         demand_open(&session, now_ms())?;
         let table = resolve(&shared, &name)?;
@@ -125,7 +141,18 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String)
         }
         Ok(Block { session, options, target, at, flight })
     })
-    .await
+    .await?;
+    Ok((block, right.enter().await?))
+}
+
+/// Whether writing into a target creates partitions: it may if the rows bring their values, and it does if the named
+/// one is missing.
+fn makes_partitions(shared: &Shared, target: &write::Target) -> Result<bool, ApiError> {
+    if target.table.partition_keys.is_empty() {
+        return Ok(false);
+    }
+    let Some(values) = target.partition.iter().cloned().collect::<Option<Vec<String>>>() else { return Ok(true) };
+    Ok(!shared.catalog.partitions(target.table.id)?.iter().any(|partition| partition.values == values))
 }
 
 /// W4. Committing again what is committed succeeds.
@@ -136,6 +163,7 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         return Err(ApiError::argument("session_id is missing"));
     }
     let request = CommitRequest::parse(&body)?;
+    let _permit = governance::admit(shared, head, Operation::CommitSession, Target::Table(&name)).await?;
     let state = shared.clone();
     let (session, options) = blocking(move || find(&state, &name, &id)).await?;
     if session.status == WriteStatus::Normal && options.enhance_write_check {
@@ -254,7 +282,7 @@ fn summary(session: &WriteSession) -> Map<String, Value> {
 }
 
 /// The answer of section 7.2. No key is ever null.
-fn describe(session: &WriteSession, options: &BlockOptions, target: &Target) -> Result<Value, ApiError> {
+fn describe(session: &WriteSession, options: &BlockOptions, target: &write::Target) -> Result<Value, ApiError> {
     let table = &target.table;
     let layout = Layout::of(table)?;
     let mut answer = summary(session);

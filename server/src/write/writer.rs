@@ -47,7 +47,11 @@ pub struct TableWriter {
     rows: u64,
     files: PendingFiles,
     room: Room,
+    observer: Option<Observer>,
 }
+
+/// Sees every batch before it is written.
+type Observer = Box<dyn Fn(&RecordBatch) + Send>;
 
 /// What a writer may hold at once.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +119,14 @@ impl TableWriter {
             rows: 0,
             files: PendingFiles::new(catalog)?,
             room: Room { buffer_bytes: BUFFER_BYTES, open_files: OPEN_FILES },
+            observer: None,
         })
+    }
+
+    /// Shows every batch that arrives to `observer`, for example to count it.
+    pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> TableWriter {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// Takes other bounds, for tests.
@@ -128,6 +139,9 @@ impl TableWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
         if batch.num_rows() == 0 {
             return Ok(());
+        }
+        if let Some(observer) = &self.observer {
+            observer(batch);
         }
         let keys = self.intake.keys(batch);
         let stored = self.intake.convert(batch)?;
