@@ -3,7 +3,7 @@
 mod common;
 
 use common::governance::{OWNER, PAGE_POLICY};
-use common::{Answer, Root, STORAGE, Server, data, numbers, sessions};
+use common::{Answer, Root, STORAGE, Server, base, data, numbers, sessions};
 
 const PAYG: &str = "quotaName=pay-as-you-go";
 
@@ -238,9 +238,12 @@ fn writing_needs_update_and_alter_for_new_partitions() {
     let there = "{\"PartitionSpec\":\"ds=1\"}";
     let fresh = "{\"PartitionSpec\":\"ds=2\"}";
     assert_eq!(create("parted", there).status, 201, "{}", create("parted", there).text());
-    assert_eq!(code(&create("parted", fresh)), no());
+    // Whether a write makes a partition is known when it is committed.
+    let id = create("parted", fresh).json()["SessionId"].as_str().unwrap().to_string();
+    let commit = || alice.post(&format!("{}/commit?session_id={id}", base("parted")), "{\"CommitMessages\":[]}");
+    assert_eq!(code(&commit()), no());
     server.run("grant Alter on table parted to user RAM$alice");
-    assert_eq!(create("parted", fresh).status, 201);
+    assert_eq!(commit().status, 201, "{}", commit().text());
 }
 
 #[test]

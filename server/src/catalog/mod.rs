@@ -3,6 +3,7 @@
 //! One [`Catalog`] wraps one connection behind a mutex. Calls are short and blocking: async code calls them from a
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
+mod audit;
 mod change;
 mod commit;
 mod credentials;
@@ -26,6 +27,7 @@ use rusqlite::Connection;
 
 use crate::store::Keyring;
 
+pub use audit::KnownFile;
 pub use change::{Change, IfExists};
 pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;

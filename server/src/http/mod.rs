@@ -1,4 +1,4 @@
-//! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`.
+//! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`, `v2` and `v3`.
 
 mod accept;
 mod admin;
@@ -20,10 +20,11 @@ mod subject;
 mod tables;
 mod tls;
 mod unparsed;
+mod v2;
 mod write_sessions;
 mod xml;
 
-pub use auth::{Account, bearer_id};
+pub use auth::{Account, bearer_id, sign};
 pub use request::{Head, Plane};
 pub use server::{no_such, serve};
 pub use sessions::blocking;

@@ -15,6 +15,8 @@ pub enum Call {
     GetWriteSession(TableName, String),
     WriteBlock(TableName, String),
     Commit(TableName),
+    /// A call of Storage API v2 or v3; the query names it.
+    Action,
     /// `GET /logview/host` and the like: a link the server has not.
     NoLink,
     Security(SecurityCall),
@@ -36,8 +38,8 @@ pub fn route(head: &Head) -> Result<Call, ApiError> {
     let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["api", "storage", "v1", rest @ ..] => storage(head, rest),
-        ["api", "storage", "v2", ..] => Ok(Call::Missing("Storage API v2")),
-        ["api", "storage", "v3", ..] => Ok(Call::Missing("Storage API v3")),
+        ["api", "storage", "v2" | "v3"] => Ok(Call::Action),
+        ["api", "storage", "v2" | "v3", ..] => Ok(Call::Unknown),
         // Not 501: clients of the tunnel repeat every 5xx for minutes.
         _ if head.is_tunnel_call() => {
             let message = "this server has no classic tunnel: read tables through the Storage API";

@@ -113,10 +113,8 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
             }
             SecurityCall::Authorization(name) => run(&shared, &caller, &known(&name)?, &body),
             SecurityCall::TenantAuthorization => {
-                // What is about the tenant alone needs no project, but who runs it must be in one.
-                let name = query.get("curr_project").unwrap_or_default();
-                let project = if name.is_empty() { String::new() } else { known(name)? };
-                run(&shared, &caller, &project, &body)
+                // What is about the tenant alone needs no project.
+                run(&shared, &caller, "", &body)
             }
             SecurityCall::TenantPolicy(role) => {
                 let policy = governance::tenant_role_policy(&shared, &caller, &role)?;

@@ -18,7 +18,7 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, security, service, sessions, tls, write_sessions};
+use super::{admin, data, faults, security, service, sessions, tls, v2, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
@@ -36,6 +36,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     for project in &options.projects {
         catalog.ensure_project(project)?;
     }
+    options.seed.apply(&catalog)?;
     match clean(&catalog)? {
         Some(0) => {}
         Some(count) => tracing::info!("removed {count} files that no commit names"),
@@ -163,6 +164,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::GetWriteSession(table, id) => write_sessions::get(shared, head, table, id).await,
         Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
+        Call::Action => v2::answer(shared, head, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

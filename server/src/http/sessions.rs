@@ -15,7 +15,7 @@ use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation, Target};
-use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
+use crate::plan::{CreateRequest, Limits, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -40,7 +40,8 @@ impl Status {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
         match self {
             Status::Init => "INIT",
             Status::Normal => "NORMAL",
@@ -53,12 +54,32 @@ impl Status {
 pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
     let request = CreateRequest::parse(&body)?;
+    let (session, plan) = open(shared, head, table, request, shared.limits).await?;
+    let status = Status::of(&session, now_ms());
+    let code = if status == Status::Init { 202 } else { 201 };
+    Ok(Reply::json(code, &describe(&session, &plan, status)))
+}
+
+/// R2. `session_refresh=true` prolongs the session, also an expired one whose files are still there.
+pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String) -> Result<Reply, ApiError> {
+    let (session, plan) = look_up(shared, head, table, id).await?;
+    Ok(Reply::json(200, &describe(&session, &plan, Status::of(&session, now_ms()))))
+}
+
+/// Creates a session for whoever may read what it reads.
+pub async fn open(
+    shared: &Arc<Shared>,
+    head: &Head,
+    table: TableName,
+    request: CreateRequest,
+    limits: Limits,
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let operation = Operation::CreateReadSession;
     let mut right = governance::check(shared, head, operation, Target::Table(&table)).await?;
     // Wrong columns are told before a slot is taken, so that order and error are the same on a busy quota.
     let (state, name) = (shared.clone(), table.clone());
     let (request, planned) = blocking(move || {
-        let planned = plan(&state, &name, &request)?;
+        let planned = plan(&state, &name, &request, limits)?;
         Ok((request, planned))
     })
     .await?;
@@ -68,17 +89,20 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: B
     let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
     blocking(move || {
         let _permit = permit;
-        let (session, plan) = store(&shared, &table, &request, planned)?;
+        let (session, plan) = store(&shared, &table, &request, planned, limits)?;
         governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
-        let status = Status::of(&session, now_ms());
-        let code = if status == Status::Init { 202 } else { 201 };
-        Ok(Reply::json(code, &describe(&session, &plan, status)))
+        Ok((session, plan))
     })
     .await
 }
 
-/// R2. `session_refresh=true` prolongs the session, also an expired one whose files are still there.
-pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String) -> Result<Reply, ApiError> {
+/// Finds a session, and prolongs it if the query asks for that.
+pub async fn look_up(
+    shared: &Arc<Shared>,
+    head: &Head,
+    table: TableName,
+    id: String,
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let refresh = head.query.get("session_refresh").is_some_and(|v| v.eq_ignore_ascii_case("true"));
     let operation = if refresh { Operation::RefreshSession } else { Operation::GetSession };
     let mut right = governance::check(shared, head, operation, Target::Table(&table)).await?;
@@ -101,7 +125,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String
             }
             session.expires_ms = expires_ms;
         }
-        Ok(Reply::json(200, &describe(&session, &plan, Status::of(&session, now_ms()))))
+        Ok((session, plan))
     })
     .await
 }
@@ -145,8 +169,8 @@ struct Planned {
     plan: Plan,
 }
 
-fn plan(shared: &Shared, name: &TableName, request: &CreateRequest) -> Result<Planned, ApiError> {
-    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
+fn plan(shared: &Shared, name: &TableName, request: &CreateRequest, limits: Limits) -> Result<Planned, ApiError> {
+    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     let snapshot = resolve(shared, name)?;
     let table = snapshot.table.name.clone();
     let predicate = planner.predicate_columns(&snapshot.table, request)?;
@@ -159,12 +183,13 @@ fn store(
     name: &TableName,
     request: &CreateRequest,
     planned: Planned,
+    limits: Limits,
 ) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let mut planned = Some(planned);
     for _ in 0..PIN_ATTEMPTS {
         let Planned { table, plan, .. } = match planned.take() {
             Some(planned) => planned,
-            None => plan(shared, name, request)?,
+            None => plan(shared, name, request, limits)?,
         };
         let now = now_ms();
         let session = StoredSession {
@@ -184,7 +209,8 @@ fn store(
     Err(ApiError::new(409, "TableModified", format!("{name} changed while the session was planned: try again")))
 }
 
-fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
+/// The newest state of a table. Fails with `NoSuchProject`, `NoSuchSchema`, `NoSuchTable`.
+pub fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }

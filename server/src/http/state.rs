@@ -11,6 +11,7 @@ use anyhow::Result;
 use super::auth::{Account, Accounts};
 use super::tls::TlsOptions;
 use crate::catalog::{Catalog, StoredSession};
+use crate::config::Seed;
 use crate::fault::{Faults, Rule};
 use crate::governance::{Governance, Settings};
 use crate::observe::Observed;
@@ -78,6 +79,8 @@ pub struct ServeOptions {
     pub grace: Duration,
     /// The fault plan in force from the start.
     pub faults: Vec<Rule>,
+    /// What the root shall contain.
+    pub seed: Seed,
     /// Whether the admin paths ask for a key on this machine as well.
     pub admin_needs_key: bool,
 }

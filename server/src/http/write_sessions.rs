@@ -12,12 +12,12 @@ use super::request::{Head, Plane};
 use super::server::no_such;
 use super::sessions::{blocking, column, new_id};
 use super::state::Shared;
-use crate::catalog::{Column, Table, TableKind, TableName, WriteSession, WriteStatus};
+use crate::catalog::{Column, Table, TableKind, TableName, Unit, WriteSession, WriteStatus};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{self, Operation, Permit, Target};
+use crate::governance::{self, Caller, Operation, Permit, Target as Subject};
 use crate::write::{
-    self, Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, WriteError,
+    Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, Target, WriteError,
     choose, commit_session, commit_when_due, demand_open, drain, receive, stage_block,
 };
 
@@ -32,20 +32,10 @@ struct Stored {
 pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
     let options = BlockOptions::parse(&body)?;
-    let right = governance::check(shared, head, Operation::CreateWriteSession, Target::Table(&name)).await?;
-    let (state, caller) = (shared.clone(), head.caller.clone());
-    let (options, target) = blocking(move || {
+    let right = governance::check(shared, head, Operation::CreateWriteSession, Subject::Table(&name)).await?;
+    let state = shared.clone();
+    let (session, answer) = blocking(move || {
         let target = options.target(resolve(&state, &name)?)?;
-        if makes_partitions(&state, &target)? {
-            governance::require_new_partitions(&state, &caller, &target.table)?;
-        }
-        Ok((options, target))
-    })
-    .await?;
-    let permit = right.enter().await?;
-    let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
-    blocking(move || {
-        let _permit = permit;
         let now = now_ms();
         let session = WriteSession {
             id: new_id(now),
@@ -55,9 +45,16 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
             status: WriteStatus::Normal,
             message: String::new(),
             created_ms: now,
-            expires_ms: now + shared.session_lifetime.as_millis() as i64,
+            expires_ms: now + state.session_lifetime.as_millis() as i64,
         };
         let answer = describe(&session, &options, &target)?;
+        Ok((session, answer))
+    })
+    .await?;
+    let permit = right.enter().await?;
+    let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
+    blocking(move || {
+        let _permit = permit;
         shared.catalog.insert_write_session(&session)?;
         governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
         Ok(Reply::json(201, &answer))
@@ -67,9 +64,10 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
 
 /// W2. `session_refresh` has no effect on write sessions.
 pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Reply, ApiError> {
-    let _permit = governance::admit(shared, head, Operation::GetSession, Target::Table(&name)).await?;
+    let permit = governance::admit(shared, head, Operation::GetSession, Subject::Table(&name)).await?;
     let shared = shared.clone();
     blocking(move || {
+        let _permit = permit;
         let (session, options) = find(&shared, &name, &id)?;
         Ok(Reply::json(200, &describe_stored(&shared, &session, &options)?))
     })
@@ -84,17 +82,17 @@ pub async fn write(
     id: String,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let (block, permit) = match prepare(shared, head, name, id).await {
-        Ok(prepared) => prepared,
+    let block = match prepare(shared, head, name, id).await {
+        Ok(block) => block,
         Err(error) => {
             drain(body).await;
             return Err(error);
         }
     };
-    let Block { session, options, target, at, flight } = block;
+    let Block { session, options, target, at, flight, permit } = block;
     let (catalog, counter) = (shared.catalog.clone(), permit.clone());
     let open = move |schema: &_| -> Result<TableWriter, WriteError> {
-        Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |batch| counter.count(batch)))
+        Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |rows| counter.count(rows)))
     };
     let written = receive(permit.incoming(body), open).await?;
     let state = shared.clone();
@@ -110,17 +108,19 @@ pub async fn write(
 struct Block {
     session: WriteSession,
     options: BlockOptions,
-    target: write::Target,
+    target: Target,
     at: Attempt,
     flight: Flight,
+    permit: Permit,
 }
 
-async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<(Block, Permit), ApiError> {
+async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Block, ApiError> {
     check_format(head)?;
     let at = attempt(head)?;
-    let right = governance::check(shared, head, Operation::WriteRows, Target::Table(&name)).await?;
+    let right = governance::check(shared, head, Operation::WriteRows, Subject::Table(&name)).await?;
+    let permit = right.enter().await?;
     let shared = shared.clone();
-    let block = blocking(move || {
+    blocking(move || {
         let (session, options) = find(&shared, &name, &id)?;
         demand_open(&session, now_ms())?;
         let table = resolve(&shared, &name)?;
@@ -139,20 +139,9 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String)
         if alone && shared.catalog.has_unit(&session.id, &at.unit())? {
             return Err(twice(at));
         }
-        Ok(Block { session, options, target, at, flight })
+        Ok(Block { session, options, target, at, flight, permit })
     })
-    .await?;
-    Ok((block, right.enter().await?))
-}
-
-/// Whether writing into a target creates partitions: it may if the rows bring their values, and it does if the named
-/// one is missing.
-fn makes_partitions(shared: &Shared, target: &write::Target) -> Result<bool, ApiError> {
-    if target.table.partition_keys.is_empty() {
-        return Ok(false);
-    }
-    let Some(values) = target.partition.iter().cloned().collect::<Option<Vec<String>>>() else { return Ok(true) };
-    Ok(!shared.catalog.partitions(target.table.id)?.iter().any(|partition| partition.values == values))
+    .await
 }
 
 /// W4. Committing again what is committed succeeds.
@@ -163,7 +152,7 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         return Err(ApiError::argument("session_id is missing"));
     }
     let request = CommitRequest::parse(&body)?;
-    let _permit = governance::admit(shared, head, Operation::CommitSession, Target::Table(&name)).await?;
+    let permit = governance::admit(shared, head, Operation::CommitSession, Subject::Table(&name)).await?;
     let state = shared.clone();
     let (session, options) = blocking(move || find(&state, &name, &id)).await?;
     if session.status == WriteStatus::Normal && options.enhance_write_check {
@@ -174,14 +163,16 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         }
     }
     let state = shared.clone();
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, caller) = (tokio::runtime::Handle::current(), head.caller.clone());
     blocking(move || {
+        let _permit = permit;
         let mut session = session;
         session.status = match session.status {
             state @ (WriteStatus::Committed | WriteStatus::Committing) => state,
             _ => {
                 demand_open(&session, now_ms())?;
                 let units = choose(&state.catalog, &session, &options, &request)?;
+                demand_partitions(&state, &caller, &session, &units)?;
                 if state.commit_delay.is_zero() {
                     commit_session(&state.catalog, &session.id, &units)?;
                     WriteStatus::Committed
@@ -198,6 +189,21 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         Ok(Reply::json(code, &Value::Object(summary(&session))))
     })
     .await
+}
+
+/// Demands the right to create partitions if the commit would create some.
+fn demand_partitions(shared: &Shared, caller: &Caller, session: &WriteSession, units: &[Unit]) -> Result<(), ApiError> {
+    let Some(table) = shared.catalog.table(&session.table)? else { return Ok(()) };
+    if !shared.governance.checks || table.partition_keys.is_empty() {
+        return Ok(());
+    }
+    let known = shared.catalog.partitions(table.id)?;
+    let files = shared.catalog.staged_files(&session.id, units)?;
+    let mut receiving = files.into_iter().map(|file| file.partition).chain(session.destination.static_partition());
+    match receiving.any(|values| !known.iter().any(|partition| partition.values == values)) {
+        true => governance::require_new_partitions(shared, caller, &table),
+        false => Ok(()),
+    }
 }
 
 /// The table, if rows can be written into it.
@@ -282,7 +288,7 @@ fn summary(session: &WriteSession) -> Map<String, Value> {
 }
 
 /// The answer of section 7.2. No key is ever null.
-fn describe(session: &WriteSession, options: &BlockOptions, target: &write::Target) -> Result<Value, ApiError> {
+fn describe(session: &WriteSession, options: &BlockOptions, target: &Target) -> Result<Value, ApiError> {
     let table = &target.table;
     let layout = Layout::of(table)?;
     let mut answer = summary(session);

@@ -57,6 +57,12 @@ pub struct Plan {
     pub blocks: Vec<PlanBlock>,
     /// Ranges of `blocks`, one per split; empty in mode RowOffset.
     pub splits: Vec<Range<usize>>,
+    /// Texts have 64-bit offsets; version 1 knows no such sessions.
+    #[serde(default)]
+    pub large_text: bool,
+    /// Bytes of the blocks as stored.
+    #[serde(default)]
+    pub bytes: u64,
     /// Estimated bytes and rows, if asked for.
     pub stats: Option<(u64, u64)>,
     /// The bucket of every split in mode Bucket.
@@ -176,6 +182,8 @@ impl Planner<'_> {
             files: Vec::new(),
             blocks: Vec::new(),
             splits: Vec::new(),
+            large_text: request.enable_large_string,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: table.version,
@@ -198,8 +206,9 @@ impl Planner<'_> {
             self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
         self.cut(request, &pieces, &mut plan)?;
+        plan.bytes = pieces.iter().map(|p| p.bytes).sum();
         if request.enable_estimate_stats {
-            plan.stats = Some((pieces.iter().map(|p| p.bytes).sum(), plan.row_count()));
+            plan.stats = Some((plan.bytes, plan.row_count()));
         }
         if let Some(seed) = self.limits.reading.shuffle {
             shuffle(&mut plan, seed);
@@ -521,6 +530,8 @@ mod tests {
             files: Vec::new(),
             blocks: vec![(0, 0, 10), (0, 1, 5), (1, 0, 20)],
             splits: Vec::new(),
+            large_text: false,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: 1,

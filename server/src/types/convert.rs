@@ -69,9 +69,13 @@ pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> 
                 Stage::Wire(_) => Ok(pad_blanks(text.as_string::<i32>(), *n as usize)),
             }
         }
-        Type::Binary => match array.data_type() {
+        Type::Binary | Type::Blob => match array.data_type() {
             DataType::Binary => Ok(array.clone()),
             DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Ok(cast(array, &DataType::Binary)?)
+            }
+            // References are text.
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if *ty == Type::Blob => {
                 Ok(cast(array, &DataType::Binary)?)
             }
             _ => Err(mismatch()),

@@ -47,11 +47,8 @@ pub struct TableWriter {
     rows: u64,
     files: PendingFiles,
     room: Room,
-    observer: Option<Observer>,
+    observer: Option<Box<dyn Fn(&RecordBatch) + Send>>,
 }
-
-/// Sees every batch before it is written.
-type Observer = Box<dyn Fn(&RecordBatch) + Send>;
 
 /// What a writer may hold at once.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +120,7 @@ impl TableWriter {
         })
     }
 
-    /// Shows every batch that arrives to `observer`, for example to count it.
+    /// Shows all rows to `observer` as they are stored, for metering.
     pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> TableWriter {
         self.observer = Some(Box::new(observer));
         self
@@ -140,13 +137,13 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        if let Some(observer) = &self.observer {
-            observer(batch);
-        }
         let keys = self.intake.keys(batch);
         let stored = self.intake.convert(batch)?;
         if let Some(order) = &mut self.order {
             order.see(&stored)?;
+        }
+        if let Some(observer) = &self.observer {
+            observer(&stored);
         }
         let route = self.partitions.route(&keys, batch.num_rows())?;
         self.rows += batch.num_rows() as u64;

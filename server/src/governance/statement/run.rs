@@ -64,7 +64,7 @@ fn demand(statement: &Statement, me: &Principal) -> Demand {
     }
 }
 
-/// Runs one statement.
+/// Runs one statement; `project` is empty where only the tenant is concerned.
 pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -> Result<Output, ApiError> {
     let me = by.principal();
     if let By::Caller(caller) = by {
@@ -79,7 +79,8 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -
                 "an administrator of the project",
             ),
             Demand::Security => (rights.is_super_admin(), "a super administrator of the project"),
-            Demand::Member => (rights.in_project()?, "a member of the project"),
+            // Without a project only statements on the tenant get through, see below.
+            Demand::Member => (project.is_empty() || rights.in_project()?, "a member of the project"),
         };
         if !given {
             return Err(no_permission(4019, format!("{me} is not {what}, which this statement demands")));
@@ -89,6 +90,10 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -
         Statement::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         statement => match tenant::run(catalog, &me, statement) {
             Ok(done) => done,
+            Err(_) if project.is_empty() => {
+                let message = "ODPS-0420061:Invalid parameter - this statement is about a project: send it to one";
+                Err(ApiError::new(400, "InvalidParameter", message))
+            }
             Err(_) if catalog.project(project)?.is_none() => Err(missing("project", project)),
             Err(statement) => project::run(catalog, &me, project, statement),
         },

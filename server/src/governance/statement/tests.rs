@@ -193,3 +193,17 @@ fn who_may_run_what() {
     f.ok("set ObjectCreatorHasGrantPermission=false");
     assert_eq!(refused("RAM$alice", "grant Select on table t to user RAM$x"), no);
 }
+
+#[test]
+fn without_a_project_only_the_tenant_is_spoken_of() {
+    let f = Fixture::new();
+    let at_tenant = |text: &str| run(&f.catalog, By::Operator, "", text).expect(text);
+    at_tenant("create tenant role r").unwrap();
+    at_tenant(&format!("put policy {PAGE_POLICY} on tenant role r")).unwrap();
+    assert_eq!(at_tenant("get policy on tenant role r").unwrap().text, PAGE_POLICY);
+    assert_eq!(at_tenant("add user ALIYUN$x").map_err(|error| error.code), Err("InvalidParameter"));
+    let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), key_id: None, policy: None };
+    run(&f.catalog, By::Caller(&nobody), "", "whoami").unwrap().unwrap();
+    let refused = run(&f.catalog, By::Caller(&nobody), "", "get policy on tenant role r").unwrap().unwrap_err();
+    assert_eq!(refused.status, 403);
+}
