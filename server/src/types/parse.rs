@@ -185,6 +185,9 @@ impl Parser<'_> {
                 self.expect('>')?;
                 Type::Struct(fields)
             }
+            "variant" | "vector" | "geography" => {
+                return Err(self.error(format!("type {word} is not implemented, for no Arrow form of it is public")));
+            }
             other => return Err(self.error(format!("unknown type \"{other}\""))),
         })
     }
@@ -221,6 +224,8 @@ mod tests {
         {
             assert!(text.parse::<Type>().is_err(), "{text}");
         }
+        let unmapped = "array<VARIANT>".parse::<Type>().unwrap_err().to_string();
+        assert!(unmapped.contains("variant is not implemented"), "{unmapped}");
         let deep = format!("{}int{}", "array<".repeat(100), ">".repeat(100));
         assert!(deep.parse::<Type>().is_err());
     }
