@@ -110,9 +110,12 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         let catalog = shared.catalog.clone();
-        match tokio::task::spawn_blocking(move || catalog.collect_garbage(KEEP_EXPIRED_MS)).await {
+        // Files first: blobs live as long as files refer to them.
+        let collect =
+            move || Ok::<_, anyhow::Error>(catalog.collect_garbage(KEEP_EXPIRED_MS)? + catalog.collect_blobs()?);
+        match tokio::task::spawn_blocking(collect).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
+            Ok(Ok(count)) => tracing::info!("deleted {count} files that nothing needs any more"),
             Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),
             Err(error) => tracing::error!("clean-up failed: {error}"),
         }
