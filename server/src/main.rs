@@ -7,6 +7,7 @@
 mod catalog;
 mod cli;
 mod clock;
+mod datum;
 mod delta;
 mod error;
 mod fault;
@@ -18,6 +19,7 @@ mod logging;
 mod observe;
 mod plan;
 mod read;
+mod sql;
 mod store;
 mod subject;
 mod types;

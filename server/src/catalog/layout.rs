@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{commit, credentials, files, sessions, tables, writes};
+use super::{commit, credentials, files, instances, sessions, tables, writes};
 
 /// The layout that this version reads and writes; stored as `user_version`.
 const LAYOUT: i64 = 2;
@@ -18,6 +18,7 @@ const SCHEMAS: &[&str] = &[
     sessions::SCHEMA,
     credentials::SCHEMA,
     writes::SCHEMA,
+    instances::SCHEMA,
 ];
 
 /// Creates the tables in an empty database; refuses one of another layout and leaves it as it is.

@@ -6,6 +6,7 @@ mod auth;
 mod canonical;
 mod data;
 mod faults;
+mod instances;
 mod query;
 mod reply;
 mod request;
@@ -23,4 +24,4 @@ mod xml;
 
 pub use auth::Account;
 pub use server::serve;
-pub use state::{Profile, ServeOptions};
+pub use state::{Profile, ServeOptions, Shared};

@@ -14,6 +14,7 @@ use crate::fault::{Faults, Rule};
 use crate::observe::Observed;
 use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
+use crate::sql::Running;
 use crate::store::Footers;
 use crate::write::Flying;
 
@@ -98,6 +99,8 @@ pub struct Shared {
     pub admin_needs_key: bool,
     /// Blocks that are being written.
     pub flying: Arc<Flying>,
+    /// SQL statements that run now.
+    pub running: Running,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
 }
 
@@ -114,6 +117,7 @@ impl Shared {
             planning_delay: options.planning_delay,
             commit_delay: options.commit_delay,
             flying: Arc::default(),
+            running: Running::default(),
             session_lifetime: options.session_lifetime,
             faults: Faults::new(options.faults),
             observed: Arc::default(),
