@@ -209,6 +209,12 @@ typedef int32_t ms_status;
 typedef void (*ms_log_callback)(void *context, int32_t level, const char *target, const char *message);
 
 /**
+ * Called when a split becomes ready. It must return soon, must not throw, and must not call the library, except for
+ * ms_split_cancel.
+ */
+typedef void (*ms_wake_callback)(void *context);
+
+/**
  * Success.
  */
 #define MS_OK 0
@@ -762,6 +768,65 @@ MS_NODISCARD
 ms_status ms_split_next_batch(ms_split *split,
                               struct ArrowArray *out_array,
                               ms_error **err);
+
+/**
+ * Takes the next batch if there is one now: ms_split_next_batch for a thread that must not block.
+ * @param[in] split the reader.
+ * @param[out] out_array as for ms_split_next_batch; its release is NULL also while nothing is ready.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_PENDING while nothing is ready; else as ms_split_next_batch, except that deadlines do not matter here.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_split_try_next_batch(ms_split *split, struct ArrowArray *out_array, ms_error **err);
+
+/**
+ * Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
+ * pending, would have an answer again: a batch, the end or a failure. Register it before the first try. Calls come from a thread of
+ * the library, or from the thread that cancels the split, never two at once. When this call, or ms_split_free, returns, the
+ * former callback is not running and will not be called again.
+ * @param[in] split the reader.
+ * @param[in] wake is called; NULL unregisters.
+ * @param[in] context handed to each call; must outlive the registration; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, but not from inside a callback. Blocking: until a call of the former callback has returned.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_set_waker(ms_split *split,
+                             ms_wake_callback wake,
+                             void *context,
+                             ms_error **err);
+
+/**
+ * A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
+ * not read from it and do not close it. It belongs to the split and is closed by ms_split_free.
+ * @param[in] split may be NULL.
+ * @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
+ * descriptor left.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+int ms_split_ready_fd(const ms_split *split);
+
+/**
+ * Until when ms_split_next_batch, and the stream made of this split, wait for a batch. A wait that ends so fails with
+ * MS_DEADLINE_EXCEEDED; the read goes on, and a later call may succeed. A batch that is there is given whatever the time.
+ * @param[in] split the reader.
+ * @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time; a call that waits already keeps its deadline. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_set_deadline_ms(ms_split *split,
+                                   int64_t monotonic_deadline_ms,
+                                   ms_error **err);
 
 /**
  * The schema of every batch; the same as ms_session_schema.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::catalog::{IfExists, TableName};
+use crate::command::Tool;
 use crate::http::{Account, Profile};
 use crate::ingest::IfTableExists;
 
@@ -17,8 +18,18 @@ use crate::ingest::IfTableExists;
 #[derive(Debug, Parser)]
 #[command(name = "maxstorage-server", version)]
 pub struct Cli {
+    /// How log lines on stderr look: text, or one JSON object a line.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "MAXSTORAGE_LOG_FORMAT")]
+    pub log_format: LogFormat,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 /// The largest number for durations, ten years in seconds, so that no sum of times overflows.
@@ -40,10 +51,15 @@ pub enum Command {
     Load(Load),
     /// Generate the eight TPC-H tables, and orders_by_year, which is orders partitioned by the year of its date.
     Tpch(Tpch),
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Serve {
+    /// File with these options, and with what the root shall contain; the command config prints one.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
     /// Directory that holds everything; created if missing.
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
@@ -85,6 +101,10 @@ pub struct Serve {
     /// Life of a session in seconds, of a read session also after a refresh.
     #[arg(long, value_name = "N", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub session_lifetime_s: u64,
+    #[command(flatten, next_help_heading = "TLS")]
+    pub tls: crate::http::TlsOptions,
+    #[command(flatten, next_help_heading = "Governance")]
+    pub governance: crate::governance::Settings,
     /// How often replaced files and dead sessions are looked for, for tests.
     #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub garbage_interval_ms: u64,

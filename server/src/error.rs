@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::catalog::{CommitRefusal, SessionRefusal};
+use crate::store::KeyDisabled;
 
 /// A refusal or failure of one call. How it is printed depends on the plane: XML for the service, JSON for storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +14,20 @@ pub struct ApiError {
     pub code: &'static str,
     /// A sentence for people; starts with an `ODPS-` number where the service has one.
     pub message: String,
+    /// Seconds after which the same request may succeed.
+    pub retry_after_s: Option<u32>,
 }
 
 impl ApiError {
     /// An error of any code.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into() }
+        ApiError { status, code, message: message.into(), retry_after_s: None }
+    }
+
+    /// Tells the client when to try again.
+    pub fn retry_after(mut self, seconds: u32) -> ApiError {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// A bad parameter: 400 `InvalidArgument`.
@@ -44,6 +53,9 @@ impl std::error::Error for ApiError {}
 /// client.
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> ApiError {
+        if let Some(disabled) = error.downcast_ref::<KeyDisabled>() {
+            return ApiError::new(500, "DataStoreError", disabled.to_string());
+        }
         if let Some(refusal) = error.downcast_ref::<SessionRefusal>() {
             return refusal.into();
         }

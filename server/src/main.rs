@@ -7,6 +7,8 @@
 mod catalog;
 mod cli;
 mod clock;
+mod command;
+mod config;
 mod datum;
 mod delta;
 mod error;
@@ -25,43 +27,45 @@ mod subject;
 mod types;
 mod write;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use catalog::{Catalog, check_name};
-use cli::{Cli, Command};
+use cli::{Command, LogFormat};
 use logging::Log;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let Ok(log) = Log::start() else { return ExitCode::FAILURE };
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(level)
-        .with_writer(log.clone())
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    let code = match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log.line(format_args!("maxstorage-server: {error:#}"));
-            ExitCode::FAILURE
-        }
-    };
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let code = config::parse(&arguments).and_then(|(cli, seed)| {
+        start_log(&log, cli.log_format);
+        run(cli.command, seed)
+    });
+    let code = code.unwrap_or_else(|error| {
+        log.line(format_args!("maxstorage-server: {error:#}"));
+        ExitCode::FAILURE
+    });
     log.flush();
     code
 }
 
-fn run(cli: Cli) -> Result<()> {
-    match cli.command {
-        Command::Serve(args) => serve(args),
+fn start_log(log: &Log, format: LogFormat) {
+    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(level).with_writer(log.clone()).log_internal_errors(false);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+    }
+}
+
+fn run(command: Command, seed: config::Seed) -> Result<ExitCode> {
+    match command {
+        Command::Serve(args) => serve(args, seed)?,
         Command::Load(args) => {
             let catalog = Catalog::open(&args.root)?;
             let options = ingest::LoadOptions {
@@ -71,29 +75,25 @@ fn run(cli: Cli) -> Result<()> {
                 block_rows: args.block_rows as usize,
                 files: args.files,
             };
-            ingest::load(&catalog, &options)
+            ingest::load(&catalog, &options)?;
         }
         Command::Tpch(args) => {
             check_name(&args.project).map_err(|e| anyhow!("{e}"))?;
             let catalog = Catalog::open(&args.root)?;
             let options = ingest::TpchOptions { project: args.project, scale: args.scale, if_exists: args.if_exists };
-            ingest::tpch(&catalog, &options)
+            ingest::tpch(&catalog, &options)?;
         }
+        Command::Tool(tool) => return command::run(tool),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// A fault plan in a file.
-fn read_plan(path: &Path) -> Result<Vec<fault::Rule>> {
-    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    fault::parse(&text).map_err(|why| anyhow!("{}: {why}", path.display()))
-}
-
-fn serve(args: cli::Serve) -> Result<()> {
+fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
     let accounts = args.accounts().map_err(|e| anyhow!("{e}"))?;
     let external_authority = args.external_authority().map_err(|e| anyhow!("{e}"))?;
     let planning_delay = args.planning_delay();
     let faults = match &args.fault_plan {
-        Some(path) => read_plan(path)?,
+        Some(path) => command::read_plan(path)?,
         None => Vec::new(),
     };
     let projects = if args.projects.is_empty() { vec!["local".to_string()] } else { args.projects };
@@ -111,12 +111,15 @@ fn serve(args: cli::Serve) -> Result<()> {
         replay: args.replay,
         external_authority,
         planning_delay,
+        governance: args.governance,
+        tls: args.tls,
         commit_delay: Duration::from_millis(args.commit_delay_ms),
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
         grace: Duration::from_millis(args.grace_ms),
         faults,
+        seed,
         admin_needs_key: args.admin_needs_key,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use arrow_array::types::{BinaryType, ByteArrayType, Utf8Type};
+use arrow_array::{ArrayRef, GenericByteArray, RecordBatch, RecordBatchOptions, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_ipc::{BodyCompressionMethod, CompressionType};
 use arrow_schema::{DataType, SchemaRef};
@@ -179,24 +180,46 @@ impl Parts {
     }
 
     fn array(&mut self, data_type: &DataType) -> Result<ArrayRef> {
+        match data_type {
+            DataType::Utf8 => return self.bytes_array::<Utf8Type>(),
+            DataType::Binary => return self.bytes_array::<BinaryType>(),
+            _ => {}
+        }
         let data = self.builder(data_type)?.build().map_err(|error| corrupt(&error.to_string()))?;
         Ok(make_array(data))
     }
 
-    /// The parts of an array and of its children, depth first, as the format orders them.
-    fn builder(&mut self, data_type: &DataType) -> Result<ArrayDataBuilder> {
+    /// Strings or bytes. The offsets are checked here, a whole array at once: Arrow's general validation takes them one by one.
+    fn bytes_array<T: ByteArrayType<Offset = i32>>(&mut self) -> Result<ArrayRef> {
+        let (length, nulls) = self.node()?;
+        let offsets = offsets_of(self.aligned_buffer(OFFSET_BYTES)?, length)?;
+        let values = self.buffer()?;
+        let offsets = ScalarBuffer::<i32>::new(offsets, 0, length + 1);
+        let steps = offsets.iter().zip(offsets.iter().skip(1));
+        let ascending = steps.fold(true, |ascending, (one, next)| ascending & (one <= next));
+        if !ascending || offsets.first().is_none_or(|first| *first < 0) {
+            return Err(corrupt("the offsets of an array do not ascend"));
+        }
+        let array = GenericByteArray::<T>::try_new(OffsetBuffer::new(offsets), values, nulls);
+        Ok(Arc::new(array.map_err(|error| corrupt(&error.to_string()))?))
+    }
+
+    /// Length and NULLs of the next array.
+    fn node(&mut self) -> Result<(usize, Option<NullBuffer>)> {
         let node = self.nodes.pop_front().ok_or_else(|| corrupt("a batch has fewer arrays than the schema needs"))?;
         let (length, nulls) = (length_of(node.0)?, length_of(node.1)?);
         if nulls > length {
             return Err(corrupt(&format!("an array of {length} values claims {nulls} NULLs")));
         }
         let validity = self.buffer()?;
-        let builder = ArrayData::builder(data_type.clone()).len(length).nulls(validity_of(validity, length, nulls)?);
+        Ok((length, validity_of(validity, length, nulls)?))
+    }
+
+    /// The parts of an array and of its children, depth first, as the format orders them.
+    fn builder(&mut self, data_type: &DataType) -> Result<ArrayDataBuilder> {
+        let (length, nulls) = self.node()?;
+        let builder = ArrayData::builder(data_type.clone()).len(length).nulls(nulls);
         Ok(match data_type {
-            DataType::Utf8 | DataType::Binary => {
-                let (offsets, values) = (self.aligned_buffer(OFFSET_BYTES)?, self.buffer()?);
-                builder.add_buffer(offsets_of(offsets, length)?).add_buffer(values)
-            }
             DataType::List(child) | DataType::Map(child, _) => {
                 let offsets = self.aligned_buffer(OFFSET_BYTES)?;
                 let child = self.child(child.data_type())?;

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 
 use super::error::ms_error;
-use super::status::{MS_OK, ms_status};
+use super::status::{MS_OK, MS_PENDING, ms_status};
 use crate::error::{Error, Result};
 use crate::runtime;
 
@@ -23,11 +24,24 @@ thread_local! {
 /// # Safety
 /// `err` is NULL or points to writable memory for one pointer.
 pub(super) unsafe fn gate(err: *mut *mut ms_error, body: impl FnOnce() -> Result<()>) -> ms_status {
+    // SAFETY: by the contract of this function.
+    unsafe { gate_poll(err, || body().map(Poll::Ready)) }
+}
+
+/// As [`gate`], for a body that may find nothing ready, which is `MS_PENDING`.
+///
+/// # Safety
+/// As for [`gate`].
+pub(super) unsafe fn gate_poll(err: *mut *mut ms_error, body: impl FnOnce() -> Result<Poll<()>>) -> ms_status {
     if !err.is_null() {
         // SAFETY: not NULL, and writable by the contract of this function.
         unsafe { err.write(std::ptr::null_mut()) };
     }
-    let Err(error) = fence(body).unwrap_or_else(Err) else { return MS_OK };
+    let error = match fence(body).unwrap_or_else(Err) {
+        Ok(Poll::Ready(())) => return MS_OK,
+        Ok(Poll::Pending) => return MS_PENDING,
+        Err(error) => error,
+    };
     let status = error.kind() as ms_status;
     if !err.is_null() {
         // SAFETY: as above.

@@ -1,6 +1,9 @@
 //! Splits: the hot path.
 
+use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
@@ -9,12 +12,13 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use super::args::{Out, borrow, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::error::ms_error;
-use super::gate::{free, gate, quiet, take_handle};
+use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
 use super::options::ms_options;
 use super::session::ms_session;
 use super::status::ms_status;
 use crate::error::{Kind, Result};
+use crate::runtime::{self, Callback};
 use crate::split::Split;
 
 /// An open reader over one split of a session. One thread at a time pulls batches from it.
@@ -89,6 +93,132 @@ pub unsafe extern "C" fn ms_split_next_batch(
             Ok(())
         })
     }
+}
+
+/// Takes the next batch if there is one now: ms_split_next_batch for a thread that must not block.
+/// @param[in] split the reader.
+/// @param[out] out_array as for ms_split_next_batch; its release is NULL also while nothing is ready.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_PENDING while nothing is ready; else as ms_split_next_batch, except that deadlines do not matter here.
+/// Thread: one call at a time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_try_next_batch(
+    split: *mut ms_split,
+    out_array: *mut FFI_ArrowArray,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate_poll(err, || {
+            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
+            let split = borrow(split, "split")?;
+            let _turn = take_turn(&split.turn, "split")?;
+            Ok(match split.split.try_next_batch() {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(batch) => {
+                    if let Some(batch) = batch? {
+                        out.fill(export_batch(batch));
+                    }
+                    Poll::Ready(())
+                }
+            })
+        })
+    }
+}
+
+/// Called when a split becomes ready. It must return soon, must not throw, and must not call the library, except for
+/// ms_split_cancel.
+pub type ms_wake_callback = Option<unsafe extern "C" fn(context: *mut c_void)>;
+
+/// Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
+/// pending, would have an answer again: a batch, the end or a failure. Register it before the first try. Calls come from a thread of
+/// the library, or from the thread that cancels the split, never two at once. When this call, or ms_split_free, returns, the
+/// former callback is not running and will not be called again.
+/// @param[in] split the reader.
+/// @param[in] wake is called; NULL unregisters.
+/// @param[in] context handed to each call; must outlive the registration; may be NULL.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// Thread: any, but not from inside a callback. Blocking: until a call of the former callback has returned.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_set_waker(
+    split: *mut ms_split,
+    wake: ms_wake_callback,
+    context: *mut c_void,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let context = Context(context);
+            let callback = wake.map(|wake| -> Callback {
+                Box::new(move || {
+                    let context = context;
+                    // SAFETY: the host promises that its callback can be called with its context from any thread until it
+                    // is replaced or the split is freed.
+                    runtime::barred("a wake callback", || wake(context.0));
+                })
+            });
+            borrow(split, "split")?.split.set_waker(callback)
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Context(*mut c_void);
+
+// SAFETY: the host promises that its callback can be called with its context from any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+/// A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
+/// not read from it and do not close it. It belongs to the split and is closed by ms_split_free.
+/// @param[in] split may be NULL.
+/// @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
+/// descriptor left.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_ready_fd(split: *const ms_split) -> c_int {
+    let split = unsafe { split.as_ref() };
+    quiet(-1, || split.and_then(|split| split.split.descriptor().ok()).unwrap_or(-1))
+}
+
+/// Until when ms_split_next_batch, and the stream made of this split, wait for a batch. A wait that ends so fails with
+/// MS_DEADLINE_EXCEEDED; the read goes on, and a later call may succeed. A batch that is there is given whatever the time.
+/// @param[in] split the reader.
+/// @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time; a call that waits already keeps its deadline. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_set_deadline_ms(
+    split: *mut ms_split,
+    monotonic_deadline_ms: i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            borrow(split, "split")?.split.set_deadline(instant(monotonic_deadline_ms));
+            Ok(())
+        })
+    }
+}
+
+/// The moment of a reading of CLOCK_MONOTONIC; `None` for 0 and less, and for a time that never comes.
+fn instant(monotonic_ms: i64) -> Option<Instant> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writable memory for the result; this clock exists everywhere.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let here = Instant::now();
+    let now_ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
+    let left = u64::try_from(monotonic_ms.saturating_sub(now_ms)).unwrap_or(0);
+    if monotonic_ms > 0 { here.checked_add(Duration::from_millis(left)) } else { None }
 }
 
 /// The schema of every batch; the same as ms_session_schema.

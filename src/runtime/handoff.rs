@@ -1,18 +1,24 @@
-//! The bounded queue between the task that owns a stream and the engine's thread.
+//! The bounded queue between the task that owns a stream and the engine: one core for blocking, polling, wakers and descriptors.
 
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::signal::Signal;
+use super::waker::{Callback, Waker};
 use crate::error::{Error, Kind, Result};
 
-/// A queue with one asynchronous producer and one blocking consumer. Cancelling is sticky and wakes both at once.
+/// A queue with one asynchronous producer and one consumer. Cancelling is sticky and wakes both at once.
 #[derive(Debug)]
 pub struct Handoff<T> {
     state: Mutex<State<T>>,
     ready: Condvar,
     room: Notify,
+    waker: Waker,
     capacity: usize,
 }
 
@@ -20,6 +26,8 @@ pub struct Handoff<T> {
 struct State<T> {
     items: VecDeque<T>,
     end: End,
+    /// Made when somebody asks for it.
+    signal: Option<Signal>,
 }
 
 #[derive(Debug)]
@@ -30,26 +38,61 @@ enum End {
     Cancelled,
 }
 
+impl<T> State<T> {
+    /// Whether the consumer would get an answer now.
+    fn is_ready(&self) -> bool {
+        !self.items.is_empty() || !matches!(self.end, End::NotYet)
+    }
+
+    /// The next item or the end. Items that arrived before a failure come first.
+    fn next(&mut self) -> Poll<Result<Option<T>>> {
+        let next = match (self.items.pop_front(), &self.end) {
+            (Some(item), _) => Ok(Some(item)),
+            (None, End::NotYet) => return Poll::Pending,
+            (None, End::Finished) => Ok(None),
+            (None, End::Failed(error)) => Err(error.clone()),
+            (None, End::Cancelled) => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
+        };
+        self.show();
+        Poll::Ready(next)
+    }
+
+    /// Brings the descriptor in line with the queue.
+    fn show(&mut self) {
+        let ready = self.is_ready();
+        if let Some(signal) = &mut self.signal {
+            signal.set(ready);
+        }
+    }
+}
+
 impl<T> Handoff<T> {
     /// A queue that holds up to `capacity` items.
     pub fn new(capacity: usize) -> Self {
-        let state = State { items: VecDeque::with_capacity(capacity), end: End::NotYet };
-        Handoff { state: Mutex::new(state), ready: Condvar::new(), room: Notify::new(), capacity }
+        let state = State { items: VecDeque::with_capacity(capacity), end: End::NotYet, signal: None };
+        Handoff {
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            room: Notify::new(),
+            waker: Waker::default(),
+            capacity,
+        }
     }
 
     /// Adds an item when there is room for it. An item that comes after the end is dropped.
     pub async fn put(&self, item: T) {
+        let mut item = Some(item);
         loop {
-            {
-                let mut state = self.lock();
-                if !matches!(state.end, End::NotYet) {
-                    return;
+            let done = self.change(|state| match state.end {
+                End::NotYet if state.items.len() >= self.capacity => false,
+                End::NotYet => {
+                    state.items.extend(item.take());
+                    true
                 }
-                if state.items.len() < self.capacity {
-                    state.items.push_back(item);
-                    self.ready.notify_one();
-                    return;
-                }
+                _ => true,
+            });
+            if done {
+                return;
             }
             self.room.notified().await;
         }
@@ -57,41 +100,100 @@ impl<T> Handoff<T> {
 
     /// Says that nothing more will come: all is delivered, or `result` tells what broke. The first end stays.
     pub fn finish(&self, result: Result<()>) {
-        let mut state = self.lock();
-        if matches!(state.end, End::NotYet) {
-            state.end = match result {
-                Ok(()) => End::Finished,
-                Err(error) => End::Failed(error),
-            };
-            self.ready.notify_all();
-        }
+        self.change(|state| {
+            if matches!(state.end, End::NotYet) {
+                state.end = match result {
+                    Ok(()) => End::Finished,
+                    Err(error) => End::Failed(error),
+                };
+            }
+        });
     }
 
     /// Drops what is queued and ends the queue for both sides.
     pub fn cancel(&self) {
-        let mut state = self.lock();
-        state.end = End::Cancelled;
-        state.items.clear();
-        self.ready.notify_all();
+        let dropped = self.change(|state| {
+            state.end = End::Cancelled;
+            std::mem::take(&mut state.items)
+        });
         self.room.notify_one();
+        drop(dropped);
     }
 
-    /// The next item; blocks until there is one. `None` at the end. Items that arrived before a failure come first; a
-    /// failure is returned again by every later call.
-    pub fn take(&self) -> Result<Option<T>> {
+    /// Changes the state, and tells the consumer if there is something for it now.
+    fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let mut state = self.lock();
+        let was_ready = state.is_ready();
+        let result = change(&mut state);
+        let becomes_ready = state.is_ready() && !was_ready;
+        state.show();
+        drop(state);
+        if becomes_ready {
+            self.ready.notify_all();
+            self.waker.wake();
+        }
+        result
+    }
+
+    /// The next item; blocks until there is one, or fails with `DeadlineExceeded`, which may be tried again. `None` at the
+    /// end. A failure of the queue is returned again by every later call.
+    pub fn take(&self, deadline: Option<Instant>) -> Result<Option<T>> {
         let mut state = self.lock();
         loop {
-            if let Some(item) = state.items.pop_front() {
+            if let Poll::Ready(next) = state.next() {
                 self.room.notify_one();
-                return Ok(Some(item));
+                return next;
             }
-            match &state.end {
-                End::NotYet => state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
-                End::Finished => return Ok(None),
-                End::Failed(error) => return Err(error.clone()),
-                End::Cancelled => return Err(Error::new(Kind::Cancelled, "the split was cancelled")),
-            }
+            state = match deadline {
+                None => self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        let message = "nothing arrived before the deadline; the split goes on";
+                        return Err(Error::new(Kind::DeadlineExceeded, message));
+                    }
+                    self.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+    }
+
+    /// The next item if there is one now.
+    pub fn try_take(&self) -> Poll<Result<Option<T>>> {
+        let next = self.lock().next();
+        if next.is_ready() {
+            self.room.notify_one();
+        }
+        next
+    }
+
+    /// Has `callback` called whenever the queue becomes ready, on the thread that makes it so. The former callback is not running
+    /// any more when this returns.
+    pub fn set_waker(&self, callback: Option<Callback>) {
+        self.waker.set(callback);
+    }
+
+    /// Cancels, closes the descriptor, and calls no callback any more. One that is running has returned when this returns, unless
+    /// this is called from inside a callback.
+    pub fn close(&self) {
+        self.waker.close();
+        self.cancel();
+        // The producer may keep the queue for a while; the descriptor must not outlive the consumer in the host's epoll set.
+        let signal = self.lock().signal.take();
+        drop(signal);
+    }
+
+    /// A descriptor that is readable while [`Handoff::try_take`] would have an answer. It belongs to the queue.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let signal = match &mut state.signal {
+            Some(signal) => signal,
+            none => none.insert(Signal::new()?),
+        };
+        let descriptor = signal.descriptor();
+        state.show();
+        Ok(descriptor)
     }
 
     /// No code that can panic runs under the lock, so its state is good even if a holder died.
@@ -119,9 +221,9 @@ mod tests {
         });
         queue.finish(Err(Error::new(Kind::Connection, "broke")));
         queue.finish(Ok(()));
-        assert_eq!((queue.take().unwrap(), queue.take().unwrap()), (Some(1), Some(2)));
+        assert_eq!((queue.take(None).unwrap(), queue.take(None).unwrap()), (Some(1), Some(2)));
         for _ in 0..2 {
-            assert_eq!(queue.take().unwrap_err().kind(), Kind::Connection);
+            assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Connection);
         }
     }
 
@@ -141,7 +243,7 @@ mod tests {
             })
         };
         let mut expected = 0;
-        while let Some(number) = queue.take().unwrap() {
+        while let Some(number) = queue.take(None).unwrap() {
             assert_eq!(number, expected);
             expected += 1;
         }
@@ -154,7 +256,7 @@ mod tests {
         let queue = Arc::new(Handoff::<u8>::new(1));
         let waiting = {
             let queue = Arc::clone(&queue);
-            std::thread::spawn(move || queue.take().unwrap_err().kind())
+            std::thread::spawn(move || queue.take(None).unwrap_err().kind())
         };
         std::thread::sleep(Duration::from_millis(20));
         let start = Instant::now();
@@ -176,6 +278,67 @@ mod tests {
         full.cancel();
         producer.join().unwrap();
         full.finish(Ok(()));
-        assert_eq!(full.take().unwrap_err().kind(), Kind::Cancelled);
+        assert_eq!(full.take(None).unwrap_err().kind(), Kind::Cancelled);
+    }
+
+    #[allow(unsafe_code)]
+    fn readable(descriptor: RawFd) -> bool {
+        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn polling_descriptor_and_waker_agree_with_the_queue() {
+        let queue = Handoff::new(2);
+        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        queue.set_waker(Some(Box::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        })));
+        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let descriptor = queue.descriptor().unwrap();
+        assert!(queue.try_take().is_pending() && !readable(descriptor));
+        block_on(async {
+            queue.put(1).await;
+            queue.put(2).await;
+        });
+        assert_eq!((wakes(), readable(descriptor)), (1, true), "one wake for becoming ready");
+        assert!(matches!(queue.try_take(), Poll::Ready(Ok(Some(1)))));
+        assert!(readable(descriptor));
+        assert!(matches!(queue.try_take(), Poll::Ready(Ok(Some(2)))));
+        assert!(queue.try_take().is_pending() && !readable(descriptor));
+        queue.finish(Ok(()));
+        assert_eq!((wakes(), readable(descriptor)), (2, true));
+        for _ in 0..2 {
+            assert!(matches!(queue.try_take(), Poll::Ready(Ok(None))));
+            assert!(readable(descriptor), "the end stays");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_of_a_ready_queue_is_readable_at_once() {
+        let queue = Handoff::<u8>::new(1);
+        queue.cancel();
+        assert!(readable(queue.descriptor().unwrap()));
+    }
+
+    #[test]
+    fn a_closed_queue_has_no_descriptor() {
+        let queue = Handoff::<u8>::new(1);
+        queue.descriptor().unwrap();
+        queue.close();
+        assert!(queue.lock().signal.is_none(), "though the producer may still hold the queue");
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait_and_not_the_read() {
+        let queue = Handoff::new(1);
+        let start = Instant::now();
+        let error = queue.take(Some(start + Duration::from_millis(30))).unwrap_err();
+        assert_eq!(error.kind(), Kind::DeadlineExceeded);
+        assert!(start.elapsed() >= Duration::from_millis(30));
+        block_on(queue.put(1));
+        assert_eq!(queue.take(Some(start)).unwrap(), Some(1), "what is there is given, whatever the time");
     }
 }

@@ -4,6 +4,8 @@ mod forced_panic;
 mod handoff;
 mod per_process;
 mod shutdown;
+mod signal;
+mod waker;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,6 +21,7 @@ pub use forced_panic::{Place, forced_panic};
 pub use handoff::Handoff;
 pub use per_process::PerProcess;
 pub use shutdown::shutdown;
+pub use waker::Callback;
 
 thread_local! {
     /// Whether this thread must not wait for the library, and why.

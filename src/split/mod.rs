@@ -6,12 +6,14 @@ mod metrics;
 mod position;
 mod reader;
 
-use std::sync::Arc;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Instant;
 
 use crate::error::Result;
 use crate::options::{self, Options};
-use crate::runtime::{Handoff, Place, Task, forced_panic};
+use crate::runtime::{Callback, Handoff, Place, Task, forced_panic};
 use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -24,6 +26,7 @@ pub struct Split {
     session: Session,
     queue: Arc<Handoff<RecordBatch>>,
     metrics: Arc<Metrics>,
+    deadline: Mutex<Option<Instant>>,
     task: Task,
     forced_panic: Option<String>,
 }
@@ -40,7 +43,7 @@ impl Split {
         let fed = Arc::clone(&queue);
         let task = client.runtime().spawn(reader.run(), move |result| fed.finish(result));
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
-        Ok(Split { session: session.clone(), queue, metrics, task, forced_panic })
+        Ok(Split { session: session.clone(), queue, metrics, deadline: Mutex::default(), task, forced_panic })
     }
 
     /// The schema of every batch.
@@ -48,18 +51,49 @@ impl Split {
         self.session.schema()
     }
 
-    /// The next batch, never an empty one; `None` after the last. Blocks until it is there.
+    /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.
     pub fn next_batch(&self) -> Result<Option<RecordBatch>> {
         self.check()?;
         forced_panic(self.forced_panic.as_deref(), Place::NextBatch);
         let start = Instant::now();
-        let taken = self.queue.take();
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.queue.take(deadline);
         self.metrics.consumer_wait.add_time(start.elapsed());
+        self.counted(taken)
+    }
+
+    /// As [`Split::next_batch`], without blocking.
+    pub fn try_next_batch(&self) -> Poll<Result<Option<RecordBatch>>> {
+        if let Err(error) = self.check() {
+            return Poll::Ready(Err(error));
+        }
+        self.queue.try_take().map(|taken| self.counted(taken))
+    }
+
+    fn counted(&self, taken: Result<Option<RecordBatch>>) -> Result<Option<RecordBatch>> {
         if let Ok(Some(batch)) = &taken {
             self.metrics.rows.add(batch.num_rows() as u64);
             self.metrics.batches.add(1);
         }
         taken
+    }
+
+    /// Until when [`Split::next_batch`] blocks; `None` for as long as it takes. Calls that block already keep theirs.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// Has `callback` called whenever [`Split::try_next_batch`] begins to have an answer.
+    pub fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
+        self.check()?;
+        self.queue.set_waker(callback);
+        Ok(())
+    }
+
+    /// A descriptor that is readable while [`Split::try_next_batch`] has an answer. It belongs to the split.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        self.check()?;
+        self.queue.descriptor()
     }
 
     /// How many rows were handed out.
@@ -91,6 +125,7 @@ impl Split {
 
 impl Drop for Split {
     fn drop(&mut self) {
-        self.cancel();
+        self.queue.close();
+        self.task.abort();
     }
 }

@@ -163,6 +163,22 @@ static void case_ms_split_next_batch(void) {
   REFUSES("out_array", ms_split_next_batch(good.split, NULL, &err));
   CHECK_INT(ms_split_next_batch(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static void case_ms_split_try_next_batch(void) {
+  struct ArrowArray batch;
+  REFUSES("split", ms_split_try_next_batch(NULL, &batch, &err));
+  CHECK(batch.release == NULL);
+  REFUSES("out_array", ms_split_try_next_batch(good.split, NULL, &err));
+  CHECK_INT(ms_split_try_next_batch(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_split_set_waker(void) {
+  REFUSES("split", ms_split_set_waker(NULL, NULL, NULL, &err));
+  CHECK_INT(ms_split_set_waker(good.split, NULL, NULL, NULL), MS_OK); /* nothing to unregister is no mistake */
+}
+static void case_ms_split_ready_fd(void) { CHECK_INT(ms_split_ready_fd(NULL), -1); }
+static void case_ms_split_set_deadline_ms(void) {
+  REFUSES("split", ms_split_set_deadline_ms(NULL, 0, &err));
+  CHECK_INT(ms_split_set_deadline_ms(good.split, 0, NULL), MS_OK);
+}
 static void case_ms_split_schema(void) {
   struct ArrowSchema schema;
   REFUSES("split", ms_split_schema(NULL, &schema, &err));
@@ -230,6 +246,7 @@ static const struct {
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
+    CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
     CASE(ms_metrics_unit), CASE(ms_metrics_free),

@@ -137,7 +137,7 @@ impl Catalog {
 }
 
 /// Whether a path has a name that we give to data files: 32 hexadecimal digits and `.parquet`.
-fn is_ours(path: &Path) -> bool {
+pub(super) fn is_ours(path: &Path) -> bool {
     let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     stem.len() == 32 && stem.bytes().all(digit) && path.extension().is_some_and(|extension| extension == "parquet")

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{commit, credentials, files, instances, sessions, tables, writes};
+use super::{commit, credentials, files, instances, rights, sessions, tables, tenant, usage, writes};
 
 /// The layout that this version reads and writes; stored as `user_version`.
 const LAYOUT: i64 = 2;
@@ -17,6 +17,9 @@ const SCHEMAS: &[&str] = &[
     files::SCHEMA,
     sessions::SCHEMA,
     credentials::SCHEMA,
+    tenant::SCHEMA,
+    rights::SCHEMA,
+    usage::SCHEMA,
     writes::SCHEMA,
     instances::SCHEMA,
 ];

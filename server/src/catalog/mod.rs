@@ -3,6 +3,7 @@
 //! One [`Catalog`] wraps one connection behind a mutex. Calls are short and blocking: async code calls them from a
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
+mod audit;
 mod change;
 mod commit;
 mod credentials;
@@ -12,17 +13,23 @@ mod history;
 mod instances;
 mod layout;
 mod properties;
+mod rights;
 mod sessions;
 mod tables;
+mod tenant;
+mod usage;
 mod writes;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
+use crate::store::Keyring;
+
+pub use audit::KnownFile;
 pub use change::{Change, IfExists};
 pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;
@@ -30,13 +37,17 @@ pub use define::Defined;
 pub use files::DataFile;
 pub use instances::{Instance, InstanceState, Job, result_table};
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
+pub use rights::{Grantee, Object, Privilege};
 pub use sessions::StoredSession;
 pub use tables::{Column, NewTable, Partition, Snapshot, Table, TableName, check_name};
+pub use tenant::{PAY_AS_YOU_GO, Quota, QuotaKind, Role, SHARED_QUOTA};
+pub use usage::{RequestRow, UsageRow};
 pub use writes::{SessionCommit, SessionRefusal, Stage, StageLimits, Unit, UnitFacts, WriteSession, WriteStatus};
 
 /// The open catalogue of one root directory.
 pub struct Catalog {
     root: PathBuf,
+    keyring: Arc<Keyring>,
     connection: Mutex<Connection>,
 }
 
@@ -55,12 +66,21 @@ impl Catalog {
         };
         let mut connection = open().with_context(|| format!("cannot open the catalogue {}", path.display()))?;
         layout::prepare(&mut connection).with_context(|| format!("cannot use the catalogue {}", path.display()))?;
-        Ok(Catalog { root: root.to_path_buf(), connection: Mutex::new(connection) })
+        Ok(Catalog {
+            root: root.to_path_buf(),
+            keyring: Arc::new(Keyring::new(root)),
+            connection: Mutex::new(connection),
+        })
     }
 
     /// The directory that holds everything.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The keys for encryption at rest.
+    pub fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
     /// A thread that panicked while holding the connection has left no open transaction: rusqlite rolls back on

@@ -150,6 +150,11 @@ impl Catalog {
         ensure_schema(&self.lock(), project, "default").with_context(|| format!("cannot create project {project}"))
     }
 
+    /// Creates a schema, and its project, unless they exist.
+    pub fn ensure_schema(&self, project: &str, schema: &str) -> Result<()> {
+        ensure_schema(&self.lock(), project, schema).with_context(|| format!("cannot create schema {project}.{schema}"))
+    }
+
     /// The names of all projects with their creation times.
     pub fn projects(&self) -> Result<Vec<(String, i64)>> {
         let connection = self.lock();
@@ -270,13 +275,14 @@ fn list_partitions(connection: &Connection, table_id: i64) -> Result<Vec<Partiti
     .collect()
 }
 
-const SELECT_TABLE: &str = "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms,
+pub(super) const SELECT_TABLE: &str =
+    "select id, project, schema, name, columns, partition_keys, created_ms, modified_ms,
     kind, properties, version, schema_version from tables";
 
 /// A row of `tables` whose JSON is not parsed yet.
 pub(super) struct RawTable {
     pub(super) id: i64,
-    name: TableName,
+    pub(super) name: TableName,
     pub(super) columns: String,
     partition_keys: String,
     created_ms: i64,
@@ -312,7 +318,7 @@ impl RawTable {
     }
 }
 
-fn read_table(row: &Row<'_>) -> rusqlite::Result<RawTable> {
+pub(super) fn read_table(row: &Row<'_>) -> rusqlite::Result<RawTable> {
     Ok(RawTable {
         id: row.get(0)?,
         name: TableName { project: row.get(1)?, schema: row.get(2)?, table: row.get(3)? },

@@ -85,7 +85,7 @@ fn build(values: &[&Datum], ty: &Type, units: Units) -> Result<ArrayRef> {
                 _ => None,
             })?)
         }
-        Type::Binary => Arc::new(column::<_, BinaryArray>(values, ty, |v| match v {
+        Type::Binary | Type::Blob => Arc::new(column::<_, BinaryArray>(values, ty, |v| match v {
             Datum::Bytes(bytes) => Some(bytes.as_slice()),
             _ => None,
         })?),

@@ -39,7 +39,7 @@ impl Datum {
             Type::Char(limit) => match self.plain_text(ty)? {
                 text => Datum::Text(text.trim_end_matches(' ').to_string()).bounded_text(*limit, ty)?,
             },
-            Type::Binary => match self {
+            Type::Binary | Type::Blob => match self {
                 Datum::Bytes(bytes) => Datum::Bytes(bytes),
                 Datum::Text(text) => Datum::Bytes(text.into_bytes()),
                 other => return refuse(&other),

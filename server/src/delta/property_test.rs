@@ -123,7 +123,7 @@ proptest! {
     fn merging_agrees_with_replaying(commits in prop::collection::vec(commit(), 0..6), passes in 1u64..4) {
         let root = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(root.path()).unwrap();
-        let footers = Footers::default();
+        let footers = Footers::new(catalog.keyring());
         let (files, states) = store(&catalog, &commits);
         let keys = [Column::new("A", Type::BigInt, false), Column::new("b", Type::String, false)];
         let bucket = |files: &[BucketFile]| files.to_vec();

@@ -96,7 +96,7 @@ fn kind(ty: &Type) -> Option<Kind> {
         Type::Date => Kind::Date,
         Type::Datetime | Type::Timestamp => Kind::Instant,
         Type::TimestampNtz => Kind::Clock,
-        Type::Json | Type::IntervalDayTime | Type::IntervalYearMonth => return None,
+        Type::Blob | Type::Json | Type::IntervalDayTime | Type::IntervalYearMonth => return None,
         Type::Array(_) | Type::Map(..) | Type::Struct(_) => return None,
     })
 }

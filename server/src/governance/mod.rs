@@ -1,7 +1,95 @@
 //! Who may do what, how much of it at once, and what it costs: the rules of the product page.
 
+mod actions;
+mod admit;
+mod documents;
+mod logical;
+mod meters;
+mod permit;
 mod policy;
 mod principal;
+mod rights;
+mod settings;
+mod slots;
+mod statement;
+mod throttle;
 
+use std::sync::Arc;
+
+pub use admit::{
+    Operation, Right, Target, admit, check, is_admin, named_quota, remember_quota, require_new_partitions,
+    require_project, require_table,
+};
+pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
+pub use meters::{Counts, Facts, Meter, Meters, month};
+pub use permit::Permit;
 pub use policy::Policy;
 pub use principal::{Caller, OWNER, Principal};
+pub use rights::{Columns, REGION, TENANT_ID};
+pub use settings::{STORAGE_API_SWITCH, Settings};
+pub use slots::{Over, QuotaLoad, Slots};
+pub use statement::{Output, properties};
+
+use crate::catalog::Catalog;
+use crate::error::ApiError;
+use crate::http::Shared;
+pub use crate::http::bearer_id;
+use statement::By;
+
+/// The state of governance in a running server.
+pub struct Governance {
+    pub settings: Settings,
+    /// Whether rights count (profiles strict and cloud).
+    pub checks: bool,
+    /// Whether slots and rates bound requests (profile cloud).
+    pub limits: bool,
+    pub slots: Slots,
+    pub meters: Arc<Meters>,
+}
+
+impl Governance {
+    /// Nothing runs yet.
+    pub fn new(settings: Settings, checks: bool, limits: bool) -> Governance {
+        Governance { settings, checks, limits, slots: Slots::default(), meters: Arc::default() }
+    }
+
+    /// Stores the usage since the last call.
+    pub fn store_usage(&self, catalog: &Catalog) -> anyhow::Result<()> {
+        self.meters.store(catalog, self.settings.billing_zone)
+    }
+}
+
+/// Runs a text of statements on governance for a caller; `None` if it is about something else. Blocking.
+pub fn statement(shared: &Shared, caller: &Caller, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::run(&shared.catalog, by, project, text)
+}
+
+/// Replaces the policy of a role of a project, as PUT POLICY does. Blocking.
+pub fn put_role_policy(
+    shared: &Shared,
+    caller: &Caller,
+    project: &str,
+    role: &str,
+    policy: &str,
+) -> Result<(), ApiError> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::put_role_policy(&shared.catalog, by, project, role, policy)
+}
+
+/// Replaces the policy of a role of the tenant, as PUT POLICY does. Blocking.
+pub fn put_tenant_role_policy(shared: &Shared, caller: &Caller, role: &str, policy: &str) -> Result<(), ApiError> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::put_tenant_role_policy(&shared.catalog, by, role, policy)
+}
+
+/// The policy of a role of the tenant, as GET POLICY prints it. Blocking.
+pub fn tenant_role_policy(shared: &Shared, caller: &Caller, role: &str) -> Result<String, ApiError> {
+    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
+    statement::tenant_role_policy(&shared.catalog, by, role)
+}
+
+/// The same as [`statement`] for the command line and the configuration, which may do everything.
+pub fn execute(catalog: &Catalog, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
+    statement::run(catalog, By::Operator, project, text)
+}

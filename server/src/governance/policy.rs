@@ -22,6 +22,9 @@ pub struct Statement {
     pub action: Vec<String>,
     #[serde(deserialize_with = "one_or_many")]
     pub resource: Vec<String>,
+    /// Whom the statement is about; only exceptions of a project protection say so.
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub principal: Vec<String>,
 }
 
 /// What a statement does to what it matches.
@@ -53,8 +56,43 @@ impl Verdict {
 }
 
 impl Policy {
-    /// Reads a policy; the error says what is wrong with it.
+    /// Reads the policy of a role; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Policy, String> {
+        let policy = Policy::read(text)?;
+        if policy.statement.iter().any(|statement| !statement.principal.is_empty()) {
+            return Err("the policy of a role has no Principal".into());
+        }
+        Ok(policy)
+    }
+
+    /// Reads the exception of a project protection, in which every statement has a Principal.
+    pub fn parse_exception(text: &str) -> Result<Policy, String> {
+        let policy = Policy::read(text)?;
+        if policy.statement.iter().any(|statement| statement.principal.is_empty()) {
+            return Err("every statement of an exception needs a Principal".into());
+        }
+        Ok(policy)
+    }
+
+    /// The statements that are about a principal.
+    pub fn for_principal(mut self, principal: &str) -> Policy {
+        self.statement.retain(|statement| statement.principal.iter().any(|pattern| matches(pattern, principal)));
+        self
+    }
+
+    /// The statements as lines for people: `A quotas/x: List | Usage`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |statement: &Statement| {
+            let mark = if statement.effect == Effect::Allow { 'A' } else { 'D' };
+            let actions: Vec<&str> = statement.action.iter().map(|a| a.rsplit(':').next().unwrap_or(a)).collect();
+            let object = |resource: &String| resource.splitn(4, ':').last().unwrap_or_default().to_string();
+            let actions = actions.join(" | ");
+            statement.resource.iter().map(|r| format!("{mark}\t{}: {actions}", object(r))).collect::<Vec<_>>()
+        };
+        self.statement.iter().flat_map(line).collect()
+    }
+
+    fn read(text: &str) -> Result<Policy, String> {
         if text.len() > MAX_BYTES {
             return Err(format!("the policy has {} bytes, {MAX_BYTES} are allowed", text.len()));
         }
@@ -62,8 +100,6 @@ impl Policy {
             let message = error.to_string();
             if message.contains("`Condition`") {
                 "a policy with Condition is not implemented by this server".to_string()
-            } else if message.contains("`Principal`") {
-                "a policy with Principal is not implemented by this server: the policy of a role has none".to_string()
             } else {
                 format!("this is not a policy: {message}")
             }
@@ -183,7 +219,23 @@ mod tests {
         assert!(statement(r#"{"Effect":"Maybe","Action":"*","Resource":"*"}"#).contains("Maybe"));
         let condition = r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{}}"#;
         assert!(statement(condition).contains("Condition is not implemented"));
+        let principal = r#"{"Effect":"Allow","Action":"*","Resource":"*","Principal":"ALIYUN$bob"}"#;
+        assert!(statement(principal).contains("no Principal"));
+        assert!(Policy::parse_exception(PAGE).unwrap_err().contains("needs a Principal"));
         assert!(Policy::parse(&" ".repeat(MAX_BYTES + 1)).unwrap_err().contains("bytes"));
+    }
+
+    #[test]
+    fn an_exception_counts_for_its_principals() {
+        let text = r#"{"Version":"1","Statement":[{"Effect":"Allow","Principal":["ALIYUN$bob","RAM$x:*"],
+            "Action":"odps:Select","Resource":"acs:odps:*:projects/p/tables/t"}]}"#;
+        let verdict = |who: &str| {
+            let names = names("acs:odps:*:projects/p/tables/t");
+            Policy::parse_exception(text).unwrap().for_principal(who).verdict("Select", &names)
+        };
+        assert_eq!(verdict("ALIYUN$Bob"), Verdict::Allowed);
+        assert_eq!(verdict("RAM$x:alice"), Verdict::Allowed);
+        assert_eq!(verdict("RAM$y:alice"), Verdict::Silent);
     }
 
     /// The definition of a pattern, slow and plain.

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use super::unparsed::Named;
 
@@ -31,7 +32,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stop` is done, then lets running answers end. A connection is closed if the head of its
 /// next request is not complete within `head_timeout`.
-pub async fn accept(listener: TcpListener, router: Router, head_timeout: Duration, stop: impl Future<Output = ()>) {
+///
+/// With `tls`, a connection begins with a handshake, which may take as long as a head.
+pub async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    head_timeout: Duration,
+    stop: impl Future<Output = ()>,
+) {
     let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
@@ -46,10 +55,22 @@ pub async fn accept(listener: TcpListener, router: Router, head_timeout: Duratio
         }
         let router = TowerToHyperService::new(router.clone());
         let service = service_fn(move |request| answer(router.clone(), request, peer));
-        let connection = http.serve_connection(TokioIo::new(Named::new(stream)), service);
-        let connection = connections.watch(connection);
+        let (http, tls, watcher) = (http.clone(), tls.clone(), connections.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = match tls {
+                None => watcher.watch(http.serve_connection(TokioIo::new(Named::new(stream)), service)).await,
+                Some(tls) => match tokio::time::timeout(head_timeout, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        watcher.watch(http.serve_connection(TokioIo::new(Named::new(stream)), service)).await
+                    }
+                    Ok(Err(error)) => {
+                        tracing::debug!(%peer, "no TLS handshake: {error}");
+                        return;
+                    }
+                    Err(_) => return,
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!("a connection ended: {error}");
             }
         });

@@ -6,15 +6,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::identify;
 use super::reply::Reply;
 use super::request::Head;
+use super::sessions::blocking;
 use super::state::Shared;
 use crate::clock;
 use crate::error::ApiError;
-use crate::fault;
+use crate::{fault, governance};
 
 /// Answers the calls of this module.
 pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result<Reply, ApiError> {
@@ -50,12 +52,34 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
             clock::reset();
             time()
         }
-        (_, ["_maxstorage", "health" | "faults" | "clock"]) => {
+        ("POST", ["_maxstorage", "statements"]) => {
+            let text = head.read_body(body).await?;
+            let order: Order = serde_json::from_slice(&text).map_err(|why| ApiError::argument(why.to_string()))?;
+            let catalog = shared.catalog.clone();
+            blocking(move || match governance::execute(&catalog, &order.project, &order.statement) {
+                Some(output) => {
+                    output.map(|output| Reply::json(200, &json!({"text": output.text, "json": output.json})))
+                }
+                None => {
+                    Err(ApiError::argument(format!("\"{}\" is no statement on governance", order.statement.trim())))
+                }
+            })
+            .await
+        }
+        (_, ["_maxstorage", "health" | "faults" | "clock" | "statements"]) => {
             let message = format!("{} is not called with {method}", head.raw_path);
             Err(ApiError::new(405, "MethodNotAllowed", message))
         }
         _ => Err(ApiError::new(404, "NoSuchObject", format!("this server has no {}", head.raw_path))),
     }
+}
+
+/// A statement that the operator wants carried out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    project: String,
+    statement: String,
 }
 
 fn time() -> Result<Reply, ApiError> {

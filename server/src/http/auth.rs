@@ -80,6 +80,18 @@ pub async fn identify(shared: &Arc<Shared>, head: &Head) -> Result<Caller, ApiEr
     accounts.verify(&signed, &stored, head.plane(), clock::now())
 }
 
+/// The headers that sign a request without a body (signature version 2).
+pub fn sign(account: &Account, method: &str, target: &str, now: SystemTime) -> Vec<(String, String)> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut headers = vec![("date".to_string(), httpdate::fmt_http_date(now))];
+    let text = Signed { method, path, query, headers: &headers }.candidates().swap_remove(0);
+    let credential = &account.0;
+    let signature = signature(credential.secret.as_bytes(), &text);
+    headers.push(("authorization".into(), format!("ODPS {}:{signature}", credential.id)));
+    headers.extend(credential.token.iter().map(|token| ("authorization-sts-token".into(), token.clone())));
+    headers
+}
+
 impl Accounts {
     /// Accounts by id; a later one replaces an earlier one of the same id.
     pub fn new(accounts: Vec<Account>, check_clock: bool) -> Accounts {

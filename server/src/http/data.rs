@@ -12,6 +12,7 @@ use super::state::Shared;
 use crate::catalog::{StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
+use crate::governance::{self, Operation, Target};
 use crate::plan::{Plan, RowRange, SplitMode};
 use crate::read::{Compression, Encoder, ReplayKey, Rows, Shape, pieces};
 
@@ -41,17 +42,26 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
     if selectors.session_id.is_empty() {
         return Err(ApiError::argument("session_id is missing"));
     }
+    let right = governance::check(shared, head, Operation::ReadRows, Target::Table(&table)).await?;
     let state = shared.clone();
     let (session, plan, range) = blocking(move || locate(&state, &table, &selectors)).await?;
+    let permit = right.with_columns(plan.columns.iter().map(|output| output.column.name.as_str()))?.enter().await?;
     let rows = Rows::new(shared.catalog.clone(), shared.footers.clone(), plan, range.clone(), shape.batch_rows);
     let body = match &shared.replay {
         Some(replay) => {
             let key = ReplayKey::new(&session.id, &range, shape);
             let slices = replay.body(key, move || Encoder::new(rows, shape)).await?;
+            // Nobody looks into a replayed body: what is sent counts.
+            permit.add(0, slices.iter().map(|slice| slice.len() as u64).sum());
             let count = slices.len();
-            Body::from_stream(iter((0..count).filter_map(move |i| slices.get(i).cloned().map(Ok::<_, std::io::Error>))))
+            let slices = (0..count).filter_map(move |i| slices.get(i).cloned().map(Ok::<_, std::io::Error>));
+            Body::from_stream(permit.outgoing(iter(slices)))
         }
-        None => Body::from_stream(pieces(Encoder::new(rows, shape)?, head.request_id.clone())),
+        None => {
+            let counter = permit.clone();
+            let encoder = Encoder::new(rows, shape)?.observed_by(move |batch| counter.count(batch));
+            Body::from_stream(permit.outgoing(pieces(encoder, head.request_id.clone())))
+        }
     };
     Ok(Reply::chunked(200, "application/octet-stream", body))
 }

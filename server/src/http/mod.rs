@@ -1,4 +1,4 @@
-//! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`.
+//! The HTTP listener: one port, service plane under `/api`, storage plane under `/api/storage/v1`, `v2` and `v3`.
 
 mod accept;
 mod admin;
@@ -12,16 +12,23 @@ mod reply;
 mod request;
 mod route;
 mod schemas;
+mod security;
 mod server;
 mod service;
 mod sessions;
 mod state;
 mod subject;
 mod tables;
+mod tls;
 mod unparsed;
+mod v2;
 mod write_sessions;
 mod xml;
 
-pub use auth::Account;
-pub use server::serve;
+pub use auth::{Account, bearer_id, sign};
+pub use request::{Head, Plane};
+pub use server::{no_such, serve};
+pub use sessions::blocking;
 pub use state::{Profile, ServeOptions, Shared};
+pub use tls::TlsOptions;
+pub use xml::element;

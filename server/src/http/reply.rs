@@ -85,7 +85,11 @@ impl Reply {
 
     /// The error body of a plane.
     pub fn error(error: &ApiError, plane: Plane, request_id: &str) -> Reply {
-        Reply::refusal(error.status, error.code, &error.message, plane, request_id)
+        let reply = Reply::refusal(error.status, error.code, &error.message, plane, request_id);
+        match error.retry_after_s {
+            Some(seconds) => reply.with_header("retry-after", &seconds.to_string()),
+            None => reply,
+        }
     }
 
     /// The error body of a plane, for codes that are not known beforehand.

@@ -1,6 +1,7 @@
 //! From method and path to a call.
 
 use super::request::Head;
+use super::security::{self, SecurityCall};
 use crate::catalog::TableName;
 use crate::error::ApiError;
 
@@ -14,9 +15,11 @@ pub enum Call {
     GetWriteSession(TableName, String),
     WriteBlock(TableName, String),
     Commit(TableName),
+    /// A call of Storage API v2 or v3; the query names it.
+    Action,
     /// `GET /logview/host` and the like: a link the server has not.
     NoLink,
-    Tenants,
+    Security(SecurityCall),
     UsageLog,
     Tunnel(String),
     Project(String),
@@ -39,8 +42,8 @@ pub fn route(head: &Head) -> Result<Call, ApiError> {
     let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["api", "storage", "v1", rest @ ..] => storage(head, rest),
-        ["api", "storage", "v2", ..] => Ok(Call::Missing("Storage API v2")),
-        ["api", "storage", "v3", ..] => Ok(Call::Missing("Storage API v3")),
+        ["api", "storage", "v2" | "v3"] => Ok(Call::Action),
+        ["api", "storage", "v2" | "v3", ..] => Ok(Call::Unknown),
         // Not 501: clients of the tunnel repeat every 5xx for minutes.
         _ if head.is_tunnel_call() => {
             let message = "this server has no classic tunnel: read tables through the Storage API";
@@ -115,9 +118,11 @@ fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
 
 fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
     let get = method == "GET";
+    if let Some(call) = security::route(head, method, path) {
+        return Call::Security(call);
+    }
     match path {
         ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
-        ["tenants"] if get => Call::Tenants,
         ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
         ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
         ["projects", project] if get => Call::Project((*project).to_string()),
@@ -135,8 +140,7 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", project, "instances", id] if method == "PUT" => {
             Call::ChangeInstance((*project).to_string(), (*id).to_string())
         }
-        ["projects", _, "authorization"] => Call::Missing("authorization"),
-        ["quotas", ..] => Call::Missing("quotas"),
+        ["quotas", ..] => Call::Missing("changing quotas over REST"),
         _ => Call::Unknown,
     }
 }

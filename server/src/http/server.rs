@@ -18,13 +18,15 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, instances, service, sessions, write_sessions};
+use super::{admin, data, faults, instances, security, service, sessions, tls, v2, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
 use crate::subject::Protocol;
 use crate::write::resume_commits;
 
+/// How often usage is stored: a crash loses no more than this.
+const USAGE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an expired session is still known as expired: one day (storage-api-v1.md Q3).
 const KEEP_EXPIRED_MS: i64 = 86_400_000;
 
@@ -34,6 +36,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     for project in &options.projects {
         catalog.ensure_project(project)?;
     }
+    options.seed.apply(&catalog)?;
     match clean(&catalog)? {
         Some(0) => {}
         Some(count) => tracing::info!("removed {count} files that no commit names"),
@@ -43,11 +46,16 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let listener =
         TcpListener::bind(options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr()?;
+    let names = tls::names(address.ip(), options.external_authority.as_deref());
+    let tls = tls::acceptor(&options.tls, &options.root, &names)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
     shared.catalog.end_lost_instances()?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
+    let usage = tokio::spawn(store_usage(shared.clone()));
+    let meters = shared.clone();
     let router = Router::new().fallback(handle).with_state(shared);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -55,9 +63,11 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = accept(listener, router, head_timeout, wait(stopped.clone()));
+    let server = accept(listener, tls, router, head_timeout, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready http://{address}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
+    writeln!(stdout, "ready {scheme}://{address}")
+        .and_then(|()| stdout.flush())
+        .context("cannot print the ready line")?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");
@@ -70,6 +80,11 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         }
     }
     garbage.abort();
+    usage.abort();
+    // What the last answers read and wrote.
+    if let Err(error) = tokio::task::spawn_blocking(move || meters.governance.store_usage(&meters.catalog)).await? {
+        tracing::error!("the usage of the last requests is lost: {error:#}");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -86,13 +101,8 @@ fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
     }
     match options.profile {
         Profile::Dev => tracing::info!("profile dev: no permissions, no limits"),
-        Profile::Strict => tracing::warn!(
-            "profile strict: NOT IMPLEMENTED in this version: permissions, download control, project protection, quotas"
-        ),
-        Profile::Cloud => tracing::warn!(
-            "profile cloud: NOT IMPLEMENTED in this version: permissions, download control, project protection, quotas, \
-             1000 concurrent requests per tenant, 10 MB/s per request, metering, observation"
-        ),
+        Profile::Strict => tracing::info!("profile strict: rights are checked, nothing is throttled"),
+        Profile::Cloud => tracing::info!("profile cloud: rights are checked, slots and rates of quotas hold"),
     }
     Ok(())
 }
@@ -111,6 +121,19 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
             Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
             Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),
             Err(error) => tracing::error!("clean-up failed: {error}"),
+        }
+    }
+}
+
+/// Stores what requests read and wrote, once a second.
+async fn store_usage(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(USAGE_INTERVAL).await;
+        let state = shared.clone();
+        match tokio::task::spawn_blocking(move || state.governance.store_usage(&state.catalog)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("usage is not stored: {error:#}"),
+            Err(error) => tracing::error!("usage is not stored: {error}"),
         }
     }
 }
@@ -141,15 +164,17 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
     match route(head)? {
         Call::CreateSession(table) => sessions::create(shared, head, table, body).await,
         Call::GetSession(table, id) => sessions::get(shared, head, table, id).await,
+        Call::Security(call) => security::answer(shared, head, call, body).await,
         Call::ReadRows(table) => data::read(shared, head, table).await,
         Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
-        Call::GetWriteSession(table, id) => write_sessions::get(shared, table, id).await,
+        Call::GetWriteSession(table, id) => write_sessions::get(shared, head, table, id).await,
         Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
         Call::ListInstances(project) => instances::list(shared, head, project).await,
         Call::CreateInstance(project) => instances::create(shared, head, project, body).await,
         Call::GetInstance(project, id) => instances::get(shared, head, project, id).await,
         Call::ChangeInstance(project, id) => instances::change(shared, head, project, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
+        Call::Action => v2::answer(shared, head, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

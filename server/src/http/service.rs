@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::json;
-
 use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::route::Call;
@@ -14,6 +12,7 @@ use super::state::Shared;
 use super::xml::element;
 use super::{schemas, tables};
 use crate::error::ApiError;
+use crate::governance;
 pub use crate::governance::OWNER;
 
 /// Answers the calls of the service plane.
@@ -21,7 +20,6 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call) -> Result<Rep
     let schema = head.query.get("curr_schema").filter(|s| !s.is_empty()).unwrap_or("default").to_string();
     match call {
         Call::NoLink => Err(ApiError::new(404, "NoSuchObject", "this server has no such link")),
-        Call::Tenants => Ok(tenant()),
         Call::UsageLog => Ok(Reply::whole(200, "text/plain", "")),
         Call::Tunnel(project) => tunnel(shared, head, project).await,
         Call::Project(name) => with_project(shared, name, |_, name, created| Ok(project(name, created))).await,
@@ -61,21 +59,21 @@ async fn with_project(
 /// The data endpoint as the client sees it: no scheme, no newline.
 async fn tunnel(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Reply, ApiError> {
     let authority = shared.external_authority.clone().or_else(|| head.header("host").map(str::to_string));
-    with_project(shared, project, move |_, _, _| match authority {
+    let quota = governance::named_quota(head).filter(|_| shared.governance.checks).map(str::to_string);
+    with_project(shared, project, move |shared, _, _| match authority {
+        _ if quota
+            .as_deref()
+            .map(|name| shared.catalog.quota(name))
+            .transpose()?
+            .is_some_and(|quota| quota.is_none()) =>
+        {
+            let name = quota.unwrap_or_default();
+            Err(ApiError::new(404, "NoSuchObject", format!("ODPS-0420111:Object not found - there is no quota {name}")))
+        }
         Some(authority) => Ok(Reply::whole(200, "text/plain", authority)),
         None => Err(ApiError::new(400, "InvalidParameter", "ODPS-0420061:The request has no Host header")),
     })
     .await
-}
-
-fn tenant() -> Reply {
-    Reply::json(
-        200,
-        &json!({"Tenant": {
-            "Name": "local", "OwnerId": "1", "TenantId": "100000001", "State": "NORMAL", "TenantState": "NORMAL",
-            "CreateTime": 0, "UpdateTime": 0, "TenantMeta": "{}", "Parameters": {"odps.namespace.schema": "false"}
-        }}),
-    )
 }
 
 fn project(name: &str, created_ms: i64) -> Reply {

@@ -14,7 +14,8 @@ use super::state::Shared;
 use crate::catalog::{Column, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
+use crate::governance::{self, Operation, Target};
+use crate::plan::{CreateRequest, Limits, Plan, Planner, SplitMode};
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -39,7 +40,8 @@ impl Status {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
         match self {
             Status::Init => "INIT",
             Status::Normal => "NORMAL",
@@ -51,20 +53,68 @@ impl Status {
 /// R1. Answers 201 if the session is ready, 202 if planning is delayed on request.
 pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
-    let shared = shared.clone();
-    blocking(move || {
-        let request = CreateRequest::parse(&body)?;
-        let (session, plan) = plan_and_store(&shared, &table, &request)?;
-        let status = Status::of(&session, now_ms());
-        let code = if status == Status::Init { 202 } else { 201 };
-        Ok(Reply::json(code, &describe(&session, &plan, status)))
-    })
-    .await
+    let request = CreateRequest::parse(&body)?;
+    let (session, plan) = open(shared, head, table, request, shared.limits).await?;
+    let status = Status::of(&session, now_ms());
+    let code = if status == Status::Init { 202 } else { 201 };
+    Ok(Reply::json(code, &describe(&session, &plan, status)))
 }
 
 /// R2. `session_refresh=true` prolongs the session, also an expired one whose files are still there.
 pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String) -> Result<Reply, ApiError> {
+    let (session, plan) = look_up(shared, head, table, id).await?;
+    Ok(Reply::json(200, &describe(&session, &plan, Status::of(&session, now_ms()))))
+}
+
+/// Creates a session for whoever may read what it reads.
+pub async fn open(
+    shared: &Arc<Shared>,
+    head: &Head,
+    table: TableName,
+    request: CreateRequest,
+    limits: Limits,
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
+    let operation = Operation::CreateReadSession;
+    let mut right = governance::check(shared, head, operation, Target::Table(&table)).await?;
+    // Wrong columns are told before a slot is taken, so that order and error are the same on a busy quota.
+    let (state, name) = (shared.clone(), table.clone());
+    let (request, planned) = blocking(move || {
+        let planned = plan(&state, &name, &request, limits)?;
+        Ok((request, planned))
+    })
+    .await?;
+    let read = planned.plan.columns.iter().map(|output| output.column.name.as_str());
+    right.columns(read.chain(planned.predicate.iter().map(String::as_str)))?;
+    let permit = right.enter().await?;
+    let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
+    blocking(move || {
+        let _permit = permit;
+        let (session, plan) = store(&shared, &table, &request, planned, limits)?;
+        governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
+        Ok((session, plan))
+    })
+    .await
+}
+
+/// Finds a session, and prolongs it if the query asks for that.
+pub async fn look_up(
+    shared: &Arc<Shared>,
+    head: &Head,
+    table: TableName,
+    id: String,
+) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let refresh = head.query.get("session_refresh").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    let operation = if refresh { Operation::RefreshSession } else { Operation::GetSession };
+    let mut right = governance::check(shared, head, operation, Target::Table(&table)).await?;
+    let state = shared.clone();
+    let (table, id, plan) = blocking(move || {
+        let session = find(&state, &table, &id)?;
+        let plan = state.plan(&session)?;
+        Ok((table, id, plan))
+    })
+    .await?;
+    right.columns(plan.columns.iter().map(|output| output.column.name.as_str()))?;
+    let _permit = right.enter().await?;
     let shared = shared.clone();
     blocking(move || {
         let mut session = find(&shared, &table, &id)?;
@@ -75,8 +125,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, table: TableName, id: String
             }
             session.expires_ms = expires_ms;
         }
-        let plan = shared.plan(&session)?;
-        Ok(Reply::json(200, &describe(&session, &plan, Status::of(&session, now_ms()))))
+        Ok((session, plan))
     })
     .await
 }
@@ -112,16 +161,36 @@ pub fn expired(id: &str) -> ApiError {
     ApiError::new(409, "StatusConflict", format!("the session {id} is expired"))
 }
 
-fn plan_and_store(
+/// The plan of a session over the table as it is now, and the table's spelling of its name.
+struct Planned {
+    table: TableName,
+    /// Columns of the predicate, which need the same rights as those that are read.
+    predicate: Vec<String>,
+    plan: Plan,
+}
+
+fn plan(shared: &Shared, name: &TableName, request: &CreateRequest, limits: Limits) -> Result<Planned, ApiError> {
+    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
+    let snapshot = resolve(shared, name)?;
+    let table = snapshot.table.name.clone();
+    let predicate = planner.predicate_columns(&snapshot.table, request)?;
+    Ok(Planned { table, predicate, plan: planner.plan(snapshot, request)? })
+}
+
+/// Stores a session, which pins its files. Plans again if they were replaced meanwhile.
+fn store(
     shared: &Shared,
     name: &TableName,
     request: &CreateRequest,
+    planned: Planned,
+    limits: Limits,
 ) -> Result<(StoredSession, Arc<Plan>), ApiError> {
-    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
+    let mut planned = Some(planned);
     for _ in 0..PIN_ATTEMPTS {
-        let snapshot = resolve(shared, name)?;
-        let table = snapshot.table.name.clone();
-        let plan = planner.plan(snapshot, request)?;
+        let Planned { table, plan, .. } = match planned.take() {
+            Some(planned) => planned,
+            None => plan(shared, name, request, limits)?,
+        };
         let now = now_ms();
         let session = StoredSession {
             id: new_id(now),
@@ -140,7 +209,8 @@ fn plan_and_store(
     Err(ApiError::new(409, "TableModified", format!("{name} changed while the session was planned: try again")))
 }
 
-fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
+/// The newest state of a table. Fails with `NoSuchProject`, `NoSuchSchema`, `NoSuchTable`.
+pub fn resolve(shared: &Shared, name: &TableName) -> Result<Snapshot, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }

@@ -9,8 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::auth::{Account, Accounts};
+use super::tls::TlsOptions;
 use crate::catalog::{Catalog, StoredSession};
+use crate::config::Seed;
 use crate::fault::{Faults, Rule};
+use crate::governance::{Governance, Settings};
 use crate::observe::Observed;
 use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
@@ -67,6 +70,8 @@ pub struct ServeOptions {
     pub planning_delay: Duration,
     pub commit_delay: Duration,
     pub session_lifetime: Duration,
+    pub governance: Settings,
+    pub tls: TlsOptions,
     /// How often replaced files and dead sessions are looked for.
     pub garbage_interval: Duration,
     /// How long the head of a request may take.
@@ -75,6 +80,8 @@ pub struct ServeOptions {
     pub grace: Duration,
     /// The fault plan in force from the start.
     pub faults: Vec<Rule>,
+    /// What the root shall contain.
+    pub seed: Seed,
     /// Whether the admin paths ask for a key on this machine as well.
     pub admin_needs_key: bool,
 }
@@ -94,6 +101,7 @@ pub struct Shared {
     pub planning_delay: Duration,
     pub commit_delay: Duration,
     pub session_lifetime: Duration,
+    pub governance: Governance,
     pub faults: Faults,
     pub observed: Arc<Observed>,
     pub admin_needs_key: bool,
@@ -108,8 +116,8 @@ impl Shared {
     /// State over an open catalogue.
     pub fn new(catalog: Arc<Catalog>, options: ServeOptions) -> Shared {
         Shared {
+            footers: Arc::new(Footers::new(catalog.keyring())),
             catalog,
-            footers: Arc::default(),
             accounts: options.accounts.map(|accounts| Accounts::new(accounts, options.check_clock)),
             limits: Limits { reading: options.reading, ..options.profile.limits() },
             replay: options.replay.then(Replay::default),
@@ -119,6 +127,11 @@ impl Shared {
             flying: Arc::default(),
             running: Running::default(),
             session_lifetime: options.session_lifetime,
+            governance: Governance::new(
+                options.governance,
+                options.profile != Profile::Dev,
+                options.profile == Profile::Cloud,
+            ),
             faults: Faults::new(options.faults),
             observed: Arc::default(),
             admin_needs_key: options.admin_needs_key,

@@ -119,6 +119,7 @@ fn service(head: &Head, path: &[&str]) -> Subject {
     let rest = place(path, &mut subject);
     let get = matches!(head.method.as_str(), "GET" | "HEAD");
     subject.action = match (path.first().copied(), rest) {
+        (Some("tenants"), _) if path.len() > 1 => "Authorization",
         (Some("tenants"), _) => "GetTenant",
         (Some("quotas"), _) => "GetQuota",
         (Some("projects"), _) if path.len() == 1 => "ListProjects",

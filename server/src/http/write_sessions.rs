@@ -12,9 +12,10 @@ use super::request::{Head, Plane};
 use super::server::no_such;
 use super::sessions::{blocking, column, new_id};
 use super::state::Shared;
-use crate::catalog::{Column, Table, TableKind, TableName, WriteSession, WriteStatus};
+use crate::catalog::{Column, Table, TableKind, TableName, Unit, WriteSession, WriteStatus};
 use crate::clock::now_ms;
 use crate::error::ApiError;
+use crate::governance::{self, Caller, Operation, Permit, Target as Subject};
 use crate::write::{
     Attempt, BlockOptions, CommitRequest, Distribution, Flight, Layout, MAX_BLOCKS, TableWriter, Target, WriteError,
     choose, commit_session, commit_when_due, demand_open, drain, receive, stage_block,
@@ -30,11 +31,11 @@ struct Stored {
 /// W1. The session takes blocks at once.
 pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
-    let shared = shared.clone();
-    blocking(move || {
-        let options = BlockOptions::parse(&body)?;
-        let table = resolve(&shared, &name)?;
-        let target = options.target(table)?;
+    let options = BlockOptions::parse(&body)?;
+    let right = governance::check(shared, head, Operation::CreateWriteSession, Subject::Table(&name)).await?;
+    let state = shared.clone();
+    let (session, answer) = blocking(move || {
+        let target = options.target(resolve(&state, &name)?)?;
         let now = now_ms();
         let session = WriteSession {
             id: new_id(now),
@@ -44,19 +45,29 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
             status: WriteStatus::Normal,
             message: String::new(),
             created_ms: now,
-            expires_ms: now + shared.session_lifetime.as_millis() as i64,
+            expires_ms: now + state.session_lifetime.as_millis() as i64,
         };
         let answer = describe(&session, &options, &target)?;
+        Ok((session, answer))
+    })
+    .await?;
+    let permit = right.enter().await?;
+    let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
+    blocking(move || {
+        let _permit = permit;
         shared.catalog.insert_write_session(&session)?;
+        governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
         Ok(Reply::json(201, &answer))
     })
     .await
 }
 
 /// W2. `session_refresh` has no effect on write sessions.
-pub async fn get(shared: &Arc<Shared>, name: TableName, id: String) -> Result<Reply, ApiError> {
+pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Reply, ApiError> {
+    let permit = governance::admit(shared, head, Operation::GetSession, Subject::Table(&name)).await?;
     let shared = shared.clone();
     blocking(move || {
+        let _permit = permit;
         let (session, options) = find(&shared, &name, &id)?;
         Ok(Reply::json(200, &describe_stored(&shared, &session, &options)?))
     })
@@ -78,10 +89,12 @@ pub async fn write(
             return Err(error);
         }
     };
-    let Block { session, options, target, at, flight } = block;
-    let catalog = shared.catalog.clone();
-    let open = move |schema: &_| -> Result<TableWriter, WriteError> { TableWriter::new(&catalog, &target, schema) };
-    let written = receive(body, open).await?;
+    let Block { session, options, target, at, flight, permit } = block;
+    let (catalog, counter) = (shared.catalog.clone(), permit.clone());
+    let open = move |schema: &_| -> Result<TableWriter, WriteError> {
+        Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |rows| counter.count(rows)))
+    };
+    let written = receive(permit.incoming(body), open).await?;
     let state = shared.clone();
     blocking(move || {
         let message = stage_block(&state.catalog, &session, &options, at, written)?;
@@ -98,11 +111,14 @@ struct Block {
     target: Target,
     at: Attempt,
     flight: Flight,
+    permit: Permit,
 }
 
 async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String) -> Result<Block, ApiError> {
     check_format(head)?;
     let at = attempt(head)?;
+    let right = governance::check(shared, head, Operation::WriteRows, Subject::Table(&name)).await?;
+    let permit = right.enter().await?;
     let shared = shared.clone();
     blocking(move || {
         let (session, options) = find(&shared, &name, &id)?;
@@ -123,7 +139,7 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String)
         if alone && shared.catalog.has_unit(&session.id, &at.unit())? {
             return Err(twice(at));
         }
-        Ok(Block { session, options, target, at, flight })
+        Ok(Block { session, options, target, at, flight, permit })
     })
     .await
 }
@@ -136,6 +152,7 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         return Err(ApiError::argument("session_id is missing"));
     }
     let request = CommitRequest::parse(&body)?;
+    let permit = governance::admit(shared, head, Operation::CommitSession, Subject::Table(&name)).await?;
     let state = shared.clone();
     let (session, options) = blocking(move || find(&state, &name, &id)).await?;
     if session.status == WriteStatus::Normal && options.enhance_write_check {
@@ -146,14 +163,16 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         }
     }
     let state = shared.clone();
-    let runtime = tokio::runtime::Handle::current();
+    let (runtime, caller) = (tokio::runtime::Handle::current(), head.caller.clone());
     blocking(move || {
+        let _permit = permit;
         let mut session = session;
         session.status = match session.status {
             state @ (WriteStatus::Committed | WriteStatus::Committing) => state,
             _ => {
                 demand_open(&session, now_ms())?;
                 let units = choose(&state.catalog, &session, &options, &request)?;
+                demand_partitions(&state, &caller, &session, &units)?;
                 if state.commit_delay.is_zero() {
                     commit_session(&state.catalog, &session.id, &units)?;
                     WriteStatus::Committed
@@ -170,6 +189,21 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         Ok(Reply::json(code, &Value::Object(summary(&session))))
     })
     .await
+}
+
+/// Demands the right to create partitions if the commit would create some.
+fn demand_partitions(shared: &Shared, caller: &Caller, session: &WriteSession, units: &[Unit]) -> Result<(), ApiError> {
+    let Some(table) = shared.catalog.table(&session.table)? else { return Ok(()) };
+    if !shared.governance.checks || table.partition_keys.is_empty() {
+        return Ok(());
+    }
+    let known = shared.catalog.partitions(table.id)?;
+    let files = shared.catalog.staged_files(&session.id, units)?;
+    let mut receiving = files.into_iter().map(|file| file.partition).chain(session.destination.static_partition());
+    match receiving.any(|values| !known.iter().any(|partition| partition.values == values)) {
+        true => governance::require_new_partitions(shared, caller, &table),
+        false => Ok(()),
+    }
 }
 
 /// The table, if rows can be written into it.

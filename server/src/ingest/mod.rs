@@ -6,4 +6,5 @@ mod tpch;
 mod years;
 
 pub use load::{LoadOptions, load};
+pub use progress::Progress;
 pub use tpch::{IfTableExists, TpchOptions, tpch};

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Counts rows of one job. Shared by the threads that work on it.
+/// Counts the rows, or other units, of one job. Shared by the threads that work on it.
 pub struct Progress {
     bar: Option<ProgressBar>,
     what: String,
+    unit: &'static str,
     total: u64,
     done: AtomicU64,
     started: Instant,
@@ -19,10 +20,17 @@ pub struct Progress {
 impl Progress {
     /// Starts a job of about `total` rows.
     pub fn start(what: impl Into<String>, total: u64) -> Progress {
+        Progress::of(what, "rows", total)
+    }
+
+    /// Starts a job of about `total` units.
+    pub fn of(what: impl Into<String>, unit: &'static str, total: u64) -> Progress {
         let what = what.into();
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left");
+            let style = ProgressStyle::with_template(&format!(
+                "{{msg}} {{wide_bar}} {{human_pos}} of {{human_len}} {unit}, {{eta}} left"
+            ));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(what.clone());
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -31,6 +39,7 @@ impl Progress {
         Progress {
             bar,
             what,
+            unit,
             total,
             done: AtomicU64::new(0),
             started: Instant::now(),
@@ -38,9 +47,9 @@ impl Progress {
         }
     }
 
-    /// Reports that `rows` more rows are written.
-    pub fn add(&self, rows: u64) {
-        let done = self.done.fetch_add(rows, Ordering::Relaxed) + rows;
+    /// Reports that so much more is done.
+    pub fn add(&self, units: u64) {
+        let done = self.done.fetch_add(units, Ordering::Relaxed) + units;
         if let Some(bar) = &self.bar {
             return bar.set_position(done);
         }
@@ -49,7 +58,7 @@ impl Progress {
         let mine = elapsed >= due
             && self.next_line_ms.compare_exchange(due, elapsed + 2000, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine {
-            say(format_args!("{}: {done} of about {} rows", self.what, self.total));
+            say(format_args!("{}: {done} of about {} {}", self.what, self.total, self.unit));
         }
     }
 
@@ -59,7 +68,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        say(format_args!("{}: {done} rows in {:.1} s", self.what, self.started.elapsed().as_secs_f64()));
+        say(format_args!("{}: {done} {} in {:.1} s", self.what, self.unit, self.started.elapsed().as_secs_f64()));
     }
 }
 

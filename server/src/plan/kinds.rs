@@ -18,6 +18,9 @@ pub fn demand_rows(table: &Table) -> Result<(), ApiError> {
 pub fn check_mode(table: &Table, request: &CreateRequest, limits: Limits) -> Result<(), ApiError> {
     let mode = request.split_options.split_mode;
     let refuse = |why: String| Err(ApiError::argument(format!("SplitMode {mode:?}: {} {why}", table.name)));
+    if request.is_incremental() && !table.has_primary_key() {
+        return Err(ApiError::argument(format!("IncrementalRead: {} has no primary key", table.name)));
+    }
     let buckets = table.bucket_count();
     if buckets.is_none() {
         if mode == SplitMode::Bucket {
@@ -34,9 +37,6 @@ pub fn check_mode(table: &Table, request: &CreateRequest, limits: Limits) -> Res
         return Err(ApiError::argument(format!("RequiredBucketIds: {} has {count} buckets, not {id}", table.name)));
     }
     if request.is_incremental() {
-        if !table.has_primary_key() {
-            return Err(ApiError::argument(format!("IncrementalRead: {} has no primary key", table.name)));
-        }
         return if mode == SplitMode::Bucket {
             Ok(())
         } else {

@@ -1,6 +1,6 @@
 //! What this server does where the protocol documents leave a choice about reading. Options of `serve`.
 
-use crate::types::Zone;
+use crate::types::{CharText, Delivery, Timestamps, Zone};
 
 /// How much a predicate filters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,6 +34,13 @@ pub struct Reading {
     /// JSON columns in a read session: error refuses it as the service does, utf8 delivers their text.
     #[arg(long, value_enum, default_value = "error")]
     pub json: JsonColumns,
+    /// Times that the Arrow unit of a session cannot hold: the nearest one that fits, their low bits, NULL, or an answer
+    /// that breaks off; struct delivers every TIMESTAMP as seconds and nanoseconds.
+    #[arg(long, value_enum, default_value = "clamp")]
+    pub timestamps: Timestamps,
+    /// CHAR values: with the blanks that make them as long as their type, or without.
+    #[arg(long = "char", value_enum, default_value = "padded")]
+    pub char_text: CharText,
     /// Zone of the project, an offset such as +08:00, UTC or Asia/Shanghai: for times without a zone in incremental
     /// reads.
     #[arg(long, value_name = "ZONE", default_value = "Asia/Shanghai")]
@@ -42,7 +49,17 @@ pub struct Reading {
     /// write them.
     #[arg(long)]
     pub zoned_predicates: bool,
+    /// Refuse predicates that name partition columns, instead of selecting partitions by them.
+    #[arg(long)]
+    pub reject_partition_predicates: bool,
     /// Deliver splits, and blocks inside them, in an order drawn with this seed: for finding hidden reliance on order.
     #[arg(long, value_name = "SEED")]
     pub shuffle: Option<u64>,
+}
+
+impl Reading {
+    /// How values are put on the wire.
+    pub fn delivery(&self) -> Delivery {
+        Delivery { timestamps: self.timestamps, char_text: self.char_text }
+    }
 }

@@ -23,6 +23,8 @@ pub struct CreateRequest {
     pub filter_predicate: String,
     pub filter_predicate_fallback: bool,
     pub enable_estimate_stats: bool,
+    /// Version 2: texts with 64-bit offsets.
+    pub enable_large_string: bool,
     pub incremental_read: bool,
     pub incremental_read_options: Option<IncrementalOptions>,
 }

@@ -23,7 +23,7 @@ use crate::delta::{BucketFile, IncrementalRange};
 use crate::error::ApiError;
 use crate::filter::{self, BlockFacts, Bound, Facts, Predicate};
 use crate::store::Footers;
-use crate::types::{Units, Zone, arrow_type};
+use crate::types::{Delivery, Units, Zone, arrow_type};
 
 /// Splits of one session at most (service-behaviour.md 3.6, ASSUMED).
 const MAX_SPLITS: usize = 100_000;
@@ -57,6 +57,12 @@ pub struct Plan {
     pub blocks: Vec<PlanBlock>,
     /// Ranges of `blocks`, one per split; empty in mode RowOffset.
     pub splits: Vec<Range<usize>>,
+    /// Texts have 64-bit offsets; version 1 knows no such sessions.
+    #[serde(default)]
+    pub large_text: bool,
+    /// Bytes of the blocks as stored.
+    #[serde(default)]
+    pub bytes: u64,
     /// Estimated bytes and rows, if asked for.
     pub stats: Option<(u64, u64)>,
     /// The bucket of every split in mode Bucket.
@@ -71,6 +77,8 @@ pub struct Plan {
     pub choice: Choice,
     /// When the versions of an incremental read were committed.
     pub commits: Vec<(i64, i64)>,
+    /// How values are put on the wire.
+    pub delivery: Delivery,
 }
 
 /// A data file and the values of its partition.
@@ -106,7 +114,10 @@ impl Plan {
     pub fn schema(&self) -> SchemaRef {
         let units = Units { datetime: self.datetime_unit.into(), timestamp: self.timestamp_unit.into() };
         let columns = self.columns.iter().map(|output| &output.column).chain(&self.system_columns);
-        let fields = columns.map(|column| Field::new(&column.name, arrow_type(&column.ty, units), column.nullable));
+        let fields = columns.map(|column| {
+            let layout = self.delivery.layout(&column.ty, arrow_type(&column.ty, units));
+            Field::new(&column.name, layout, column.nullable || self.delivery.makes_null(&column.ty))
+        });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -171,6 +182,8 @@ impl Planner<'_> {
             files: Vec::new(),
             blocks: Vec::new(),
             splits: Vec::new(),
+            large_text: request.enable_large_string,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: table.version,
@@ -178,6 +191,7 @@ impl Planner<'_> {
             groups: Vec::new(),
             choice,
             commits: Vec::new(),
+            delivery: self.limits.reading.delivery(),
         };
         let mut pieces = Vec::new();
         if request.is_incremental() {
@@ -192,8 +206,9 @@ impl Planner<'_> {
             self.add_rows(table, &pruning, candidates, &mut plan, &mut pieces)?;
         }
         self.cut(request, &pieces, &mut plan)?;
+        plan.bytes = pieces.iter().map(|p| p.bytes).sum();
         if request.enable_estimate_stats {
-            plan.stats = Some((pieces.iter().map(|p| p.bytes).sum(), plan.row_count()));
+            plan.stats = Some((plan.bytes, plan.row_count()));
         }
         if let Some(seed) = self.limits.reading.shuffle {
             shuffle(&mut plan, seed);
@@ -223,18 +238,36 @@ impl Planner<'_> {
         }
     }
 
+    /// The names of the columns that the predicate of a request reads: they need the same rights as those delivered.
+    pub fn predicate_columns(&self, table: &Table, request: &CreateRequest) -> Result<Vec<String>, ApiError> {
+        let (_, Some(bound)) = self.predicate(table, request)? else { return Ok(Vec::new()) };
+        let mut used = vec![false; table.columns.len() + table.partition_keys.len()];
+        bound.columns(&mut used);
+        let columns = table.columns.iter().chain(&table.partition_keys).zip(used);
+        Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
+    }
+
     /// The predicate of a request, as text and bound to the table.
     fn predicate(
         &self,
         table: &Table,
         request: &CreateRequest,
     ) -> Result<(Option<Predicate>, Option<Bound>), ApiError> {
-        let Reading { filter, zoned_predicates, time_zone, .. } = self.limits.reading;
+        let Reading { filter, zoned_predicates, time_zone, reject_partition_predicates, .. } = self.limits.reading;
         let zone = if zoned_predicates { time_zone } else { Zone::UTC };
         let rules = filter::Rules { fallback: request.filter_predicate_fallback, zone };
         let predicate = Predicate { text: request.filter_predicate.clone(), rules };
         let columns: Vec<&Column> = table.columns.iter().chain(&table.partition_keys).collect();
         let bound = predicate.bind(&columns).map_err(|error| ApiError::argument(error.to_string()))?;
+        if let (Some(bound), true) = (&bound, reject_partition_predicates) {
+            let mut used = vec![false; columns.len()];
+            bound.columns(&mut used);
+            let mut named = columns.iter().zip(used).skip(table.columns.len()).filter(|(_, used)| *used);
+            if let Some((column, _)) = named.next() {
+                let message = format!("FilterPredicate: {} is a partition column of {}", column.name, table.name);
+                return Err(ApiError::argument(message));
+            }
+        }
         Ok((Some(predicate), bound.filter(|_| filter != FilterMode::Ignore)))
     }
 
@@ -497,6 +530,8 @@ mod tests {
             files: Vec::new(),
             blocks: vec![(0, 0, 10), (0, 1, 5), (1, 0, 20)],
             splits: Vec::new(),
+            large_text: false,
+            bytes: 0,
             stats: None,
             bucket_ids: Vec::new(),
             latest_version: 1,
@@ -504,6 +539,7 @@ mod tests {
             groups: Vec::new(),
             choice: Choice::default(),
             commits: Vec::new(),
+            delivery: Delivery::default(),
         };
         assert_eq!(plan.rows(0, 35), Some(RowRange { blocks: 0..3, skip: 0, rows: 35 }));
         assert_eq!(plan.rows(12, 2), Some(RowRange { blocks: 1..2, skip: 2, rows: 2 }));

@@ -121,5 +121,5 @@ fn system(plan: &Plan, column: &Column, field: &Field, rows: &[ChangeRow]) -> Re
         }
         other => bail!("a stored session is damaged: system column {other}"),
     };
-    Ok(conform(&array, &column.ty, field.data_type(), Stage::Wire)?)
+    Ok(conform(&array, &column.ty, field.data_type(), Stage::Wire(plan.delivery))?)
 }

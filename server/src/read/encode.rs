@@ -6,8 +6,8 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::ipc::{CompressionType, MetadataVersion};
 use bytes::Bytes;
 
-use super::rows::Rows;
 use super::size::batch_size;
+use super::source::{Batches, Pieces};
 
 /// A piece is handed on when it has reached this size, so that HTTP chunks are large.
 const PIECE_BYTES: usize = 512 << 10;
@@ -45,17 +45,21 @@ pub struct Shape {
     pub batch_bytes: usize,
 }
 
-/// Encodes the rows of a split. Each call of [`Encoder::next_piece`] does a bounded amount of work.
+/// Encodes the rows of a split.
 pub struct Encoder {
-    rows: Rows,
+    rows: Box<dyn Batches>,
     writer: StreamWriter<Vec<u8>>,
     batch_bytes: usize,
     finished: bool,
+    observer: Option<Observer>,
 }
+
+/// Sees every batch before it is encoded.
+type Observer = Box<dyn Fn(&RecordBatch) + Send>;
 
 impl Encoder {
     /// Starts a stream; the schema message is already in the first piece.
-    pub fn new(rows: Rows, shape: Shape) -> Result<Encoder> {
+    pub fn new(rows: impl Batches + 'static, shape: Shape) -> Result<Encoder> {
         let compression = match shape.compression {
             Compression::None => None,
             Compression::Lz4 => Some(CompressionType::LZ4_FRAME),
@@ -64,14 +68,36 @@ impl Encoder {
         let options = IpcWriteOptions::try_new(64, false, MetadataVersion::V5)?.try_with_compression(compression)?;
         let schema = rows.schema();
         let writer = StreamWriter::try_new_with_options(Vec::with_capacity(PIECE_BYTES * 2), &schema, options)?;
-        Ok(Encoder { rows, writer, batch_bytes: shape.batch_bytes, finished: false })
+        Ok(Encoder { rows: Box::new(rows), writer, batch_bytes: shape.batch_bytes, finished: false, observer: None })
     }
 
-    /// The next bytes of the body, `None` after the end-of-stream marker.
-    pub fn next_piece(&mut self) -> Result<Option<Bytes>> {
+    /// Shows every batch to `observer`, for example to count it.
+    pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> Encoder {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Writes a batch, in halves of halves if it is larger than the byte bound.
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if self.batch_bytes == 0 || batch.num_rows() < 2 || batch_size(batch)? <= self.batch_bytes {
+            return Ok(self.writer.write(batch)?);
+        }
+        let half = batch.num_rows() / 2;
+        self.write(&batch.slice(0, half))?;
+        self.write(&batch.slice(half, batch.num_rows() - half))
+    }
+}
+
+impl Pieces for Encoder {
+    fn next_piece(&mut self) -> Result<Option<Bytes>> {
         while !self.finished && self.writer.get_ref().len() < PIECE_BYTES {
             match self.rows.next_batch()? {
-                Some(batch) => self.write(&batch)?,
+                Some(batch) => {
+                    if let Some(observer) = &self.observer {
+                        observer(&batch);
+                    }
+                    self.write(&batch)?
+                }
                 None => {
                     self.writer.finish()?;
                     self.finished = true;
@@ -84,16 +110,6 @@ impl Encoder {
         }
         let full = std::mem::replace(buffer, Vec::with_capacity(PIECE_BYTES * 2));
         Ok(Some(Bytes::from(full)))
-    }
-
-    /// Writes a batch, in halves of halves if it is larger than the byte bound.
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.batch_bytes == 0 || batch.num_rows() < 2 || batch_size(batch)? <= self.batch_bytes {
-            return Ok(self.writer.write(batch)?);
-        }
-        let half = batch.num_rows() / 2;
-        self.write(&batch.slice(0, half))?;
-        self.write(&batch.slice(half, batch.num_rows() - half))
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::Result;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OnceCell;
 
-use super::encode::{Encoder, Shape};
+use super::encode::Shape;
+use super::source::Pieces;
 use crate::plan::RowRange;
 
 /// Bodies are served in slices of this size.
@@ -20,13 +21,15 @@ pub struct ReplayKey {
     /// First block, last block, rows skipped, rows.
     pub range: (usize, usize, u64, u64),
     pub shape: Shape,
+    /// Whatever else makes a difference, as text.
+    pub variant: String,
 }
 
 impl ReplayKey {
     /// The key of a row range of a session.
     pub fn new(session: &str, range: &RowRange, shape: Shape) -> ReplayKey {
         let range = (range.blocks.start, range.blocks.end, range.skip, range.rows);
-        ReplayKey { session: session.to_string(), range, shape }
+        ReplayKey { session: session.to_string(), range, shape, variant: String::new() }
     }
 }
 
@@ -41,24 +44,24 @@ pub struct Replay {
 
 impl Replay {
     /// The body under `key`; the first caller encodes it, later and concurrent callers share it.
-    pub async fn body(
+    pub async fn body<P: Pieces>(
         &self,
         key: ReplayKey,
-        encoder: impl FnOnce() -> Result<Encoder> + Send + 'static,
+        source: impl FnOnce() -> Result<P> + Send + 'static,
     ) -> Result<Body> {
         let cell = {
             let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
             bodies.entry(key).or_default().clone()
         };
-        let encode = || async { tokio::task::spawn_blocking(move || encode_all(encoder()?)).await? };
+        let encode = || async { tokio::task::spawn_blocking(move || encode_all(source()?)).await? };
         Ok(cell.get_or_try_init(encode).await?.clone())
     }
 }
 
-fn encode_all(mut encoder: Encoder) -> Result<Body> {
+fn encode_all(mut source: impl Pieces) -> Result<Body> {
     let mut slices = Vec::new();
     let mut rest = BytesMut::new();
-    while let Some(piece) = encoder.next_piece()? {
+    while let Some(piece) = source.next_piece()? {
         rest.extend_from_slice(&piece);
         while rest.len() >= SLICE_BYTES {
             slices.push(rest.split_to(SLICE_BYTES).freeze());

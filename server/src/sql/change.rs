@@ -14,13 +14,14 @@ use crate::catalog::CommitRefusal;
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
 use crate::read::Rows;
+use crate::types::{Delivery, Stage, conform};
 use crate::write::{OPERATION, OPERATION_DELETE, OPERATION_UPSERT, TableWriter, Target, WriteError, commit_rows};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
 
 pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
-    let table = context.table(&change.name)?;
+    let (table, _) = context.table(&change.name, "Update")?;
     let at = change.name.at;
     if !table.has_primary_key() {
         let what =
@@ -59,7 +60,7 @@ pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
                 && let Some(slot) = columns.get_mut(place)
             {
                 let array = datum::array(&same, &column.ty)?;
-                *slot = crate::types::conform(&array, &column.ty, slot.data_type(), crate::types::Stage::Wire)
+                *slot = conform(&array, &column.ty, slot.data_type(), Stage::Wire(Delivery::default()))
                     .map_err(SqlError::runtime)?;
             }
         }

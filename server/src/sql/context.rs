@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::ast::{Name, Spec};
 use super::error::{Position, SqlError};
 use crate::catalog::{Table, TableName, check_name};
-use crate::governance::Caller;
+use crate::governance::{Caller, Columns, require_table};
 use crate::http::Shared;
 use crate::plan::partition_value;
 
@@ -90,10 +90,12 @@ impl Context {
         self.is_set("odps.namespace.schema") || self.is_set("odps.sql.allow.namespace.schema")
     }
 
-    /// The table of a name.
-    pub fn table(&self, name: &Name) -> Result<Table, SqlError> {
+    /// The table of a name, and the columns with which the caller may do `action`.
+    pub fn table(&self, name: &Name, action: &str) -> Result<(Table, Columns), SqlError> {
         let full = self.resolve(name)?;
-        self.shared.catalog.table(&full)?.ok_or_else(|| SqlError::no_table(name.at, short(&full)))
+        let table = self.shared.catalog.table(&full)?.ok_or_else(|| SqlError::no_table(name.at, short(&full)))?;
+        let columns = require_table(&self.shared, &self.caller, &table, action)?;
+        Ok((table, columns))
     }
 }
 

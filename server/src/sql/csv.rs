@@ -33,7 +33,7 @@ pub fn csv(shared: &Shared, table: &TableName) -> Result<CsvResult, ApiError> {
     let columns = snapshot.table.columns.clone();
     let mut request = CreateRequest::default();
     request.split_options.split_mode = SplitMode::RowOffset;
-    let reading = Reading { json: JsonColumns::Utf8, shuffle: None, ..shared.limits.reading };
+    let reading = Reading { json: JsonColumns::Utf8, ..Reading::default() };
     let planner =
         Planner { catalog: &shared.catalog, footers: &shared.footers, limits: Limits { reading, ..shared.limits } };
     let plan = planner.plan(snapshot, &request)?;
@@ -71,7 +71,8 @@ fn field(value: &Datum, ty: &Type) -> String {
     match value {
         Datum::Null => "\\N".into(),
         Datum::Bool(_) | Datum::Number { .. } | Datum::Double(_) => value.text(ty),
-        _ => quoted(&value.text(ty)),
+        // Clients take backslashes for escapes, in this format only.
+        _ => quoted(&value.text(ty).replace('\\', "\\\\")),
     }
 }
 

@@ -13,11 +13,11 @@ use super::tables::demand_rows;
 use crate::catalog::{Column, CommitRefusal, Table};
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
-use crate::types::{Units, arrow_type};
+use crate::types::{Stage, Units, arrow_type, conform};
 use crate::write::{TableWriter, Target, WriteError, commit_rows};
 
 pub fn insert(context: &Context, insert: Insert) -> Result<(), SqlError> {
-    let table = context.table(&insert.name)?;
+    let (table, _) = context.table(&insert.name, "Update")?;
     let at = insert.name.at;
     demand_rows(&table, at)?;
     let partition = values_of(&table, &insert.spec, at)?;
@@ -163,7 +163,7 @@ impl<'a> Sink<'a> {
         let wrong = |why: &dyn std::fmt::Display| SqlError::runtime(format_args!("rows: {why}"));
         let mut fitted = Vec::with_capacity(arrays.len());
         for ((array, column), field) in arrays.into_iter().zip(&self.columns).zip(self.schema.fields()) {
-            let array = crate::types::conform(&array, &column.ty, field.data_type(), crate::types::Stage::Store);
+            let array = conform(&array, &column.ty, field.data_type(), Stage::Store);
             fitted.push(array.map_err(|why| wrong(&why))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -13,7 +13,7 @@ use super::run::{Outcome, run};
 use crate::catalog::{Instance, InstanceState, Job, result_table};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{Caller, OWNER};
+use crate::governance::{Caller, require_project};
 use crate::http::Shared;
 use crate::types::temporal::iso_millis;
 
@@ -72,11 +72,12 @@ pub fn start(
     {
         return Ok(found.id);
     }
+    require_project(shared, caller, project, "CreateInstance")?;
     let now = now_ms();
     let instance = Instance {
         id: new_id(now),
         project: project.to_string(),
-        owner: OWNER.to_string(),
+        owner: caller.principal.as_str().to_string(),
         job,
         state: InstanceState::Running,
         created_ms: now,

@@ -12,9 +12,10 @@ use super::error::{Position, SqlError};
 use super::tables::demand_rows;
 use crate::catalog::{Column, NewTable, Table};
 use crate::datum::{self, Datum};
+use crate::governance::Columns;
 use crate::plan::{CreateRequest, FilterMode, JsonColumns, Limits, Plan, Planner, Reading, SplitMode};
 use crate::read::{Rows, batch_size};
-use crate::types::{Type, Units, arrow_type};
+use crate::types::{Delivery, Stage, Type, Units, arrow_type, conform};
 use crate::write::{Matching, TableWriter, Target, commit_rows};
 
 /// Rows of a batch.
@@ -38,7 +39,8 @@ pub struct Query<'a> {
 impl<'a> Query<'a> {
     /// Looks up the names of a `SELECT`.
     pub fn new(context: &'a Context, select: &'a Select) -> Result<Query<'a>, SqlError> {
-        let table = select.from.as_ref().map(|name| context.table(name)).transpose()?;
+        let found = select.from.as_ref().map(|name| context.table(name, "Select")).transpose()?;
+        let (table, allowed) = found.map_or((None, Columns::All), |(table, allowed)| (Some(table), allowed));
         if let Some(table) = &table {
             demand_rows(table, select.at)?;
         }
@@ -88,6 +90,9 @@ impl<'a> Query<'a> {
             }
             query.columns.push(Column::new(unique, ty, true));
         }
+        let mut used = Vec::new();
+        query.outputs.iter().for_each(|expr| collect_columns(expr, &mut used));
+        allowed.demand(used.iter().map(String::as_str))?;
         Ok(query)
     }
 
@@ -228,7 +233,7 @@ impl<'a> Query<'a> {
     /// The array in the layout of the result.
     fn conformed(&self, array: ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
         let units = Units { datetime: TimeUnit::Millisecond, timestamp: TimeUnit::Nanosecond };
-        crate::types::conform(&array, &column.ty, &arrow_type(&column.ty, units), crate::types::Stage::Wire)
+        conform(&array, &column.ty, &arrow_type(&column.ty, units), Stage::Wire(Delivery::default()))
             .map_err(|why| SqlError::runtime(format_args!("column {}: {why}", column.name)))
     }
 
@@ -381,8 +386,7 @@ pub fn plan(
         ..CreateRequest::default()
     };
     request.split_options.split_mode = SplitMode::RowOffset;
-    let reading =
-        Reading { filter: FilterMode::Exact, json: JsonColumns::Utf8, shuffle: None, ..shared.limits.reading };
+    let reading = Reading { filter: FilterMode::Exact, json: JsonColumns::Utf8, ..Reading::default() };
     let limits = Limits { strict_delta: false, reading, ..shared.limits };
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     planner.plan(snapshot, &request).map_err(|error| match (error.status, filter) {

@@ -3,8 +3,9 @@
 use super::ast::Statement;
 use super::context::Context;
 use super::error::SqlError;
-use super::parser::{Script, parse};
-use super::{change, insert, rows, show, tables};
+use super::parser::{Script, parse, take_settings};
+use super::{alter, change, insert, rows, show, tables};
+use crate::governance;
 
 /// What became of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub enum Outcome {
 
 /// Runs the text of an instance. Blocking.
 pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
+    let (_, rest) = take_settings(text);
+    if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, &rest) {
+        return Ok(Outcome::Text(done?.text));
+    }
     let Script { settings, statement } = parse(text)?;
     context.settings.extend(settings);
     let Some(statement) = statement else { return Ok(Outcome::Text(String::new())) };
@@ -29,7 +34,7 @@ pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
         Statement::DropSchema { name, if_exists } => tables::drop_schema(context, &name, if_exists).map(done),
         Statement::Drop { name, kind, if_exists } => tables::drop(context, &name, kind, if_exists).map(done),
         Statement::Truncate { name, partitions } => tables::truncate(context, &name, &partitions).map(done),
-        Statement::Alter { name, action } => super::alter::alter(context, &name, action).map(done),
+        Statement::Alter { name, action } => alter::alter(context, &name, action).map(done),
         Statement::Insert(insert) => insert::insert(context, *insert).map(done),
         Statement::Change(change) => change::change(context, *change).map(done),
         Statement::Select(select) => rows::keep(context, &select).map(|()| Outcome::Rows),

@@ -5,7 +5,7 @@ use super::context::{Context, short, values_of};
 use super::error::SqlError;
 use super::run::Outcome;
 use crate::catalog::{ClusteringKind, Column, Partition, Table, TableKind};
-use crate::governance::OWNER;
+use crate::governance::{OWNER, require_project};
 use crate::types::temporal::iso_millis;
 
 /// One `OWNER:name` a line, as the service lists tables.
@@ -20,6 +20,7 @@ pub fn tables(context: &Context, place: Option<&Name>, like: Option<&str>) -> Re
             _ => context.resolve_schema(name)?,
         },
     };
+    require_project(&context.shared, &context.caller, &project, "List")?;
     let mut text = String::new();
     for table in context.shared.catalog.tables(&project, &schema)? {
         if like.is_none_or(|pattern| is_like(&table.name.table, pattern)) {
@@ -81,7 +82,7 @@ fn selected(context: &Context, table: &Table, name: &Name, spec: &Spec) -> Resul
 }
 
 pub fn partitions(context: &Context, name: &Name, spec: &Spec) -> Result<Outcome, SqlError> {
-    let table = context.table(name)?;
+    let (table, _) = context.table(name, "Describe")?;
     if table.partition_keys.is_empty() {
         return Err(SqlError::semantic(name.at, format_args!("{} is not partitioned", short(&table.name))));
     }
@@ -111,7 +112,7 @@ fn column_list(columns: &[Column], primary_key: &[String]) -> String {
 
 /// A statement that makes the same table.
 pub fn create(context: &Context, name: &Name) -> Result<Outcome, SqlError> {
-    let table = context.table(name)?;
+    let (table, _) = context.table(name, "Describe")?;
     let properties = &table.properties;
     let what = match table.kind {
         TableKind::Managed => "table",
@@ -161,7 +162,7 @@ pub fn create(context: &Context, name: &Name) -> Result<Outcome, SqlError> {
 
 /// What a table or a partition is, in lines of `name: value` and a list of columns.
 pub fn describe(context: &Context, name: &Name, spec: &Spec, extended: bool) -> Result<Outcome, SqlError> {
-    let table = context.table(name)?;
+    let (table, _) = context.table(name, "Describe")?;
     let mut files = context.shared.catalog.files(table.id)?;
     if !spec.is_empty() {
         let Some(partition) = selected(context, &table, name, spec)?.into_iter().next() else {

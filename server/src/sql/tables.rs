@@ -10,6 +10,7 @@ use super::rows::Query;
 use crate::catalog::{
     Clustering, ClusteringKind, Column, Defined, NewTable, Table, TableKind, TableName, TableProperties, check_name,
 };
+use crate::governance::{require_project, require_table};
 use crate::types::Type;
 
 /// Partition columns of a table at most (service-behaviour.md 1.2).
@@ -28,6 +29,7 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
     let at = create.name.at;
     let name = context.resolve(&create.name)?;
     let catalog = &context.shared.catalog;
+    require_project(&context.shared, &context.caller, &name.project, "CreateTable")?;
     if let Some(found) = catalog.table(&name)? {
         if create.if_not_exists {
             return Ok(());
@@ -46,7 +48,7 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
     let Some(id) = catalog.create_table(&table)? else {
         return Err(exists(at, &format!("table or view {}", short(&name))));
     };
-    let _ = id;
+    catalog.set_creator(id, context.caller.principal.as_str())?;
     let Some(select) = select.filter(|_| !deferred) else { return Ok(()) };
     let filled = fill_from(context, &name, &select);
     if filled.is_err() {
@@ -81,7 +83,7 @@ fn definition(context: &Context, create: CreateTable, name: &TableName) -> Resul
     set_properties(&mut properties, create.properties);
     let (mut columns, mut partition_keys) = (create.columns, create.partition_keys);
     if let Some(like) = &create.like {
-        let model = context.table(like)?;
+        let (model, _) = context.table(like, "Describe")?;
         (columns, partition_keys) = (model.columns, model.partition_keys);
         let comment = std::mem::take(&mut properties.comment);
         let lifecycle = properties.lifecycle;
@@ -212,6 +214,7 @@ pub fn check_clustering(clustering: &Clustering, columns: &[Column], at: Positio
 
 pub fn create_schema(context: &Context, name: &Name, if_not_exists: bool) -> Result<(), SqlError> {
     let (project, schema) = context.resolve_schema(name)?;
+    require_project(&context.shared, &context.caller, &project, "CreateTable")?;
     match context.shared.catalog.create_schema(&project, &schema)? {
         Defined::Exists(_) if !if_not_exists => Err(exists(name.at, &format!("schema {project}.{schema}"))),
         _ => Ok(()),
@@ -220,6 +223,7 @@ pub fn create_schema(context: &Context, name: &Name, if_not_exists: bool) -> Res
 
 pub fn drop_schema(context: &Context, name: &Name, if_exists: bool) -> Result<(), SqlError> {
     let (project, schema) = context.resolve_schema(name)?;
+    require_project(&context.shared, &context.caller, &project, "CreateTable")?;
     match context.shared.catalog.drop_schema(&project, &schema)? {
         Defined::Missing(_) if !if_exists => Err(SqlError::no_object(format_args!("schema {project}.{schema}"))),
         Defined::NotEmpty => Err(SqlError::semantic(name.at, format_args!("schema {schema} is not empty"))),
@@ -232,6 +236,7 @@ pub fn drop(context: &Context, name: &Name, kind: TableKind, if_exists: bool) ->
     let Some(table) = context.shared.catalog.table(&full)? else {
         return if if_exists { Ok(()) } else { Err(SqlError::no_table(name.at, short(&full))) };
     };
+    require_table(&context.shared, &context.caller, &table, "Drop")?;
     let fits = match kind {
         TableKind::Managed => matches!(table.kind, TableKind::Managed | TableKind::External),
         other => table.kind == other,
@@ -245,7 +250,7 @@ pub fn drop(context: &Context, name: &Name, kind: TableKind, if_exists: bool) ->
 }
 
 pub fn truncate(context: &Context, name: &Name, specs: &[Spec]) -> Result<(), SqlError> {
-    let table = context.table(name)?;
+    let (table, _) = context.table(name, "Update")?;
     demand_rows(&table, name.at)?;
     let partitions: Vec<Vec<String>> =
         specs.iter().map(|spec| full_values(&table, spec, name.at)).collect::<Result<_, _>>()?;

@@ -2,6 +2,7 @@
 
 mod footers;
 mod gather;
+mod keyring;
 mod lock;
 mod pending;
 mod sizing;
@@ -9,6 +10,7 @@ mod writer;
 
 pub use footers::{Footers, column_index};
 pub use gather::{Gathered, gather};
+pub use keyring::{FileKey, KeyDisabled, Keyring, ProjectKey};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;
 pub use sizing::batch_rows;

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
@@ -32,15 +34,24 @@ pub fn new_file_id() -> String {
 }
 
 impl FileWriter {
-    /// Creates the file `id` in `dir`.
-    pub fn create(dir: &Path, id: &str, schema: &SchemaRef, block_rows: usize) -> Result<FileWriter> {
+    /// Creates the file `id` in `dir`; with `encryption` nothing of it can be read without the key.
+    pub fn create(
+        dir: &Path,
+        id: &str,
+        schema: &SchemaRef,
+        block_rows: usize,
+        encryption: Option<Arc<FileEncryptionProperties>>,
+    ) -> Result<FileWriter> {
         let path = dir.join(format!("{id}.parquet"));
         let file = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
             .set_max_row_group_row_count(Some(block_rows))
-            .set_max_row_group_bytes(Some(BLOCK_BYTES))
-            .build();
+            .set_max_row_group_bytes(Some(BLOCK_BYTES));
+        if let Some(encryption) = encryption {
+            properties = properties.with_file_encryption_properties(encryption);
+        }
+        let properties = properties.build();
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
             .map_err(|e| anyhow!("cannot store this schema: {e}"))?;
         Ok(FileWriter { path, rows: 0, writer })

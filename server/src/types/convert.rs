@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, IntervalDayTimeArray, IntervalYearMonthArray, ListArray, MapArray, PrimitiveArray,
-    StringArray, StringBuilder, StructArray,
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, IntervalDayTimeArray, IntervalYearMonthArray, ListArray,
+    MapArray, PrimitiveArray, StringArray, StringBuilder, StructArray, make_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowTimestampType, DataType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Field, Int32Type, Int64Type, IntervalDayTime, IntervalUnit, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DurationSecondType, Field, Fields, Int32Type, Int64Type, IntervalDayTime, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 
-use super::Type;
+use super::{CharText, Delivery, Timestamps, Type};
 
 /// Which way a conversion goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub enum Stage {
     /// Into storage: lengths are checked, trailing blanks of CHAR values are dropped (they carry no meaning, and
     /// block statistics of trimmed values compare as CHAR does).
     Store,
-    /// Onto the wire: CHAR values are padded with blanks to their length (service-behaviour.md 5.1, ASSUMED).
-    Wire,
+    /// Onto the wire.
+    Wire(Delivery),
 }
 
 /// Why a column could not be converted.
@@ -37,14 +37,16 @@ pub enum ConvertError {
     NullKey,
     #[error("value {0} ms is outside the range of interval_day_time")]
     Interval(i64),
+    #[error("a time is outside the range of {0}")]
+    Time(DataType),
     #[error(transparent)]
     Arrow(#[from] ArrowError),
 }
 
 /// Converts `array`, whose values are of MaxCompute type `ty`, to the Arrow layout `target`.
 ///
-/// Coarser timestamp units floor; instants outside the range of the target unit become the nearest one inside
-/// (service-behaviour.md 5.3). Row count and NULLs are unchanged.
+/// Coarser timestamp units floor; instants outside the range of the target unit become the nearest one inside, unless
+/// the delivery says something else (service-behaviour.md 5.3). Row count is unchanged.
 pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> Result<ArrayRef, ConvertError> {
     if let DataType::Dictionary(_, value) = array.data_type() {
         return conform(&cast(array, value)?, ty, target, stage);
@@ -63,21 +65,25 @@ pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> 
             let text = text(array, mismatch)?;
             match stage {
                 Stage::Store => trim_blanks(text.as_string::<i32>(), *n, ty),
-                Stage::Wire => Ok(pad_blanks(text.as_string::<i32>(), *n as usize)),
+                Stage::Wire(Delivery { char_text: CharText::Trimmed, .. }) => Ok(text),
+                Stage::Wire(_) => Ok(pad_blanks(text.as_string::<i32>(), *n as usize)),
             }
         }
-        Type::Binary => match array.data_type() {
+        Type::Binary | Type::Blob => match array.data_type() {
             DataType::Binary => Ok(array.clone()),
             DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Ok(cast(array, &DataType::Binary)?)
+            }
+            // References are text.
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if *ty == Type::Blob => {
                 Ok(cast(array, &DataType::Binary)?)
             }
             _ => Err(mismatch()),
         },
         Type::Datetime | Type::Timestamp | Type::TimestampNtz => match (array.data_type(), target) {
             (from, to) if from == to => Ok(array.clone()),
-            (DataType::Timestamp(from, _), DataType::Timestamp(to, zone)) => {
-                Ok(change_unit(array, *from, *to, zone.clone()))
-            }
+            (DataType::Timestamp(from, _), DataType::Timestamp(..)) => change_unit(array, *from, target, stage),
+            (DataType::Timestamp(from, _), DataType::Struct(fields)) => seconds_and_nanos(array, *from, fields),
             _ => Err(mismatch()),
         },
         Type::IntervalDayTime => day_time(array).unwrap_or_else(|| Err(mismatch())),
@@ -155,38 +161,71 @@ fn nanos_per(unit: TimeUnit) -> i64 {
     }
 }
 
-fn change_unit(array: &ArrayRef, from: TimeUnit, to: TimeUnit, zone: Option<Arc<str>>) -> ArrayRef {
+fn change_unit(array: &ArrayRef, from: TimeUnit, target: &DataType, stage: Stage) -> Result<ArrayRef, ConvertError> {
     match from {
-        TimeUnit::Second => retime::<TimestampSecondType>(array, from, to, zone),
-        TimeUnit::Millisecond => retime::<TimestampMillisecondType>(array, from, to, zone),
-        TimeUnit::Microsecond => retime::<TimestampMicrosecondType>(array, from, to, zone),
-        TimeUnit::Nanosecond => retime::<TimestampNanosecondType>(array, from, to, zone),
+        TimeUnit::Second => retime::<TimestampSecondType>(array, from, target, stage),
+        TimeUnit::Millisecond => retime::<TimestampMillisecondType>(array, from, target, stage),
+        TimeUnit::Microsecond => retime::<TimestampMicrosecondType>(array, from, target, stage),
+        TimeUnit::Nanosecond => retime::<TimestampNanosecondType>(array, from, target, stage),
     }
 }
 
-fn retime<S: ArrowTimestampType>(array: &ArrayRef, from: TimeUnit, to: TimeUnit, zone: Option<Arc<str>>) -> ArrayRef {
-    let source = array.as_primitive::<S>();
-    let (fine, coarse) = (nanos_per(from), nanos_per(to));
-    let scale = move |v: i64| {
-        if coarse >= fine { v.div_euclid(coarse / fine) } else { v.saturating_mul(fine / coarse) }
+fn retime<S: ArrowTimestampType>(
+    array: &ArrayRef,
+    from: TimeUnit,
+    target: &DataType,
+    stage: Stage,
+) -> Result<ArrayRef, ConvertError> {
+    let DataType::Timestamp(to, zone) = target else {
+        return Err(ConvertError::Layout { from: array.data_type().clone(), ty: Type::Timestamp });
     };
-    match to {
-        TimeUnit::Second => Arc::new(rescale::<S, TimestampSecondType>(source, scale).with_timezone_opt(zone)),
+    let source = array.as_primitive::<S>();
+    let (fine, coarse) = (nanos_per(from), nanos_per(*to));
+    let scale = move |v: i64| match coarse >= fine {
+        true => Some(v.div_euclid(coarse / fine)),
+        false => v.checked_mul(fine / coarse),
+    };
+    let clamp = move |v: i64| scale(v).unwrap_or_else(|| v.saturating_mul(fine / coarse));
+    let overflow = match stage {
+        Stage::Wire(delivery) => delivery.timestamps,
+        Stage::Store => Timestamps::Clamp,
+    };
+    let values: PrimitiveArray<Int64Type> = match overflow {
+        Timestamps::Clamp | Timestamps::Struct => source.unary(clamp),
+        Timestamps::Wrap => source.unary(move |v| scale(v).unwrap_or_else(|| v.wrapping_mul(fine / coarse))),
+        Timestamps::Null => source.unary_opt(scale),
+        Timestamps::Error => source.try_unary(|v| scale(v).ok_or_else(|| ConvertError::Time(target.clone())))?,
+    };
+    let zone = zone.clone();
+    Ok(match to {
+        TimeUnit::Second => Arc::new(values.reinterpret_cast::<TimestampSecondType>().with_timezone_opt(zone)),
         TimeUnit::Millisecond => {
-            Arc::new(rescale::<S, TimestampMillisecondType>(source, scale).with_timezone_opt(zone))
+            Arc::new(values.reinterpret_cast::<TimestampMillisecondType>().with_timezone_opt(zone))
         }
         TimeUnit::Microsecond => {
-            Arc::new(rescale::<S, TimestampMicrosecondType>(source, scale).with_timezone_opt(zone))
+            Arc::new(values.reinterpret_cast::<TimestampMicrosecondType>().with_timezone_opt(zone))
         }
-        TimeUnit::Nanosecond => Arc::new(rescale::<S, TimestampNanosecondType>(source, scale).with_timezone_opt(zone)),
-    }
+        TimeUnit::Nanosecond => Arc::new(values.reinterpret_cast::<TimestampNanosecondType>().with_timezone_opt(zone)),
+    })
 }
 
-fn rescale<S: ArrowTimestampType, T: ArrowTimestampType>(
-    source: &PrimitiveArray<S>,
-    scale: impl Fn(i64) -> i64,
-) -> PrimitiveArray<T> {
-    source.unary(scale)
+/// Instants as whole seconds, toward minus infinity, and the nanoseconds above them.
+fn seconds_and_nanos(array: &ArrayRef, from: TimeUnit, fields: &Fields) -> Result<ArrayRef, ConvertError> {
+    let values: Int64Array = match from {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().reinterpret_cast(),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().reinterpret_cast(),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().reinterpret_cast(),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().reinterpret_cast(),
+    };
+    let per_second = 1_000_000_000 / nanos_per(from);
+    let seconds: Int64Array = values.unary(|v| v.div_euclid(per_second));
+    let nanos: Int32Array = values.unary(|v| (v.rem_euclid(per_second) * nanos_per(from)) as i32);
+    // A struct carries its NULLs itself.
+    let bare = |array: ArrayRef| -> Result<ArrayRef, ArrowError> {
+        Ok(make_array(array.to_data().into_builder().nulls(None).build()?))
+    };
+    let parts = vec![bare(Arc::new(seconds))?, bare(Arc::new(nanos))?];
+    Ok(Arc::new(StructArray::try_new(fields.clone(), parts, values.nulls().cloned())?))
 }
 
 /// Day-time intervals from Arrow intervals, total milliseconds, or durations. `None` if the layout is none of those.
@@ -280,19 +319,54 @@ fn structure(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, TimestampMicrosecondArray, TimestampMillisecondArray};
+    use arrow::array::{TimestampMicrosecondArray, TimestampMillisecondArray};
+
+    const WIRE: Stage = Stage::Wire(Delivery { timestamps: Timestamps::Clamp, char_text: CharText::Padded });
+
+    #[test]
+    fn what_does_not_fit_is_delivered_as_asked() {
+        let year_3000 = 32_503_680_000_000_000;
+        let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(year_3000), Some(-1), None]));
+        let target = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        let deliver = |timestamps| {
+            let stage = Stage::Wire(Delivery { timestamps, ..Delivery::default() });
+            conform(&micros, &Type::Timestamp, &target, stage)
+        };
+        let first = |timestamps| {
+            let array = deliver(timestamps).unwrap();
+            let array = array.as_primitive::<TimestampNanosecondType>().clone();
+            assert_eq!((array.value(1), array.is_null(2)), (-1000, true));
+            array.iter().next().unwrap()
+        };
+        assert_eq!(first(Timestamps::Clamp), Some(i64::MAX));
+        assert_eq!(first(Timestamps::Wrap), Some(year_3000.wrapping_mul(1000)));
+        assert_eq!(first(Timestamps::Null), None);
+        assert!(matches!(deliver(Timestamps::Error), Err(ConvertError::Time(_))));
+        let delivery = Delivery { timestamps: Timestamps::Struct, ..Delivery::default() };
+        let ty: Type = "map<string,struct<t:array<timestamp>,d:datetime>>".parse().unwrap();
+        let units = super::super::Units { datetime: TimeUnit::Millisecond, timestamp: TimeUnit::Nanosecond };
+        let layout = delivery.layout(&ty, super::super::arrow_type(&ty, units));
+        assert!(layout.to_string().contains("\"sec\": non-null Int64, \"nano\": non-null Int32"), "{layout}");
+        assert!(layout.to_string().contains("Timestamp(ms"), "{layout}");
+        let target = delivery.layout(&Type::Timestamp, target.clone());
+        let parts = conform(&micros, &Type::Timestamp, &target, Stage::Wire(delivery)).unwrap();
+        let parts = parts.as_struct();
+        assert_eq!(parts.column(0).as_primitive::<Int64Type>().values()[..2], [32_503_680_000, -1]);
+        assert_eq!(parts.column(1).as_primitive::<Int32Type>().values()[..2], [0, 999_999_000]);
+        assert!(parts.is_null(2));
+    }
 
     #[test]
     fn coarser_units_floor_and_finer_units_clamp() {
         let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), Some(i64::MAX), None]));
         let to = |unit| DataType::Timestamp(unit, Some("UTC".into()));
-        let seconds = conform(&micros, &Type::Timestamp, &to(TimeUnit::Second), Stage::Wire).unwrap();
+        let seconds = conform(&micros, &Type::Timestamp, &to(TimeUnit::Second), WIRE).unwrap();
         assert_eq!(seconds.as_primitive::<TimestampSecondType>().value(0), -1);
-        let nanos = conform(&micros, &Type::Timestamp, &to(TimeUnit::Nanosecond), Stage::Wire).unwrap();
+        let nanos = conform(&micros, &Type::Timestamp, &to(TimeUnit::Nanosecond), WIRE).unwrap();
         assert_eq!(nanos.as_primitive::<TimestampNanosecondType>().value(1), i64::MAX);
         assert!(nanos.is_null(2));
         let same: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![5]));
-        let ntz = conform(&same, &Type::TimestampNtz, &DataType::Timestamp(TimeUnit::Millisecond, None), Stage::Wire);
+        let ntz = conform(&same, &Type::TimestampNtz, &DataType::Timestamp(TimeUnit::Millisecond, None), WIRE);
         assert_eq!(ntz.unwrap().data_type(), &DataType::Timestamp(TimeUnit::Millisecond, None));
     }
 
@@ -301,9 +375,11 @@ mod tests {
         let values: ArrayRef = Arc::new(StringArray::from(vec![Some("ä  "), None, Some("")]));
         let stored = conform(&values, &Type::Char(3), &DataType::Utf8, Stage::Store).unwrap();
         assert_eq!(stored.as_string::<i32>().value(0), "ä");
-        let wire = conform(&stored, &Type::Char(3), &DataType::Utf8, Stage::Wire).unwrap();
+        let wire = conform(&stored, &Type::Char(3), &DataType::Utf8, WIRE).unwrap();
         assert_eq!(wire.as_string::<i32>().value(0), "ä  ");
         assert_eq!(wire.as_string::<i32>().value(2), "   ");
+        let trimmed = Stage::Wire(Delivery { char_text: CharText::Trimmed, ..Delivery::default() });
+        assert_eq!(&conform(&stored, &Type::Char(3), &DataType::Utf8, trimmed).unwrap(), &stored);
         let long: ArrayRef = Arc::new(StringArray::from(vec!["abcd"]));
         assert!(conform(&long, &Type::Varchar(3), &DataType::Utf8, Stage::Store).is_err());
     }

@@ -25,7 +25,7 @@ pub fn arrow_type(ty: &Type, units: Units) -> DataType {
         Type::Double => DataType::Float64,
         Type::Boolean => DataType::Boolean,
         Type::String | Type::Varchar(_) | Type::Char(_) | Type::Json => DataType::Utf8,
-        Type::Binary => DataType::Binary,
+        Type::Binary | Type::Blob => DataType::Binary,
         Type::Date => DataType::Date32,
         Type::Datetime => DataType::Timestamp(units.datetime, Some("UTC".into())),
         Type::Timestamp => DataType::Timestamp(units.timestamp, Some("UTC".into())),

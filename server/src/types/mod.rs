@@ -3,9 +3,11 @@
 //! Source: storage-api-v1.md section 12.1 (grammar) and 12.2 (Arrow mapping).
 
 mod convert;
+mod delivery;
 mod infer;
 mod layout;
 mod parse;
+mod plain;
 pub mod temporal;
 mod zone;
 
@@ -14,8 +16,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use convert::{Stage, conform};
+pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
+pub use plain::{PlainLayout, plain_type, to_plain};
 pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
@@ -34,6 +38,8 @@ pub enum Type {
     /// Exactly this many characters, blank-padded, 1 to 255.
     Char(u32),
     Binary,
+    /// A reference to bytes that lie beside the table (storage-api-v2-v3.md section 5).
+    Blob,
     Json,
     Date,
     /// An instant with milliseconds.
@@ -74,6 +80,17 @@ impl Type {
         }
     }
 
+    /// Whether the type is BLOB or contains BLOB at any depth.
+    pub fn contains_blob(&self) -> bool {
+        match self {
+            Type::Blob => true,
+            Type::Array(item) => item.contains_blob(),
+            Type::Map(key, value) => key.contains_blob() || value.contains_blob(),
+            Type::Struct(fields) => fields.iter().any(|(_, ty)| ty.contains_blob()),
+            _ => false,
+        }
+    }
+
     /// Whether a partition column may have this type (service-behaviour.md 1.2).
     pub fn is_partition_type(&self) -> bool {
         matches!(
@@ -97,6 +114,7 @@ impl fmt::Display for Type {
             Type::Varchar(n) => write!(f, "varchar({n})"),
             Type::Char(n) => write!(f, "char({n})"),
             Type::Binary => f.write_str("binary"),
+            Type::Blob => f.write_str("blob"),
             Type::Json => f.write_str("json"),
             Type::Date => f.write_str("date"),
             Type::Datetime => f.write_str("datetime"),

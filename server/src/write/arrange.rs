@@ -152,7 +152,7 @@ fn stored_bounds(catalog: &Catalog, table: &Table, partition: &[String]) -> Resu
     let Some(snapshot) = catalog.snapshot(&table.name)? else { return Ok(None) };
     let id = snapshot.partitions.iter().find(|found| found.values == partition).map(|found| found.id);
     let files = snapshot.files.iter().filter(|file| file.partition_id == id && file.bucket.is_some());
-    let footers = Footers::default();
+    let footers = Footers::new(catalog.keyring());
     for file in files {
         let footer = footers.get(&file.id, &catalog.file_path(&file.id))?;
         let notes = footer.metadata().file_metadata().key_value_metadata();
@@ -193,7 +193,7 @@ fn sample(catalog: &Catalog, table: &Table, columns: &[usize], files: &[&NewFile
 
 fn open(catalog: &Catalog, file: &NewFile, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
     let path = catalog.file_path(&file.id);
-    let footer: ArrowReaderMetadata = Footers::default().get(&file.id, &path)?;
+    let footer: ArrowReaderMetadata = Footers::new(catalog.keyring()).get(&file.id, &path)?;
     let source = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     let groups = 0..footer.metadata().num_row_groups();
     let rows = batch_rows(footer.metadata(), groups, |_| true, BATCH_ROWS);

@@ -14,6 +14,7 @@ use arrow::ipc::{MessageHeader, root_as_message};
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
+use futures::stream::Fuse;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -176,13 +177,13 @@ fn metadata_bytes(message: &[u8]) -> Option<&[u8]> {
 
 /// Cuts a body into Arrow IPC messages.
 struct Messages {
-    body: BodyDataStream,
+    body: Fuse<BodyDataStream>,
     rest: BytesMut,
 }
 
 impl Messages {
     fn new(body: Body) -> Messages {
-        Messages { body: body.into_data_stream(), rest: BytesMut::new() }
+        Messages { body: body.into_data_stream().fuse(), rest: BytesMut::new() }
     }
 
     /// Whether the body has no bytes at all. To be asked first.
@@ -245,10 +246,10 @@ impl Messages {
 
 /// Reads what is left of a body that was refused, within bounds.
 pub async fn drain(body: Body) {
-    drain_stream(&mut body.into_data_stream()).await;
+    drain_stream(&mut body.into_data_stream().fuse()).await;
 }
 
-async fn drain_stream(body: &mut BodyDataStream) {
+async fn drain_stream(body: &mut Fuse<BodyDataStream>) {
     let end = Instant::now() + DRAIN_TIME;
     let mut left = DRAIN_BYTES;
     while let Ok(Some(Ok(piece))) = timeout_at(end, body.next()).await {

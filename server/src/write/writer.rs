@@ -1,11 +1,13 @@
 //! Takes the rows of one table and writes them into files by partition and bucket, with bounded memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::Schema;
+use parquet::encryption::encrypt::FileEncryptionProperties;
 
 use super::bounds::{BOUNDS_KEY, Bounds};
 use super::error::WriteError;
@@ -36,6 +38,8 @@ pub struct TableWriter {
     columns: Vec<Column>,
     partitions: Partitions,
     block_rows: usize,
+    /// How the files of the project are encrypted.
+    encryption: Option<Arc<FileEncryptionProperties>>,
     sinks: HashMap<Place, Sink>,
     buffered_bytes: usize,
     /// Counts writes to sinks, to find the one that was not used for longest.
@@ -43,6 +47,7 @@ pub struct TableWriter {
     rows: u64,
     files: PendingFiles,
     room: Room,
+    observer: Option<Box<dyn Fn(&RecordBatch) + Send>>,
 }
 
 /// What a writer may hold at once.
@@ -104,13 +109,21 @@ impl TableWriter {
             columns: target.table.columns.clone(),
             partitions: Partitions::new(target),
             block_rows: target.block_rows.max(1),
+            encryption: catalog.keyring().encryption(&target.table.name.project)?,
             sinks: HashMap::new(),
             buffered_bytes: 0,
             clock: 0,
             rows: 0,
             files: PendingFiles::new(catalog)?,
             room: Room { buffer_bytes: BUFFER_BYTES, open_files: OPEN_FILES },
+            observer: None,
         })
+    }
+
+    /// Shows all rows to `observer` as they are stored, for metering.
+    pub fn observed_by(mut self, observer: impl Fn(&RecordBatch) + Send + 'static) -> TableWriter {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// Takes other bounds, for tests.
@@ -128,6 +141,9 @@ impl TableWriter {
         let stored = self.intake.convert(batch)?;
         if let Some(order) = &mut self.order {
             order.see(&stored)?;
+        }
+        if let Some(observer) = &self.observer {
+            observer(&stored);
         }
         let route = self.partitions.route(&keys, batch.num_rows())?;
         self.rows += batch.num_rows() as u64;
@@ -270,7 +286,13 @@ impl TableWriter {
             let id = new_file_id();
             let partition = self.partitions.values(partition).to_vec();
             let number = self.files.push(NewFile { id: id.clone(), partition, bucket, rows: 0, bytes: 0 });
-            let mut writer = FileWriter::create(self.files.dir(), &id, self.intake.schema(), self.block_rows)?;
+            let mut writer = FileWriter::create(
+                self.files.dir(),
+                &id,
+                self.intake.schema(),
+                self.block_rows,
+                self.encryption.clone(),
+            )?;
             if let Some((_, text)) = &self.bounds {
                 writer.note(BOUNDS_KEY, text.clone());
             }

@@ -1,6 +1,7 @@
 //! What the integration tests share: the real binary in a temporary root, and a small client of its own.
 #![allow(dead_code)] // each test crate uses a part
 
+pub mod tables;
 pub mod upload;
 
 use std::io::{BufRead, BufReader, Read};
@@ -96,16 +97,18 @@ impl Server {
     }
 
     pub fn start_with(root: &Path, args: &[&str], level: &str, stderr: Stdio) -> Server {
-        let mut child = Command::new(BINARY)
-            .arg("serve")
-            .arg("--root")
-            .arg(root)
-            .args(args)
-            .env("RUST_LOG", level)
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(BINARY);
+        command.arg("serve").arg("--root").arg(root).args(args).env("RUST_LOG", level).stderr(stderr);
+        Server::launch(&mut command)
+    }
+
+    /// Starts `serve` with these arguments and variables and nothing else.
+    pub fn start_as(args: &[&str], variables: Vec<(String, String)>) -> Server {
+        Server::launch(Command::new(BINARY).arg("serve").args(args).env("RUST_LOG", "warn").envs(variables))
+    }
+
+    fn launch(command: &mut Command) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().strip_prefix("ready http://127.0.0.1:").unwrap_or_else(|| panic!("not ready: {line}"));

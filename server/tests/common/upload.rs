@@ -66,23 +66,24 @@ impl Server {
 
     /// A signed POST of bytes, chunked.
     pub fn upload(&self, target: &str, bytes: &[u8]) -> Answer {
-        self.try_upload(target, bytes).unwrap()
+        self.try_call("POST", target, Some(bytes)).unwrap()
     }
 
-    /// Like [`Server::upload`]; `None` if the server went away meanwhile.
-    pub fn try_upload(&self, target: &str, bytes: &[u8]) -> Option<Answer> {
+    /// A signed call, with its body chunked; `None` if the server goes away before its answer is complete.
+    pub fn try_call(&self, method: &str, target: &str, bytes: Option<&[u8]>) -> Option<Answer> {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
         let agent: ureq::Agent = config.build().into();
-        let mut request = ureq::http::Request::builder().method("POST");
+        let mut request = ureq::http::Request::builder().method(method);
         request = request.uri(format!("http://127.0.0.1:{}{target}", self.port));
-        for (name, value) in self.sign("POST", target, None) {
+        for (name, value) in self.sign(method, target, None) {
             request = request.header(name, value);
         }
-        let mut reader = bytes;
-        let body = ureq::SendBody::from_reader(&mut reader);
-        let response = agent.run(request.body(body).unwrap()).ok()?;
-        let (parts, mut body) = response.into_parts();
+        let response = match bytes {
+            Some(mut bytes) => agent.run(request.body(ureq::SendBody::from_reader(&mut bytes)).unwrap()),
+            None => agent.run(request.body(()).unwrap()),
+        };
+        let (parts, mut body) = response.ok()?.into_parts();
         let body = body.read_to_vec().ok()?;
         let headers = parts.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_string())).collect();
         Some(Answer { status: parts.status.as_u16(), headers, body, complete: true })

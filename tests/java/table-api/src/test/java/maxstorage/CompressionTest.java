@@ -30,7 +30,7 @@ class CompressionTest {
     List<Map<String, Object>> rows = Rows.of(session, Rows.splits(session).get(0), with(codec, true));
     assertEquals(20000, rows.size());
     for (int row = 0; row < 20000; row += 999) {
-      TypesTest.assertRow(row % 4, rows.get(row));
+      AllTypes.assertRow(row % 4, rows.get(row));
     }
   }
 

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.aliyun.odps.table.SessionStatus;
 import com.aliyun.odps.table.configuration.SplitOptions;
 import com.aliyun.odps.table.read.TableBatchReadSession;
+import com.aliyun.odps.table.read.TableReadSessionBuilder;
+import com.aliyun.odps.table.read.impl.batch.TableBatchReadSessionImpl;
 import com.aliyun.odps.table.read.split.InputSplit;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -71,6 +73,17 @@ class ShippingTest {
     assertEquals(session.readSchema(), again.readSchema());
     List<Map<String, Object>> rows = Rows.of(again);
     assertEquals(Rows.column(Rows.of(session), "id"), Rows.column(rows, "id"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"Parallelism", "RowOffset"})
+  void aSessionTravelsAsJson(String mode) throws Exception {
+    TableBatchReadSession session = Clients.reading("ramp").withSplitOptions(options(mode)).buildBatchReadSession();
+    String shipped = ((TableBatchReadSessionImpl) session).toJson();
+    TableBatchReadSession copy = new TableReadSessionBuilder().fromJson(shipped).withSettings(Clients.settings()).buildBatchReadSession();
+    assertEquals(session.getId(), copy.getId());
+    assertEquals(session.readSchema(), copy.readSchema());
+    assertEquals(Rows.column(Rows.of(session), "id"), Rows.column(Rows.of(copy), "id"));
   }
 
   @Test

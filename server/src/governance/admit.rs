@@ -1,0 +1,389 @@
+//! Admission: the checks of service-behaviour.md 3.2 in their order, then a slot.
+
+use std::sync::Arc;
+
+use super::meters::Facts;
+use super::permit::Permit;
+use super::principal::Caller;
+use super::rights::{Columns, Named, Rights, is_tenant_admin, may_use_quota, no_permission};
+use super::settings::{DEFAULT_QUOTA, DOWNLOAD_CONTROL, STORAGE_API_SWITCH};
+use super::slots::Exceeded;
+use crate::catalog::{Catalog, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableKind, TableName};
+use crate::clock::now_ms;
+use crate::error::ApiError;
+use crate::http::{Head, Plane, Shared, blocking, no_such};
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    CreateReadSession,
+    CreateWriteSession,
+    RefreshSession,
+    GetSession,
+    ReadRows,
+    WriteRows,
+    CommitSession,
+    Preview,
+    ReadInstance,
+    TunnelDownload,
+    TunnelUpload,
+}
+
+/// The rights an operation needs on its table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Read,
+    Write,
+    Nothing,
+}
+
+impl Operation {
+    /// The name in usage and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::CreateReadSession => "CreateReadSession",
+            Operation::CreateWriteSession => "CreateWriteSession",
+            Operation::RefreshSession => "RefreshSession",
+            Operation::GetSession => "GetSession",
+            Operation::ReadRows => "ReadRows",
+            Operation::WriteRows => "WriteRows",
+            Operation::CommitSession => "CommitSession",
+            Operation::Preview => "Preview",
+            Operation::ReadInstance => "ReadInstance",
+            Operation::TunnelDownload => "TunnelDownload",
+            Operation::TunnelUpload => "TunnelUpload",
+        }
+    }
+
+    /// Whether it occupies a slot: polling does not, so that it cannot starve what it waits for.
+    fn takes_slot(self) -> bool {
+        !matches!(self, Operation::RefreshSession | Operation::GetSession | Operation::CommitSession)
+    }
+
+    fn needs(self, each_read: bool) -> Needs {
+        match self {
+            Operation::CreateReadSession | Operation::RefreshSession | Operation::Preview => Needs::Read,
+            Operation::CreateWriteSession => Needs::Write,
+            Operation::ReadRows | Operation::TunnelDownload if each_read => Needs::Read,
+            Operation::WriteRows | Operation::TunnelUpload | Operation::CommitSession if each_read => Needs::Write,
+            _ => Needs::Nothing,
+        }
+    }
+
+    /// Whether table rows come out of the files.
+    fn reads(self) -> bool {
+        matches!(
+            self,
+            Operation::CreateReadSession | Operation::ReadRows | Operation::Preview | Operation::TunnelDownload
+        )
+    }
+}
+
+/// What an operation is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    Table(&'a TableName),
+    Project(&'a str),
+}
+
+/// The right to do something; [`Right::enter`] begins it.
+pub struct Right {
+    shared: Arc<Shared>,
+    operation: Operation,
+    facts: Facts,
+    quota: Quota,
+    columns: Columns,
+    /// Whether the columns of the request were looked at.
+    checked: bool,
+}
+
+/// Checks, then takes a slot: for handlers that have no columns to check.
+pub async fn admit(
+    shared: &Arc<Shared>,
+    head: &Head,
+    operation: Operation,
+    target: Target<'_>,
+) -> Result<Permit, ApiError> {
+    check(shared, head, operation, target).await?.enter().await
+}
+
+/// Everything up to the rights on the table.
+pub async fn check(
+    shared: &Arc<Shared>,
+    head: &Head,
+    operation: Operation,
+    target: Target<'_>,
+) -> Result<Right, ApiError> {
+    let named = named_quota(head);
+    let session = ["session_id", "SessionId"].iter().find_map(|name| head.query.get(name));
+    let (project, table) = match target {
+        Target::Table(name) => (name.project.clone(), Some(name.clone())),
+        Target::Project(name) => (name.to_string(), None),
+    };
+    let (quota, columns) = {
+        let (shared, caller, plane) = (shared.clone(), head.caller.clone(), head.plane());
+        let (named, session) = (named.map(str::to_string), session.map(str::to_string));
+        let (project, table) = (project.clone(), table.clone());
+        blocking(move || {
+            let inherited = match (&named, &session) {
+                (None, Some(id)) => shared.catalog.session_quota(id)?,
+                _ => None,
+            };
+            let choice = Choice { named: named.as_deref(), inherited: inherited.as_deref() };
+            let found = if shared.governance.checks {
+                checks(&shared, &caller, plane, operation, &project, table.as_ref(), choice)?
+            } else {
+                (any_quota(choice.named.or(choice.inherited)), Columns::All)
+            };
+            if operation.reads() {
+                shared.catalog.keyring().check(&project)?;
+            }
+            Ok(found)
+        })
+        .await?
+    };
+    let facts = Facts {
+        request_id: head.request_id.clone(),
+        principal: head.caller.principal.as_str().to_string(),
+        operation: operation.name(),
+        quota: quota.name.clone(),
+        project,
+        schema: table.as_ref().map(|name| name.schema.clone()).unwrap_or_default(),
+        table: table.map(|name| name.table).unwrap_or_default(),
+    };
+    Ok(Right { shared: shared.clone(), operation, facts, quota, columns, checked: false })
+}
+
+/// The quota that a request names.
+pub fn named_quota(head: &Head) -> Option<&str> {
+    ["quotaName", "quota"].iter().find_map(|name| head.query.get(name)).filter(|name| !name.is_empty())
+}
+
+/// Remembers the quota that the request creating a session named, for later requests of it that name none. Blocking.
+pub fn remember_quota(shared: &Shared, head_quota: Option<&str>, session_id: &str) -> Result<(), ApiError> {
+    if let Some(name) = head_quota {
+        shared.catalog.set_session_quota(session_id, name, now_ms())?;
+    }
+    Ok(())
+}
+
+/// The quota of a profile that takes any name.
+fn any_quota(name: Option<&str>) -> Quota {
+    let name = name.unwrap_or(SHARED_QUOTA).to_string();
+    Quota { name, kind: QuotaKind::Shared, slots: None, rate: None, enabled: true }
+}
+
+/// The quota that a request names, and the one that its session was created with.
+struct Choice<'a> {
+    named: Option<&'a str>,
+    inherited: Option<&'a str>,
+}
+
+fn checks(
+    shared: &Shared,
+    caller: &Caller,
+    plane: Plane,
+    operation: Operation,
+    project: &str,
+    table: Option<&TableName>,
+    choice: Choice<'_>,
+) -> Result<(Quota, Columns), ApiError> {
+    let catalog = &shared.catalog;
+    let Some((project, _)) = catalog.project(project)? else { return Err(no_such(plane, "Project", project)) };
+    let rights = Rights::load(catalog, caller, &project)?;
+    demand_member(&rights, caller, &project)?;
+    let quota = choose_quota(catalog, caller, &project, &choice)?;
+    let Some(name) = table else { return Ok((quota, Columns::All)) };
+    if catalog.schema(&project, &name.schema)?.is_none() {
+        return Err(no_such(plane, "Schema", &name.schema));
+    }
+    let needs = operation.needs(shared.governance.settings.check_each_read);
+    let table = match catalog.table(name)? {
+        Some(table) => table,
+        // A session outlives its table: what then happens is the session's own matter.
+        None if matches!(needs, Needs::Nothing) => return Ok((quota, Columns::All)),
+        None => return Err(no_such(plane, "Table", &name.to_string())),
+    };
+    if matches!(table.kind, TableKind::VirtualView | TableKind::External) {
+        return Err(wrong_kind(&table));
+    }
+    let columns = match needs {
+        Needs::Nothing => Columns::All,
+        Needs::Read => demand_read(catalog, &rights, &project, &table)?,
+        Needs::Write => {
+            let object = Named::Table(&table.name, table.id);
+            rights.demand("Describe", &object)?;
+            rights.demand("Update", &object)?
+        }
+    };
+    Ok((quota, columns))
+}
+
+/// The refusal of tables that the Storage API does not read.
+fn wrong_kind(table: &Table) -> ApiError {
+    let kind = if table.kind == TableKind::External { "an external table" } else { "a logical view" };
+    let message = format!("{} is {kind}, which the Storage API does not read", table.name);
+    ApiError::new(405, "MethodNotAllowed", message)
+}
+
+fn demand_member(rights: &Rights<'_>, caller: &Caller, project: &str) -> Result<(), ApiError> {
+    if rights.in_project()? {
+        return Ok(());
+    }
+    Err(no_permission(4002, format!("{} does not exist in project {project}", caller.principal)))
+}
+
+/// Describe, Select, the labels of columns, Download if it is demanded, and the protection of the project.
+fn demand_read(catalog: &Catalog, rights: &Rights<'_>, project: &str, table: &Table) -> Result<Columns, ApiError> {
+    let object = Named::Table(&table.name, table.id);
+    rights.demand("Describe", &object)?;
+    let columns = rights.demand("Select", &object)?.and(rights.labelled(table)?);
+    let download = catalog.project_property(project, DOWNLOAD_CONTROL)?;
+    if download.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        rights.demand_download(&object)?;
+    }
+    rights.demand_exit(&object)?;
+    Ok(columns)
+}
+
+fn choose_quota(catalog: &Catalog, caller: &Caller, project: &str, choice: &Choice<'_>) -> Result<Quota, ApiError> {
+    if let Some(name) = choice.named {
+        let quota = catalog.quota(name)?.ok_or_else(|| unknown_quota(name))?;
+        demand_quota(catalog, caller, &quota)?;
+        return Ok(quota);
+    }
+    // The right to name it was checked when the session was created.
+    if let Some(quota) = choice.inherited.map(|name| catalog.quota(name)).transpose()?.flatten() {
+        return Ok(quota);
+    }
+    if let Some(name) = catalog.project_property(project, DEFAULT_QUOTA)?
+        && let Some(quota) = catalog.quota(&name)?.filter(|quota| quota.enabled && quota.kind == QuotaKind::Exclusive)
+    {
+        return Ok(quota);
+    }
+    match catalog.quota(SHARED_QUOTA)? {
+        Some(quota) if quota.enabled => Ok(quota),
+        _ => {
+            let message = "ODPS-0420095:Access denied - the shared quota is off here: name a quota";
+            Err(ApiError::new(403, "NoPermission", message))
+        }
+    }
+}
+
+fn unknown_quota(name: &str) -> ApiError {
+    ApiError::argument(format!("ODPS-0420411:Invalid argument - there is no quota {name}"))
+}
+
+/// The switch of the tenant, the state of the quota, and the right to name it.
+fn demand_quota(catalog: &Catalog, caller: &Caller, quota: &Quota) -> Result<(), ApiError> {
+    let name = &quota.name;
+    if name.eq_ignore_ascii_case(PAY_AS_YOU_GO)
+        && catalog.tenant_property(STORAGE_API_SWITCH)?.as_deref() != Some("true")
+    {
+        let message =
+            format!("ODPS-0420095:Access denied - the Storage API switch of the tenant is off, which {name} needs");
+        return Err(ApiError::new(403, "NoPermission", message));
+    }
+    if !quota.enabled {
+        let message = format!("ODPS-0420095:Access denied - the quota {name} is off");
+        return Err(ApiError::new(403, "NoPermission", message));
+    }
+    if may_use_quota(catalog, &caller.principal, name)? {
+        return Ok(());
+    }
+    let who = &caller.principal;
+    Err(no_permission(
+        4019,
+        format!(
+            "{who} has NO privilege 'odps:List' and 'odps:Usage' on {{acs:odps:*:regions/*/quotas/{name}}}: a tenant role must allow them"
+        ),
+    ))
+}
+
+impl Right {
+    /// Refuses columns that the caller may not use.
+    pub fn columns<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), ApiError> {
+        self.checked = true;
+        self.columns.demand(names)
+    }
+
+    /// The same, in a chain.
+    pub fn with_columns<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Result<Right, ApiError> {
+        self.columns(names)?;
+        Ok(self)
+    }
+
+    /// Takes a slot and begins to count.
+    pub async fn enter(self) -> Result<Permit, ApiError> {
+        if !self.checked && self.columns != Columns::All {
+            return Err(no_permission(4019, "the request uses columns that are not granted"));
+        }
+        let governance = &self.shared.governance;
+        let limits = governance.limits;
+        let slot = if self.operation.takes_slot() {
+            let slots = self.quota.slots.filter(|_| limits);
+            let taken = governance.slots.take(&self.quota.name, slots, governance.settings.over_slots).await;
+            Some(taken.map_err(|exceeded| slot_exceeded(&self.quota.name, &exceeded))?)
+        } else {
+            None
+        };
+        let rate = self.quota.rate.filter(|_| limits);
+        let (number, meter) = governance.meters.begin(self.facts, rate);
+        Ok(Permit::new(governance.meters.clone(), number, meter, slot))
+    }
+}
+
+impl Columns {
+    /// Refuses columns that are not among these.
+    pub fn demand<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), ApiError> {
+        let Columns::Only(given) = self else { return Ok(()) };
+        let refused: Vec<&str> = names.into_iter().filter(|name| !given.contains(&name.to_lowercase())).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let names = refused.join(", ");
+        Err(no_permission(
+            4019,
+            format!("NO privilege 'odps:Select' on these columns, or their label is too high: {names}"),
+        ))
+    }
+}
+
+fn slot_exceeded(quota: &str, exceeded: &Exceeded) -> ApiError {
+    let Exceeded { total, acquired } = exceeded;
+    let region = super::rights::REGION;
+    let message =
+        format!("Your slot quota is exceeded. region: {region}, quota: {quota}, total: {total}, acquired: {acquired}");
+    ApiError::new(429, "SlotExceeded", message).retry_after(1)
+}
+
+/// Demands a right on a table outside the Storage API: which columns it is given for is the answer.
+pub fn require_table(shared: &Shared, caller: &Caller, table: &Table, action: &str) -> Result<Columns, ApiError> {
+    if !shared.governance.checks {
+        return Ok(Columns::All);
+    }
+    let rights = Rights::load(&shared.catalog, caller, &table.name.project)?;
+    demand_member(&rights, caller, &table.name.project)?;
+    let columns = rights.demand(action, &Named::Table(&table.name, table.id))?;
+    Ok(if action == "Select" { columns.and(rights.labelled(table)?) } else { columns })
+}
+
+/// Demands a right on a project: `Read`, `List`, `CreateTable`, `CreateInstance`.
+pub fn require_project(shared: &Shared, caller: &Caller, project: &str, action: &str) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let rights = Rights::load(&shared.catalog, caller, project)?;
+    demand_member(&rights, caller, project)?;
+    rights.demand(action, &Named::Project).map(|_| ())
+}
+
+/// Demands the right to create partitions by writing: Alter on the table.
+pub fn require_new_partitions(shared: &Shared, caller: &Caller, table: &Table) -> Result<(), ApiError> {
+    require_table(shared, caller, table, "Alter").map(|_| ())
+}
+
+/// Whether the caller administers the tenant; in a profile without checks everybody does.
+pub fn is_admin(shared: &Shared, caller: &Caller) -> Result<bool, ApiError> {
+    Ok(!shared.governance.checks || is_tenant_admin(&shared.catalog, &caller.principal)?)
+}

@@ -1,0 +1,102 @@
+//! A callback for a host that does not block.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use super::check_thread;
+
+/// What is called.
+pub type Callback = Box<dyn Fn() + Send + Sync>;
+
+/// A callback that may be replaced at any time and that never runs twice at once.
+#[derive(Default)]
+pub struct Waker {
+    callback: Mutex<Option<Callback>>,
+    /// Somebody asked for a call that did not begin yet.
+    asked: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waker").finish_non_exhaustive()
+    }
+}
+
+impl Waker {
+    /// Registers a callback in place of the former one, which is not running any more when this returns. Waits for it, so it
+    /// must not be called from inside a callback.
+    pub fn set(&self, callback: Option<Callback>) {
+        *self.callback.lock().unwrap_or_else(PoisonError::into_inner) = callback;
+    }
+
+    /// Ends all calls. A call that is running has returned when this returns, unless this thread is inside a callback, which must
+    /// not wait for itself.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        if check_thread().is_ok() {
+            self.set(None);
+        }
+    }
+
+    /// Calls the callback, now or, if it is running just now, again afterwards on the thread where it runs.
+    pub fn wake(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        while self.asked.load(Ordering::SeqCst) {
+            let callback = match self.callback.try_lock() {
+                Ok(callback) => callback,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                // The holder looks at `asked` after it let go.
+                Err(TryLockError::WouldBlock) => return,
+            };
+            while self.asked.swap(false, Ordering::SeqCst) {
+                if let Some(callback) = callback.as_ref().filter(|_| !self.closed.load(Ordering::SeqCst)) {
+                    callback();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn a_wake_from_inside_the_callback_calls_again_afterwards() {
+        let (waker, calls) = (Arc::new(Waker::default()), Arc::new(AtomicUsize::new(0)));
+        let (inner, count) = (Arc::downgrade(&waker), Arc::clone(&calls));
+        waker.set(Some(Box::new(move || {
+            if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                inner.upgrade().unwrap().wake();
+                assert_eq!(count.load(Ordering::SeqCst), 1, "never inside itself");
+            }
+        })));
+        waker.wake();
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn no_wake_is_lost_between_threads() {
+        let (waker, state) = (Arc::new(Waker::default()), Arc::new((AtomicUsize::new(0), AtomicUsize::new(0))));
+        let seen = Arc::clone(&state);
+        waker.set(Some(Box::new(move || seen.1.store(seen.0.load(Ordering::SeqCst), Ordering::SeqCst))));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let (waker, state) = (Arc::clone(&waker), Arc::clone(&state));
+                std::thread::spawn(move || {
+                    for _ in 0..10_000 {
+                        state.0.fetch_add(1, Ordering::SeqCst);
+                        waker.wake();
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(state.1.load(Ordering::SeqCst), 40_000, "the last wake saw the last change");
+        waker.set(None);
+        waker.wake();
+    }
+}
