@@ -36,9 +36,10 @@ impl Datum {
             },
             Type::String | Type::Json => Datum::Text(self.plain_text(ty)?),
             Type::Varchar(limit) => self.bounded_text(*limit, ty)?,
-            Type::Char(limit) => match self.plain_text(ty)? {
-                text => Datum::Text(text.trim_end_matches(' ').to_string()).bounded_text(*limit, ty)?,
-            },
+            Type::Char(limit) => {
+                let text = self.plain_text(ty)?;
+                Datum::Text(text.trim_end_matches(' ').to_string()).bounded_text(*limit, ty)?
+            }
             Type::Binary | Type::Blob => match self {
                 Datum::Bytes(bytes) => Datum::Bytes(bytes),
                 Datum::Text(text) => Datum::Bytes(text.into_bytes()),

@@ -247,6 +247,6 @@ fn interval(cursor: &mut Cursor<'_>, at: Position) -> Result<Expr, SqlError> {
 
 /// Bytes from digits; an odd number of them gets a leading 0.
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
-    let even = if digits.len() % 2 == 0 { digits.to_string() } else { format!("0{digits}") };
+    let even = if digits.len().is_multiple_of(2) { digits.to_string() } else { format!("0{digits}") };
     (0..even.len()).step_by(2).map(|i| u8::from_str_radix(even.get(i..i + 2)?, 16).ok()).collect()
 }

@@ -154,7 +154,7 @@ impl<'a> Query<'a> {
         };
         if self.select.order.is_empty() {
             let (start, count) = window(total);
-            return self.read(plan, start, count, |batch| sink(batch));
+            return self.read(plan, start, count, &mut sink);
         }
         let keys = self.sort_keys()?;
         let needed = offset.saturating_add(limit.unwrap_or(u64::MAX));
@@ -285,7 +285,7 @@ impl<'a> Query<'a> {
                     None => Err(SqlError::semantic(expr.at, format_args!("column {name} cannot be resolved"))),
                 }
             }
-            ExprKind::Cast(inner, ty) => self.value(inner, source, row)?.cast(ty).map_err(|why| SqlError::runtime(why)),
+            ExprKind::Cast(inner, ty) => self.value(inner, source, row)?.cast(ty).map_err(SqlError::runtime),
             ExprKind::Arithmetic(op, left, right) => {
                 let ty = self.type_of(expr)?;
                 let (left, right) = (self.value(left, source, row)?, self.value(right, source, row)?);
