@@ -9,6 +9,8 @@ mod encode;
 mod overflow;
 mod recast;
 mod replay;
+#[cfg(test)]
+mod round_trip_test;
 mod rows;
 mod size;
 mod source;
