@@ -1,6 +1,8 @@
 //! From a plan to bytes on the wire: rows out of Parquet, into an Arrow IPC stream, in pieces of bounded size.
 
 mod changes;
+#[cfg(test)]
+mod clustered_test;
 mod coding;
 mod constants;
 #[cfg(test)]
