@@ -723,6 +723,21 @@ MS_API int64_t ms_session_estimated_bytes(const ms_session *session);
 MS_API int64_t ms_session_expires_at_ms(const ms_session *session);
 
 /**
+ * Prolongs the session's life at the service. While splits of it are open the library does so by itself, ahead of the end; a
+ * host that keeps a session without reading calls this.
+ * @param[in] session the session; ms_session_expires_at_ms tells the new end.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_SESSION_EXPIRED if its life was over; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a
+ * callback; identity and temporary statuses.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the service has answered, under the retry options.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_refresh(const ms_session *session,
+                             ms_error **err);
+
+/**
  * Frees a session. Splits opened from it go on.
  * @param[in] session may be NULL.
  * Thread: any, once, when no other call uses the handle. Blocking: no.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use crate::error::Result;
 use crate::options::{self, Options};
 use crate::runtime::{Callback, Handoff, Place, Task, forced_panic};
-use crate::session::Session;
+use crate::session::{Hold, Session};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
@@ -28,6 +28,7 @@ pub struct Split {
     metrics: Arc<Metrics>,
     deadline: Mutex<Option<Instant>>,
     task: Task,
+    _hold: Hold,
     forced_panic: Option<String>,
 }
 
@@ -43,7 +44,15 @@ impl Split {
         let fed = Arc::clone(&queue);
         let task = client.runtime().spawn(reader.run(), move |result| fed.finish(result));
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
-        Ok(Split { session: session.clone(), queue, metrics, deadline: Mutex::default(), task, forced_panic })
+        Ok(Split {
+            session: session.clone(),
+            queue,
+            metrics,
+            deadline: Mutex::default(),
+            task,
+            _hold: session.hold(),
+            forced_panic,
+        })
     }
 
     /// The schema of every batch.

@@ -135,6 +135,7 @@ static void case_ms_session_split_count(void) { CHECK_INT(ms_session_split_count
 static void case_ms_session_estimated_rows(void) { CHECK_INT(ms_session_estimated_rows(NULL), -1); }
 static void case_ms_session_estimated_bytes(void) { CHECK_INT(ms_session_estimated_bytes(NULL), -1); }
 static void case_ms_session_expires_at_ms(void) { CHECK_INT(ms_session_expires_at_ms(NULL), -1); }
+static void case_ms_session_refresh(void) { REFUSES("session", ms_session_refresh(NULL, &err)); }
 static void case_ms_session_free(void) { ms_session_free(NULL); }
 
 static void case_ms_bytes_data(void) { CHECK(ms_bytes_data(NULL) == NULL); }
@@ -244,7 +245,7 @@ static const struct {
     CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_load_environment), CASE(ms_options_clone),
     CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free), CASE(ms_session_open),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
-    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_free),
+    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_rows_delivered), CASE(ms_split_metrics),

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::Catalog;
+use super::{Catalog, TableProperties};
 use crate::clock::now_ms;
 
 /// The commits of each table: when a version became the newest.
@@ -119,13 +119,19 @@ pub(super) fn apply(
     now: i64,
 ) -> Result<i64> {
     let table_id = destination.table_id;
-    let schema_version: Option<i64> = transaction
-        .query_row("select schema_version from tables where id = ?1", [table_id], |row| row.get(0))
+    let table: Option<(i64, String)> = transaction
+        .query_row("select schema_version, properties from tables where id = ?1", [table_id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
-    match schema_version {
-        None => return Err(CommitRefusal::Gone.into()),
-        Some(found) if found != destination.schema_version => return Err(CommitRefusal::Columns.into()),
-        Some(_) => {}
+    let Some((schema_version, properties)) = table else { return Err(CommitRefusal::Gone.into()) };
+    if schema_version != destination.schema_version {
+        return Err(CommitRefusal::Columns.into());
+    }
+    let properties: TableProperties = serde_json::from_str(&properties).context("a stored table is damaged")?;
+    if properties.has_buckets() && files.iter().any(|file| file.bucket.is_none()) {
+        // Readers by bucket would miss them. Who writes must go through `write::commit_rows` or `commit_session`.
+        bail!("rows of a table with buckets were committed without a bucket");
     }
     let mut partitions: HashMap<&[String], i64> = HashMap::new();
     let static_partition = destination.static_partition();
@@ -136,12 +142,7 @@ pub(super) fn apply(
         }
     }
     if !partitions.is_empty() {
-        let count: i64 =
-            transaction
-                .query_row("select count(*) from partitions where table_id = ?1", [table_id], |row| row.get(0))?;
-        if count > MAX_PARTITIONS {
-            return Err(CommitRefusal::Partitions.into());
-        }
+        check_partition_count(transaction, table_id)?;
     }
     if destination.overwrite {
         match destination.partition.is_empty() {
@@ -152,6 +153,13 @@ pub(super) fn apply(
     let version = advance_version(transaction, table_id, now)?;
     insert_files(transaction, table_id, version, files, &partitions)?;
     Ok(version)
+}
+
+/// Refuses a table that has got too many partitions.
+pub(super) fn check_partition_count(transaction: &Transaction<'_>, table_id: i64) -> Result<()> {
+    let sql = "select count(*) from partitions where table_id = ?1";
+    let count: i64 = transaction.query_row(sql, [table_id], |row| row.get(0))?;
+    if count > MAX_PARTITIONS { Err(CommitRefusal::Partitions.into()) } else { Ok(()) }
 }
 
 /// Makes the visible files of a table, or of one of its partitions, invisible from the table's next version on.

@@ -88,6 +88,13 @@ pub struct TableProperties {
     pub view_text: Option<String>,
 }
 
+impl TableProperties {
+    /// Whether every row has a bucket.
+    pub fn has_buckets(&self) -> bool {
+        self.clustering.is_some() || !self.primary_key.is_empty()
+    }
+}
+
 impl Table {
     /// Whether rows have a key and are merged on read.
     pub fn has_primary_key(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::types::Type;
 /// Which rows of a batch of stored rows the predicate keeps: those for which it is true, or may be where a part of it is
 /// not evaluated.
 ///
-/// The batch holds at least the data columns that the predicate reads; `partition` names the partition columns and
+/// The batch holds the data columns that the predicate reads; one that it lacks is NULL, as the column was added later; `partition` names the partition columns and
 /// their values. Numbers compare by value, a fraction without `BD` as DECIMAL against exact numbers and as DOUBLE
 /// against floating ones. NaN is equal to itself and larger than everything else. CHAR compares with its blanks.
 pub fn matches<'a>(
@@ -43,7 +43,7 @@ pub fn matches<'a>(
 
 /// Where the values of a column come from.
 enum Source {
-    /// An array, and whether it holds CHAR; columns that are not read have none.
+    /// An array, and whether it holds CHAR. Columns that the file lacks have none, nor those that are not read.
     Array(Option<ArrayRef>, bool),
     Constant(Value),
 }
@@ -77,8 +77,10 @@ impl World for Row<'_> {
             // Also of columns that cannot be compared, such as lists.
             Term::Column(index) => match self.sources.get(*index) {
                 Some(Source::Array(Some(array), _)) => array.is_null(self.row),
+                Some(Source::Array(None, _)) => true,
+                Some(Source::Array(None, _)) => true,
                 Some(Source::Constant(_)) => false,
-                _ => return Truths::ANY,
+                None => return Truths::ANY,
             },
             other => matches!(self.cell(other), Cell::Null),
         };
@@ -93,8 +95,11 @@ impl<'a> Row<'a> {
             Term::Value(value) => Cell::of(value),
             Term::Column(index) => match self.sources.get(*index) {
                 Some(Source::Array(Some(array), is_char)) => Cell::at(array, self.row, *is_char),
+                // The file is older than the column.
+                Some(Source::Array(None, _)) => Cell::Null,
+                Some(Source::Array(None, _)) => Cell::Null,
                 Some(Source::Constant(value)) => Cell::of(value),
-                _ => Cell::Other,
+                None => Cell::Other,
             },
         }
     }

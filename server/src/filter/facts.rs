@@ -43,9 +43,13 @@ impl Facts {
 /// Facts by column number; columns that were not asked for are unknown.
 pub type BlockFacts = Vec<Facts>;
 
-/// The facts about a column for every block of a file. Whatever the statistics do not say is unknown.
+/// The facts about a column for every block of a file. Whatever the statistics do not say is unknown. A column that the
+/// file lacks was added later: it is NULL.
 pub fn of_file(footer: &ArrowReaderMetadata, column: &Column) -> Vec<Facts> {
     let blocks = footer.metadata().row_groups();
+    if column_index(footer.schema(), &column.name).is_none() {
+        return vec![Facts::NULL; blocks.len()];
+    }
     read(footer, column).unwrap_or_else(|| vec![Facts::UNKNOWN; blocks.len()])
 }
 
@@ -164,6 +168,6 @@ mod tests {
         assert!(fact("nan").may_be_nan);
         assert_eq!(fact("null"), Facts::NULL);
         assert_eq!(fact("list"), Facts { may_be_nan: false, ..Facts::UNKNOWN });
-        assert_eq!(fact("absent"), Facts::UNKNOWN);
+        assert_eq!(fact("absent"), Facts::NULL);
     }
 }

@@ -199,6 +199,7 @@ impl Planner<'_> {
         } else {
             // Rows that are addressed by number stay where they are, unless the predicate decides about each of them.
             let pruning = bound.filter(|_| exact || plan.split_mode != SplitMode::RowOffset);
+            demand_buckets(table, request, &files)?;
             let mut candidates = candidates(table, request, files, chosen);
             if let Some(possible) = pruning.as_ref().and_then(|predicate| possible_buckets(table, predicate)) {
                 candidates.retain(|one| one.file.bucket.is_none_or(|bucket| possible.contains(&bucket)));
@@ -413,6 +414,18 @@ impl Candidate {
     /// Partition and bucket: rows of one key are in one place.
     pub fn place(&self) -> (i64, Option<u32>) {
         (self.partition_id(), self.file.bucket)
+    }
+}
+
+/// Refuses to read by buckets what was written before there were any.
+fn demand_buckets(table: &Table, request: &CreateRequest, files: &[DataFile]) -> Result<(), ApiError> {
+    let by_bucket = request.split_options.split_mode == SplitMode::Bucket || !request.required_bucket_ids.is_empty();
+    match by_bucket && files.iter().any(|file| file.bucket.is_none()) {
+        true => Err(ApiError::argument(format!(
+            "{} has rows that were written before it was clustered: overwrite them to read by buckets",
+            table.name
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -301,3 +301,25 @@ fn what_goes_with_what() {
     fixture.strict = true;
     assert!(refused(&fixture, json!({})).2.contains("mode RowOffset only"));
 }
+
+#[test]
+fn columns_are_null_in_files_that_are_older() {
+    let mut fixture = Fixture::new(&[]);
+    fixture.write("pt=a", false, &[("a".into(), 1, Some(Some(1)))]);
+    let wider = r#"[{"name":"id","type":"bigint","nullable":false},{"name":"v","type":"bigint","nullable":true},
+        {"name":"pad","type":"string","nullable":false},{"name":"new","type":"array<timestamp>","nullable":true}]"#;
+    let database = rusqlite::Connection::open(fixture.catalog.root().join("catalog.sqlite")).unwrap();
+    database.execute("update tables set columns = ?1", [wider]).unwrap();
+    fixture.write("pt=a", false, &[("a".into(), 2, Some(Some(2)))]);
+    let batch = fixture.all(&fixture.plan(json!({})).unwrap());
+    assert_eq!((batch.num_rows(), batch["new"].null_count()), (2, 2));
+    // Nothing is known about lists of the newer file, so only the older one is pruned.
+    for (filter, not_null) in [(FilterMode::Block, 1), (FilterMode::Exact, 0)] {
+        fixture.reading = Reading { filter, ..Reading::default() };
+        let rows = |predicate: &str| {
+            let plan = fixture.plan(json!({"FilterPredicate": predicate})).unwrap();
+            fixture.all(&plan).num_rows()
+        };
+        assert_eq!((rows("new is null"), rows("new is not null")), (2, not_null), "{filter:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! From a plan to bytes on the wire: rows out of Parquet, into an Arrow IPC stream, in pieces of bounded size.
 
 mod changes;
+#[cfg(test)]
+mod clustered_test;
 mod coding;
 mod constants;
 #[cfg(test)]
@@ -9,6 +11,8 @@ mod encode;
 mod overflow;
 mod recast;
 mod replay;
+#[cfg(test)]
+mod round_trip_test;
 mod rows;
 mod size;
 mod source;

@@ -122,7 +122,8 @@ impl Rows {
             .columns
             .iter()
             .filter(|output| output.partition_index.is_none())
-            .map(|output| place(footer.schema(), &output.column.name))
+            .map(|output| place(footer.schema(), &output.column))
+            .filter_map(Result::transpose)
             .collect::<Result<_>>()
             .with_context(|| format!("{} is damaged", path.display()))?;
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);

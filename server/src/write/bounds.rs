@@ -87,6 +87,7 @@ mod tests {
 
     use arrow::array::Int64Array;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
     use crate::types::Type;
@@ -107,6 +108,10 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
+        })]
+
         #[test]
         fn buckets_are_ordered_and_never_share_a_key(
             sample in prop::collection::vec(prop::option::of(-20i64..20), 0..80),
