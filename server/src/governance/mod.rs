@@ -34,7 +34,7 @@ use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::http::Shared;
 pub use crate::http::bearer_id;
-use statement::By;
+use statement::{By, Statement};
 
 /// The state of governance in a running server.
 pub struct Governance {
@@ -61,11 +61,10 @@ impl Governance {
 
 /// Runs a text of statements on governance for a caller; `None` if it is about something else. Blocking.
 pub fn statement(shared: &Shared, caller: &Caller, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
-    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
-    statement::run(&shared.catalog, by, project, text)
+    statement::run(&shared.catalog, by(shared, caller), project, text)
 }
 
-/// Replaces the policy of a role of a project, as PUT POLICY does. Blocking.
+/// PUT POLICY on a role of a project, as a call. Blocking.
 pub fn put_role_policy(
     shared: &Shared,
     caller: &Caller,
@@ -73,20 +72,43 @@ pub fn put_role_policy(
     role: &str,
     policy: &str,
 ) -> Result<(), ApiError> {
-    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
-    statement::put_role_policy(&shared.catalog, by, project, role, policy)
+    let (role, policy) = (role.to_string(), policy.to_string());
+    one(shared, caller, project, Statement::PutPolicy { role, tenant: false, policy }).map(|_| ())
 }
 
-/// Replaces the policy of a role of the tenant, as PUT POLICY does. Blocking.
+/// PUT POLICY on a role of the tenant, as a call. Blocking.
 pub fn put_tenant_role_policy(shared: &Shared, caller: &Caller, role: &str, policy: &str) -> Result<(), ApiError> {
-    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
-    statement::put_tenant_role_policy(&shared.catalog, by, role, policy)
+    let (role, policy) = (role.to_string(), policy.to_string());
+    one(shared, caller, "", Statement::PutPolicy { role, tenant: true, policy }).map(|_| ())
 }
 
-/// The policy of a role of the tenant, as GET POLICY prints it. Blocking.
+/// GET POLICY of a role of the tenant, as a call. Blocking.
 pub fn tenant_role_policy(shared: &Shared, caller: &Caller, role: &str) -> Result<String, ApiError> {
-    let by = if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) };
-    statement::tenant_role_policy(&shared.catalog, by, role)
+    let role = role.to_string();
+    one(shared, caller, "", Statement::GetPolicy { role, tenant: true }).map(|output| output.text)
+}
+
+/// SET of a security switch, as a call; other names are left alone. Blocking.
+pub fn set_switch(
+    shared: &Shared,
+    caller: &Caller,
+    project: &str,
+    name: &str,
+    value: bool,
+    exception: Option<String>,
+) -> Result<(), ApiError> {
+    let Some((name, _)) = statement::SWITCHES.iter().find(|(switch, _)| switch.eq_ignore_ascii_case(name)) else {
+        return Ok(());
+    };
+    one(shared, caller, project, Statement::SetSecurity { name, value, exception }).map(|_| ())
+}
+
+fn one(shared: &Shared, caller: &Caller, project: &str, statement: Statement) -> Result<Output, ApiError> {
+    statement::run_one(&shared.catalog, by(shared, caller), project, statement)
+}
+
+fn by<'a>(shared: &Shared, caller: &'a Caller) -> By<'a> {
+    if shared.governance.checks { By::Caller(caller) } else { By::Free(caller) }
 }
 
 /// The same as [`statement`] for the command line and the configuration, which may do everything.
