@@ -149,6 +149,9 @@ impl TableWriter {
         let route = self.partitions.route(&keys, batch.num_rows())?;
         self.rows += batch.num_rows() as u64;
         let buckets = self.buckets(&stored)?;
+        if let (Route::All(number), None) = (&route, &buckets) {
+            return self.push((*number, None), stored);
+        }
         let partition = |row: usize| match &route {
             Route::All(number) => Some(*number),
             Route::Rows(numbers) => numbers.get(row).copied().flatten(),
