@@ -75,6 +75,9 @@ keys! {
     READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire, inside the Arrow batches.";
     READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back.";
 
+    SCAN_CONCURRENCY = "scan.concurrency", Read, Type::Integer(1, 4096), "8", false, "Splits that a scan reads at the same time.";
+    SCAN_ORDERED = "scan.ordered", Read, Type::Bool, "false", false, "Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive.";
+
     DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";
 }
 
@@ -96,8 +99,6 @@ pub const PLANNED: &[&str] = &[
     "read.row_count",
     "read.request_rows",
     "read.requests_per_split",
-    "scan.concurrency",
-    "scan.ordered",
     "write.table",
     "write.partition",
     "write.mode",
