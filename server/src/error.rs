@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalog::{CommitRefusal, SessionRefusal};
+use crate::catalog::{CommitRefusal, NoSuchBlob, SessionRefusal, StreamRefusal};
 use crate::store::KeyDisabled;
 
 /// A refusal or failure of one call. How it is printed depends on the plane: XML for the service, JSON for storage.
@@ -62,6 +62,12 @@ impl From<anyhow::Error> for ApiError {
         if let Some(refusal) = error.downcast_ref::<CommitRefusal>() {
             return refusal.into();
         }
+        if let Some(refusal) = error.downcast_ref::<StreamRefusal>() {
+            return refusal.into();
+        }
+        if let Some(missing) = error.downcast_ref::<NoSuchBlob>() {
+            return ApiError::argument(missing.to_string());
+        }
         tracing::error!("internal error: {error:#}");
         ApiError::new(500, "InternalServerError", format!("ODPS-0010000:Internal error - {error}"))
     }
@@ -86,5 +92,20 @@ impl From<&CommitRefusal> for ApiError {
             CommitRefusal::Partitions => ApiError::new(400, "InvalidPartitionSpec", refusal.to_string()),
             _ => ApiError::new(409, "TableModified", refusal.to_string()),
         }
+    }
+}
+
+impl From<&StreamRefusal> for ApiError {
+    fn from(refusal: &StreamRefusal) -> ApiError {
+        let (status, code) = match refusal {
+            StreamRefusal::Unknown(_) => (404, "NoSuchObject"),
+            StreamRefusal::Token(_) => (403, "NoPermission"),
+            StreamRefusal::Version { .. }
+            | StreamRefusal::Written(_)
+            | StreamRefusal::Closed(_)
+            | StreamRefusal::Offset { .. }
+            | StreamRefusal::Duplicate(_) => (409, "InvalidStateSetting"),
+        };
+        ApiError::new(status, code, refusal.to_string())
     }
 }

@@ -4,11 +4,13 @@
 // Both panic if the other end is gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod blob;
 mod catalog;
 mod cli;
 mod clock;
 mod command;
 mod config;
+mod datum;
 mod delta;
 mod error;
 mod fault;
@@ -20,6 +22,7 @@ mod logging;
 mod observe;
 mod plan;
 mod read;
+mod sql;
 mod store;
 mod subject;
 mod tunnel;

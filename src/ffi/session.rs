@@ -190,6 +190,20 @@ pub unsafe extern "C" fn ms_session_expires_at_ms(session: *const ms_session) ->
     unsafe { number(session, Session::expires_at_ms) }
 }
 
+/// Prolongs the session's life at the service. While splits of it are open the library does so by itself, ahead of the end; a
+/// host that keeps a session without reading calls this.
+/// @param[in] session the session; ms_session_expires_at_ms tells the new end.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_SESSION_EXPIRED if its life was over; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a
+/// callback; identity and temporary statuses.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the service has answered, under the retry options.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_refresh(session: *const ms_session, err: *mut *mut ms_error) -> ms_status {
+    unsafe { gate(err, || borrow(session, "session")?.session.refresh()) }
+}
+
 /// Frees a session. Splits opened from it go on.
 /// @param[in] session may be NULL.
 /// Thread: any, once, when no other call uses the handle. Blocking: no.

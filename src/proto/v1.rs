@@ -228,6 +228,11 @@ pub fn get_session(name: &TableName, session_id: &str) -> Request {
     table(Method::Get, name, &["sessions", session_id]).query("session_type", "batch_read")
 }
 
+/// Asks for a session, and prolongs its life.
+pub fn refresh_session(name: &TableName, session_id: &str) -> Request {
+    get_session(name, session_id).query("session_refresh", "true")
+}
+
 /// Reads rows; the answer is an Arrow IPC stream.
 pub fn read_rows(name: &TableName, session_id: &str, rows: Rows, form: &RowsForm) -> Request {
     let mut request = table(Method::Get, name, &["data"]).query("session_id", session_id);

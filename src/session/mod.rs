@@ -1,5 +1,6 @@
-//! A read session: one planned read of one table. Immutable after it was opened, usable from every thread.
+//! A read session: one planned read of one table. Nothing but its end changes after it was opened; usable from every thread.
 
+mod lease;
 mod plan;
 mod planner;
 mod token;
@@ -15,6 +16,8 @@ use crate::proto::v1::Rows;
 use crate::runtime::{Place, forced_panic};
 use crate::transport::check_endpoint;
 
+pub use lease::Hold;
+use lease::Lease;
 pub(crate) use plan::Plan;
 
 /// A planned read. Cheap to clone.
@@ -22,6 +25,7 @@ pub(crate) use plan::Plan;
 pub struct Session {
     client: Client,
     plan: Arc<Plan>,
+    lease: Arc<Lease>,
     schema: SchemaRef,
 }
 
@@ -49,12 +53,14 @@ impl Session {
 
     fn new(client: &Client, plan: Plan) -> Result<Self> {
         let schema = Arc::new(plan.schema()?);
-        Ok(Session { client: client.clone(), plan: Arc::new(plan), schema })
+        let plan = Arc::new(plan);
+        let lease = Lease::new(client.transport(), &plan);
+        Ok(Session { client: client.clone(), plan, lease, schema })
     }
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        token::write(&self.plan)
+        token::write(&Plan { expires_at_ms: self.expires_at_ms(), ..Plan::clone(&self.plan) })
     }
 
     /// The schema of every batch.
@@ -79,7 +85,19 @@ impl Session {
 
     /// When the session ends, in epoch milliseconds; `None` if the service did not say.
     pub fn expires_at_ms(&self) -> Option<i64> {
-        self.plan.expires_at_ms
+        self.lease.expires_at_ms()
+    }
+
+    /// Prolongs the life of the session at the service; blocks until it has answered.
+    pub fn refresh(&self) -> Result<()> {
+        let lease = Arc::clone(&self.lease);
+        let named = format!("refreshing the session {} of {}", self.plan.session_id, self.plan.table);
+        self.client.runtime().run(async move { lease.refresh().await }).map_err(|error| error.context(named))
+    }
+
+    /// Has the session refreshed ahead of its end as long as the guard lives.
+    pub(crate) fn hold(&self) -> Hold {
+        self.lease.hold(self.client.runtime())
     }
 
     /// Whether this session was opened in another process, from which this one was forked.

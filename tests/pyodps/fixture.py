@@ -23,6 +23,8 @@ def load_all(root, directory):
     load(root, "local.default.all_types", tables.all_types(), directory)
     load(root, "local.default.many_rows", tables.many_rows(), directory)
     load(root, "local.default.empty", tables.all_types().slice(0, 0), directory)
+    load(root, "local.default.written_types", tables.all_types().slice(0, 0), directory)
+    load(root, "local.default.written_times", pa.table({"t": pa.array([], pa.timestamp("us", "UTC"))}), directory)
     load(root, "local.default.ramp", tables.ramp(), directory, "--block-rows", "500")
     for ds, region in (("20260101", "eu"), ("20260101", "us"), ("20260102", "eu")):
         rows = pa.table({"id": pa.array(range(int(ds[-2:]) * 1000), pa.int64()), "note": pa.array([f"{ds}/{region}"] * (int(ds[-2:]) * 1000))})

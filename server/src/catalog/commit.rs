@@ -142,12 +142,7 @@ pub(super) fn apply(
         }
     }
     if !partitions.is_empty() {
-        let count: i64 =
-            transaction
-                .query_row("select count(*) from partitions where table_id = ?1", [table_id], |row| row.get(0))?;
-        if count > MAX_PARTITIONS {
-            return Err(CommitRefusal::Partitions.into());
-        }
+        check_partition_count(transaction, table_id)?;
     }
     if destination.overwrite {
         match destination.partition.is_empty() {
@@ -158,6 +153,13 @@ pub(super) fn apply(
     let version = advance_version(transaction, table_id, now)?;
     insert_files(transaction, table_id, version, files, &partitions)?;
     Ok(version)
+}
+
+/// Refuses a table that has got too many partitions.
+pub(super) fn check_partition_count(transaction: &Transaction<'_>, table_id: i64) -> Result<()> {
+    let sql = "select count(*) from partitions where table_id = ?1";
+    let count: i64 = transaction.query_row(sql, [table_id], |row| row.get(0))?;
+    if count > MAX_PARTITIONS { Err(CommitRefusal::Partitions.into()) } else { Ok(()) }
 }
 
 /// Makes the visible files of a table, or of one of its partitions, invisible from the table's next version on.

@@ -87,6 +87,7 @@ impl Catalog {
             transaction.execute("delete from sessions where expires_ms < ?1", [now - keep_ms])?;
             transaction.execute("delete from session_files where session_id not in (select id from sessions)", [])?;
             doomed.extend(collect_expired(&transaction, now, keep_ms)?);
+            super::streams::collect(&transaction)?;
             {
                 let mut statement = transaction.prepare(&format!(
                     "delete from files where dropped_ms < ?2 and not exists (

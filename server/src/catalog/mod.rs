@@ -4,15 +4,19 @@
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
 mod audit;
+mod blobs;
 mod change;
 mod commit;
 mod credentials;
+mod define;
 mod files;
 mod history;
+mod instances;
 mod layout;
 mod properties;
 mod rights;
 mod sessions;
+mod streams;
 mod tables;
 mod tenant;
 mod usage;
@@ -28,13 +32,17 @@ use rusqlite::Connection;
 use crate::store::Keyring;
 
 pub use audit::KnownFile;
+pub use blobs::{Blob, NoSuchBlob, is_ours as is_blob_id};
 pub use change::{Change, IfExists};
 pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;
+pub use define::Defined;
 pub use files::DataFile;
+pub use instances::{Instance, InstanceState, Job, result_table};
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use rights::{Grantee, Object, Privilege};
 pub use sessions::StoredSession;
+pub use streams::{Exactly, Landing, Stream, StreamRefusal, StreamWrite};
 pub use tables::{Column, NewTable, Partition, Snapshot, Table, TableName, check_name};
 pub use tenant::{PAY_AS_YOU_GO, Quota, QuotaKind, Role, SHARED_QUOTA};
 pub use usage::{RequestRow, UsageRow};

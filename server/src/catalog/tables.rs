@@ -158,7 +158,8 @@ impl Catalog {
     /// The names of all projects with their creation times.
     pub fn projects(&self) -> Result<Vec<(String, i64)>> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached("select name, created_ms from projects order by name")?;
+        let mut statement = connection
+            .prepare_cached("select name, created_ms from projects where name not like '#%' order by name")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -166,7 +167,8 @@ impl Catalog {
     /// Spelling and creation time of a project, if it exists.
     pub fn project(&self, name: &str) -> Result<Option<(String, i64)>> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached("select name, created_ms from projects where name = ?1")?;
+        let mut statement = connection
+            .prepare_cached("select name, created_ms from projects where name = ?1 and name not like '#%'")?;
         Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 

@@ -316,7 +316,7 @@ impl Catalog {
     }
 
     /// Deletes files that nothing names any more. What a crash leaves behind, the next start removes.
-    fn delete_files(&self, ids: &[String]) {
+    pub(super) fn delete_files(&self, ids: &[String]) {
         for id in ids {
             let _ = std::fs::remove_file(self.file_path(id));
         }
@@ -400,7 +400,7 @@ fn check_open(session: &WriteSession) -> Result<(), SessionRefusal> {
     }
 }
 
-fn forget_unit(transaction: &Transaction<'_>, session: &str, unit: &Unit) -> Result<Vec<String>> {
+pub(super) fn forget_unit(transaction: &Transaction<'_>, session: &str, unit: &Unit) -> Result<Vec<String>> {
     let key = params![session, unit.name, unit.version];
     transaction.execute("delete from staged_units where session_id = ?1 and unit = ?2 and version = ?3", key)?;
     let mut statement = transaction

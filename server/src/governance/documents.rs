@@ -73,7 +73,9 @@ pub fn security_document(catalog: &Catalog, project: &str) -> Result<String, Api
         let name = if name == "CheckPermissionUsingACL" { "CheckPermissionUsingAcl" } else { name };
         match name {
             "ProjectProtection" => {
-                children.push_str(&format!("<{name} Protected=\"{value}\">{value}</{name}>"));
+                let exception = catalog.project_property(project, super::rights::PROTECTION_EXCEPTION)?;
+                let exception = element("Exceptions", exception.as_deref().unwrap_or_default());
+                children.push_str(&format!("<{name} Protected=\"{value}\">{exception}</{name}>"));
             }
             name => children.push_str(&element(name, value)),
         }

@@ -6,6 +6,7 @@ mod auth;
 mod canonical;
 mod data;
 mod faults;
+mod instances;
 mod query;
 mod reply;
 mod request;

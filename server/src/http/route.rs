@@ -29,6 +29,10 @@ pub enum Call {
     Table(String, String),
     Schemas(String),
     Schema(String, String),
+    ListInstances(String),
+    CreateInstance(String),
+    GetInstance(String, String),
+    ChangeInstance(String, String),
     /// A call of the service that this server does not offer.
     Missing(&'static str),
     /// Not a URL of the service.
@@ -118,7 +122,8 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
     match path {
         ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
         ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
-        ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
+        // PyODPS and odps-sdk-core add `?service`, odps-sdk-storage-api only `?quota=`.
+        ["projects", project, "tunnel"] if get => Call::Tunnel((*project).to_string()),
         ["projects", project] if get => Call::Project((*project).to_string()),
         ["projects", project, "schemas"] if get => Call::Schemas((*project).to_string()),
         ["projects", project, "schemas", schema] if get => Call::Schema((*project).to_string(), (*schema).to_string()),
@@ -128,7 +133,12 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", _] => Call::Missing("changing projects"),
         ["projects", _, "tables", ..] => Call::Missing("changing tables and loading them in bulk"),
         ["projects", _, "schemas", ..] => Call::Missing("changing schemas"),
-        ["projects", _, "instances", ..] => Call::Missing("SQL instances"),
+        ["projects", project, "instances"] if get => Call::ListInstances((*project).to_string()),
+        ["projects", project, "instances"] if method == "POST" => Call::CreateInstance((*project).to_string()),
+        ["projects", project, "instances", id] if get => Call::GetInstance((*project).to_string(), (*id).to_string()),
+        ["projects", project, "instances", id] if method == "PUT" => {
+            Call::ChangeInstance((*project).to_string(), (*id).to_string())
+        }
         ["quotas", ..] => Call::Missing("changing quotas over REST"),
         _ => Call::Unknown,
     }

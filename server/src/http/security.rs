@@ -6,6 +6,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::auth::bearer_id;
@@ -32,7 +33,13 @@ pub enum SecurityCall {
     Quota(String),
     /// A statement, or a bearer token with `?sign_bearer_token`.
     Authorization(String),
+    /// A statement on the tenant.
+    TenantAuthorization,
+    /// The policy of a role of the tenant.
+    TenantPolicy(String),
+    PutTenantPolicy(String),
     Configuration(String),
+    PutConfiguration(String),
     Users(String),
     /// A user; with `?roles` its roles.
     User(String, String),
@@ -40,10 +47,6 @@ pub enum SecurityCall {
     /// A role; with `?users` its users, with `?policy` its policy.
     Role(String, String),
     PutPolicy(String, String),
-    /// A statement that belongs to no project.
-    TenantAuthorization,
-    TenantRolePolicy(String),
-    PutTenantRolePolicy(String),
 }
 
 /// Finds the call of a path below the service endpoint.
@@ -52,19 +55,21 @@ pub fn route(head: &Head, method: &str, path: &[&str]) -> Option<SecurityCall> {
     let text = |text: &&str| text.to_string();
     Some(match path {
         ["tenants"] if get => SecurityCall::Tenant,
-        // The SDK writes `_empty_tenant_` for the tenant; there is one.
-        ["tenants", _, "authorization"] if method == "POST" => SecurityCall::TenantAuthorization,
-        ["tenants", _, "authorization", "roles", role] if head.query.has("policy") => match method {
-            "GET" => SecurityCall::TenantRolePolicy(text(role)),
-            "PUT" => SecurityCall::PutTenantRolePolicy(text(role)),
-            _ => return None,
-        },
         ["quotas"] if get => SecurityCall::Quotas,
         ["quotas", name] if get => SecurityCall::Quota(text(name)),
         ["projects", project, "authorization"] if method == "POST" => SecurityCall::Authorization(text(project)),
-        ["projects", project] if get && head.query.has("security_configuration") => {
-            SecurityCall::Configuration(text(project))
-        }
+        // SDKs do not know the id of the tenant and write `_empty_tenant_`.
+        ["tenants", _, "authorization"] if method == "POST" => SecurityCall::TenantAuthorization,
+        ["tenants", _, "authorization", "roles", role] if head.query.has("policy") => match method {
+            "GET" => SecurityCall::TenantPolicy(text(role)),
+            "PUT" => SecurityCall::PutTenantPolicy(text(role)),
+            _ => return None,
+        },
+        ["projects", project] if head.query.has("security_configuration") => match method {
+            "GET" => SecurityCall::Configuration(text(project)),
+            "PUT" => SecurityCall::PutConfiguration(text(project)),
+            _ => return None,
+        },
         ["projects", project, "users"] if get => SecurityCall::Users(text(project)),
         ["projects", project, "users", user] if get => SecurityCall::User(text(project), text(user)),
         ["projects", project, "roles"] if get => SecurityCall::Roles(text(project)),
@@ -106,14 +111,25 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
                 known(&name)?;
                 sign_token(&shared, &caller, &body)
             }
-            SecurityCall::Authorization(name) => statement(&shared, &caller, &known(&name)?, &body),
-            SecurityCall::TenantAuthorization => statement(&shared, &caller, "", &body),
-            SecurityCall::TenantRolePolicy(role) => {
-                let policy = governance::tenant_role_policy(&shared, &caller, &role)?;
-                Ok(Reply::json(200, &serde_json::json!({ "Policy": policy })))
+            SecurityCall::Authorization(name) => run(&shared, &caller, &known(&name)?, &body),
+            SecurityCall::TenantAuthorization => {
+                // What is about the tenant alone needs no project.
+                run(&shared, &caller, "", &body)
             }
-            SecurityCall::PutTenantRolePolicy(role) => {
-                governance::put_tenant_role_policy(&shared, &caller, &role, &String::from_utf8_lossy(&body))?;
+            SecurityCall::TenantPolicy(role) => {
+                let policy = governance::tenant_role_policy(&shared, &caller, &role)?;
+                Ok(Reply::json(200, &json!({ "Policy": policy })))
+            }
+            SecurityCall::PutTenantPolicy(role) => {
+                let policy = String::from_utf8_lossy(&body).into_owned();
+                governance::put_tenant_role_policy(&shared, &caller, &role, &policy)?;
+                Ok(Reply::whole(200, "text/plain", ""))
+            }
+            SecurityCall::PutConfiguration(name) => {
+                let project = known(&name)?;
+                for (name, value, exception) in configuration(&body)? {
+                    governance::set_switch(&shared, &caller, &project, &name, value, exception)?;
+                }
                 Ok(Reply::whole(200, "text/plain", ""))
             }
             SecurityCall::Configuration(name) => {
@@ -155,8 +171,8 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
     .await
 }
 
-/// Runs the statement of a request; `project` is empty where only the tenant is concerned.
-fn statement(shared: &Shared, caller: &governance::Caller, project: &str, body: &[u8]) -> Result<Reply, ApiError> {
+/// Runs statements of a caller.
+fn run(shared: &Shared, caller: &governance::Caller, project: &str, body: &[u8]) -> Result<Reply, ApiError> {
     let request = AuthorizationRequest::parse(body)?;
     let Some(output) = governance::statement(shared, caller, project, &request.query) else {
         let message = "ODPS-0130161:Parse exception - this is not a statement on governance";
@@ -165,6 +181,36 @@ fn statement(shared: &Shared, caller: &governance::Caller, project: &str, body: 
     let output = output?;
     let result = if request.json { output.json.to_string() } else { output.text };
     Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &result))))
+}
+
+/// A switch with its value, and the exception of the project protection.
+type Switch = (String, bool, Option<String>);
+
+/// The switches of a `<SecurityConfiguration>` as SDKs send it.
+fn configuration(body: &[u8]) -> Result<Vec<Switch>, ApiError> {
+    #[derive(Deserialize)]
+    struct Item {
+        #[serde(rename = "@Protected")]
+        protected: Option<String>,
+        #[serde(rename = "$text")]
+        text: Option<String>,
+        #[serde(rename = "Exceptions")]
+        exceptions: Option<String>,
+    }
+    let items: std::collections::BTreeMap<String, Item> = xml(body)?;
+    let switches = items.into_iter().filter_map(|(name, item)| {
+        let value = item.protected.or(item.text)?.trim().to_lowercase();
+        let exception = item.exceptions.filter(|text| !text.trim().is_empty());
+        matches!(value.as_str(), "true" | "false").then(|| (name, value == "true", exception))
+    });
+    Ok(switches.collect())
+}
+
+/// Reads an XML document.
+fn xml<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let malformed = |why: String| ApiError::new(400, "MalformedXML", format!("ODPS-0420031:Invalid XML - {why}"));
+    let text = std::str::from_utf8(body).map_err(|e| malformed(e.to_string()))?;
+    quick_xml::de::from_str(text).map_err(|e| malformed(e.to_string()))
 }
 
 fn users(principals: &[String]) -> Reply {
@@ -192,9 +238,7 @@ impl AuthorizationRequest {
             #[serde(default)]
             response_in_json_format: Option<bool>,
         }
-        let malformed = |why: String| ApiError::new(400, "MalformedXML", format!("ODPS-0420031:Invalid XML - {why}"));
-        let text = std::str::from_utf8(body).map_err(|e| malformed(e.to_string()))?;
-        let document: Document = quick_xml::de::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let document: Document = xml(body)?;
         Ok(AuthorizationRequest { query: document.query, json: document.response_in_json_format.unwrap_or(false) })
     }
 }

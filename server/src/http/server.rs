@@ -18,7 +18,7 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, security, service, sessions, tls, tunnel, v2, write_sessions};
+use super::{admin, data, faults, instances, security, service, sessions, tls, tunnel, v2, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::store::clean;
@@ -52,6 +52,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
+    shared.catalog.end_lost_instances()?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let usage = tokio::spawn(store_usage(shared.clone()));
     let meters = shared.clone();
@@ -109,10 +110,16 @@ fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
 async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        let catalog = shared.catalog.clone();
-        match tokio::task::spawn_blocking(move || catalog.collect_garbage(KEEP_EXPIRED_MS)).await {
+        let state = shared.clone();
+        let work = move || {
+            state.governance.tidy(&state.catalog)?;
+            state.catalog.forget_results()?;
+            // Files first: blobs live as long as files refer to them.
+            Ok::<_, anyhow::Error>(state.catalog.collect_garbage(KEEP_EXPIRED_MS)? + state.catalog.collect_blobs()?)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
+            Ok(Ok(count)) => tracing::info!("deleted {count} files that nothing needs any more"),
             Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),
             Err(error) => tracing::error!("clean-up failed: {error}"),
         }
@@ -163,6 +170,10 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::CreateWriteSession(table) => write_sessions::create(shared, head, table, body).await,
         Call::GetWriteSession(table, id) => write_sessions::get(shared, head, table, id).await,
         Call::WriteBlock(table, id) => write_sessions::write(shared, head, table, id, body).await,
+        Call::ListInstances(project) => instances::list(shared, head, project).await,
+        Call::CreateInstance(project) => instances::create(shared, head, project, body).await,
+        Call::GetInstance(project, id) => instances::get(shared, head, project, id).await,
+        Call::ChangeInstance(project, id) => instances::change(shared, head, project, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Action => v2::answer(shared, head, body).await,
         Call::ClassicTunnel => tunnel::answer(shared, head, body).await,

@@ -105,3 +105,13 @@ fn project(name: &str, created_ms: i64) -> Reply {
 pub fn http_date(epoch_ms: i64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(epoch_ms.max(0) as u64))
 }
+
+/// Items of a page at most, and if nobody says (account-routing-metadata.md 6, 16).
+pub fn page_size(head: &Head) -> Result<usize, ApiError> {
+    const DEFAULT: usize = 1000;
+    const MOST: usize = 10_000;
+    match head.integer::<i64>("maxitems")? {
+        None => Ok(DEFAULT),
+        Some(size) => Ok(usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT).min(MOST)),
+    }
+}

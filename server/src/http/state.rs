@@ -17,6 +17,7 @@ use crate::governance::{Governance, Settings};
 use crate::observe::Observed;
 use crate::plan::{Limits, Plan, Reading};
 use crate::read::Replay;
+use crate::sql::Running;
 use crate::store::Footers;
 use crate::write::Flying;
 
@@ -106,6 +107,8 @@ pub struct Shared {
     pub admin_needs_key: bool,
     /// Blocks that are being written.
     pub flying: Arc<Flying>,
+    /// SQL statements that run now.
+    pub running: Running,
     plans: Mutex<HashMap<String, Arc<Plan>>>,
 }
 
@@ -122,6 +125,7 @@ impl Shared {
             planning_delay: options.planning_delay,
             commit_delay: options.commit_delay,
             flying: Arc::default(),
+            running: Running::default(),
             session_lifetime: options.session_lifetime,
             governance: Governance::new(
                 options.governance,

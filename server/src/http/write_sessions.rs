@@ -31,7 +31,12 @@ struct Stored {
 /// W1. The session takes blocks at once.
 pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
-    let options = BlockOptions::parse(&body)?;
+    create_of(shared, head, name, &body).await
+}
+
+/// W1 of a request that has been read.
+pub async fn create_of(shared: &Arc<Shared>, head: &Head, name: TableName, body: &[u8]) -> Result<Reply, ApiError> {
+    let options = BlockOptions::parse(body)?;
     let right = governance::check(shared, head, Operation::CreateWriteSession, Subject::Table(&name)).await?;
     let state = shared.clone();
     let (session, answer) = blocking(move || {
@@ -147,7 +152,7 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName, id: String)
 /// W4. Committing again what is committed succeeds.
 pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
-    let id = head.query.get("session_id").unwrap_or_default().to_string();
+    let id = any_of(head, &["session_id", "SessionId"]).unwrap_or_default().to_string();
     if id.is_empty() {
         return Err(ApiError::argument("session_id is missing"));
     }
@@ -192,22 +197,41 @@ pub async fn commit(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
 }
 
 /// Demands the right to create partitions if the commit would create some.
-fn demand_partitions(shared: &Shared, caller: &Caller, session: &WriteSession, units: &[Unit]) -> Result<(), ApiError> {
+pub fn demand_partitions(
+    shared: &Shared,
+    caller: &Caller,
+    session: &WriteSession,
+    units: &[Unit],
+) -> Result<(), ApiError> {
     let Some(table) = shared.catalog.table(&session.table)? else { return Ok(()) };
     if !shared.governance.checks || table.partition_keys.is_empty() {
         return Ok(());
     }
-    let known = shared.catalog.partitions(table.id)?;
     let files = shared.catalog.staged_files(&session.id, units)?;
-    let mut receiving = files.into_iter().map(|file| file.partition).chain(session.destination.static_partition());
+    let named = session.destination.static_partition();
+    let receiving = files.iter().map(|file| file.partition.as_slice()).chain(named.as_deref());
+    demand_new_partitions(shared, caller, &table, receiving)
+}
+
+/// Demands the right to create partitions if one of these does not exist.
+pub fn demand_new_partitions<'a>(
+    shared: &Shared,
+    caller: &Caller,
+    table: &Table,
+    mut receiving: impl Iterator<Item = &'a [String]>,
+) -> Result<(), ApiError> {
+    if !shared.governance.checks || table.partition_keys.is_empty() {
+        return Ok(());
+    }
+    let known = shared.catalog.partitions(table.id)?;
     match receiving.any(|values| !known.iter().any(|partition| partition.values == values)) {
-        true => governance::require_new_partitions(shared, caller, &table),
+        true => governance::require_new_partitions(shared, caller, table),
         false => Ok(()),
     }
 }
 
 /// The table, if rows can be written into it.
-fn resolve(shared: &Shared, name: &TableName) -> Result<Table, ApiError> {
+pub fn resolve(shared: &Shared, name: &TableName) -> Result<Table, ApiError> {
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }
@@ -246,9 +270,23 @@ fn find(shared: &Shared, name: &TableName, id: &str) -> Result<(WriteSession, Bl
         .ok_or_else(|| ApiError::new(404, "NoSuchUpload", format!("there is no write session {id} on {name}")))
 }
 
+/// Whether a session takes blocks, and not streams.
+pub fn is_of_blocks(session: &WriteSession) -> bool {
+    serde_json::from_str::<Stored>(&session.request).is_ok()
+}
+
+/// A parameter that version 2 spells in another way.
+fn any_of<'a>(head: &'a Head, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| head.query.get(name)).filter(|value| !value.is_empty())
+}
+
 fn attempt(head: &Head) -> Result<Attempt, ApiError> {
-    let block: Option<i64> = head.integer("block_number")?;
-    let attempt: Option<i64> = head.integer("attempt_number")?;
+    let number = |names: &[&str]| -> Result<Option<i64>, ApiError> {
+        let parse = |text: &str| text.parse().map_err(|_| ApiError::argument(format!("\"{text}\" is not a number")));
+        any_of(head, names).map(parse).transpose()
+    };
+    let block = number(&["block_number", "BlockNumber"])?;
+    let attempt = number(&["attempt_number", "AttemptNumber"])?;
     let (Some(block), Some(attempt)) = (block, attempt) else {
         return Err(ApiError::argument("block_number or attempt_number is missing"));
     };

@@ -11,6 +11,8 @@ mod encode;
 mod overflow;
 mod recast;
 mod replay;
+#[cfg(test)]
+mod round_trip_test;
 mod rows;
 mod size;
 mod source;

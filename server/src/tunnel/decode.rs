@@ -19,7 +19,7 @@ use super::decimal;
 use super::error::StreamError;
 use super::wire::{END_RECORD, META_CHECKSUM, META_COUNT, Source};
 use crate::catalog::Column;
-use crate::types::{Type, millis};
+use crate::types::Type;
 
 /// A batch ends when it has this many rows or bytes.
 const BATCH_ROWS: usize = 4096;
@@ -245,7 +245,9 @@ fn instant(source: &mut Source) -> Result<i64, StreamError> {
 fn interval(source: &mut Source) -> Result<IntervalDayTime, StreamError> {
     let (seconds, nanos) = (source.long()?, source.int()?);
     let outside = || StreamError::Malformed(format!("an interval of {seconds} s does not fit interval_day_time"));
-    let millis = millis(seconds, nanos).ok_or_else(outside)?;
+    // What is below milliseconds is cut.
+    let millis = seconds.checked_mul(1000).and_then(|base| base.checked_add(i64::from(nanos) / 1_000_000));
+    let millis = millis.ok_or_else(outside)?;
     let days = i32::try_from(millis / 86_400_000).map_err(|_| outside())?;
     Ok(IntervalDayTime::new(days, (millis % 86_400_000) as i32))
 }

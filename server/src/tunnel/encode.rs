@@ -9,7 +9,7 @@ use arrow::datatypes::{
 use crc32c::crc32c_append;
 
 use super::wire::{END_RECORD, META_CHECKSUM, META_COUNT, Sink, WireType};
-use crate::types::{Type, day_time};
+use crate::types::Type;
 
 /// Encodes batches as records. A record names its columns by their place, from 1; what is NULL is left out.
 pub struct RecordWriter {
@@ -104,9 +104,10 @@ fn cell(sink: &mut Sink, ty: &Type, array: &ArrayRef, row: usize) -> Result<()> 
         },
         Type::IntervalDayTime => {
             let value = array.as_primitive::<IntervalDayTimeType>().value(row);
-            let (seconds, nanos) = day_time(i64::from(value.days) * 86_400_000 + i64::from(value.milliseconds));
-            sink.long(seconds);
-            sink.int(nanos);
+            let millis = i64::from(value.days) * 86_400_000 + i64::from(value.milliseconds);
+            // Seconds and nanoseconds have the same sign, as in the durations of the official clients.
+            sink.long(millis / 1000);
+            sink.int((millis % 1000) as i32 * 1_000_000);
         }
         Type::IntervalYearMonth => sink.long(array.as_primitive::<IntervalYearMonthType>().value(row).into()),
         Type::Decimal(..) | Type::PlainDecimal => {

@@ -8,7 +8,6 @@ mod infer;
 mod layout;
 mod parse;
 mod plain;
-mod seconds;
 pub mod temporal;
 mod zone;
 
@@ -21,7 +20,6 @@ pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;
 pub use layout::{Units, arrow_type, finest_unit};
 pub use plain::{PlainLayout, plain_type, to_plain};
-pub use seconds::{day_time, millis};
 pub use zone::Zone;
 
 /// A MaxCompute type. Its `Display` form is the lower-case type text of the protocol.
@@ -90,6 +88,16 @@ impl Type {
             Type::Map(key, value) => key.contains_blob() || value.contains_blob(),
             Type::Struct(fields) => fields.iter().any(|(_, ty)| ty.contains_blob()),
             _ => false,
+        }
+    }
+
+    /// How many nodes the type has: itself, and those of items, keys, values and fields.
+    pub fn nodes(&self) -> i64 {
+        1 + match self {
+            Type::Array(item) => item.nodes(),
+            Type::Map(key, value) => key.nodes() + value.nodes(),
+            Type::Struct(fields) => fields.iter().map(|(_, ty)| ty.nodes()).sum(),
+            _ => 0,
         }
     }
 

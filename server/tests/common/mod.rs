@@ -4,6 +4,8 @@
 pub mod tables;
 pub mod upload;
 
+pub mod governance;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -19,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use parquet::arrow::ArrowWriter;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use sha1::Sha1;
 use tempfile::TempDir;
@@ -111,7 +114,7 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().strip_prefix("ready http://127.0.0.1:").unwrap_or_else(|| panic!("not ready: {line}"));
+        let port = line.trim().rsplit_once("://127.0.0.1:").unwrap_or_else(|| panic!("not ready: {line}")).1;
         Server { child, port: port.parse().unwrap(), account: ("local".into(), "local".into()) }
     }
 
@@ -150,6 +153,17 @@ impl Server {
 
     /// The headers that sign a request with version 2.
     pub fn sign(&self, method: &str, target: &str, body: Option<&str>) -> Vec<(String, String)> {
+        self.sign_as(&self.account, method, target, body)
+    }
+
+    /// The same with another key.
+    pub fn sign_as(
+        &self,
+        account: &(String, String),
+        method: &str,
+        target: &str,
+        body: Option<&str>,
+    ) -> Vec<(String, String)> {
         let date = httpdate::fmt_http_date(SystemTime::now());
         let mut own: Vec<(String, String)> = vec![("date".into(), date.clone())];
         let (mut md5, mut content_type) = (String::new(), "");
@@ -161,14 +175,15 @@ impl Server {
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = if path.starts_with(STORAGE) { path } else { path.strip_prefix("/api").unwrap_or(path) };
+        let path = percent_decode_str(path).decode_utf8_lossy();
         let mut pairs: Vec<&str> = query.split('&').filter(|p| !p.is_empty()).collect();
         pairs.sort_unstable();
         let resource = if pairs.is_empty() { path.to_string() } else { format!("{path}?{}", pairs.join("&")) };
         let canonical = format!("{method}\n{md5}\n{content_type}\n{date}\n{resource}");
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.account.1.as_bytes()).unwrap();
+        let mut mac = Hmac::<Sha1>::new_from_slice(account.1.as_bytes()).unwrap();
         mac.update(canonical.as_bytes());
         let signature = STANDARD.encode(mac.finalize().into_bytes());
-        own.push(("authorization".into(), format!("ODPS {}:{signature}", self.account.0)));
+        own.push(("authorization".into(), format!("ODPS {}:{signature}", account.0)));
         own
     }
 

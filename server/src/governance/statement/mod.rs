@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::principal::{Caller, Principal};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
-use parse::{Statement, parse};
+use parse::parse;
+pub use parse::{SWITCHES, Statement};
+pub use run::run as run_one;
 use tokens::{Token, tokens};
 
 /// What a statement answers.
@@ -84,23 +86,6 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, text: &str) -> Option<R
             json: outputs.into_iter().map(|output| output.json).collect(),
         },
     }))
-}
-
-/// PUT POLICY on a role of a project, without a text.
-pub fn put_role_policy(catalog: &Catalog, by: By<'_>, project: &str, role: &str, policy: &str) -> Result<(), ApiError> {
-    let (role, policy) = (role.to_string(), policy.to_string());
-    run::run(catalog, by, project, Statement::PutPolicy { role, tenant: false, policy }).map(|_| ())
-}
-
-/// PUT POLICY on a role of the tenant, without a text.
-pub fn put_tenant_role_policy(catalog: &Catalog, by: By<'_>, role: &str, policy: &str) -> Result<(), ApiError> {
-    let (role, policy) = (role.to_string(), policy.to_string());
-    run::run(catalog, by, "", Statement::PutPolicy { role, tenant: true, policy }).map(|_| ())
-}
-
-/// GET POLICY on a role of the tenant, without a text.
-pub fn tenant_role_policy(catalog: &Catalog, by: By<'_>, role: &str) -> Result<String, ApiError> {
-    run::run(catalog, by, "", Statement::GetPolicy { role: role.to_string(), tenant: true }).map(|output| output.text)
 }
 
 /// Whether the first words of a text that cannot be cut are those of a statement on governance.

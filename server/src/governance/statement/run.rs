@@ -1,7 +1,7 @@
 //! Who may run a statement, and where it is run.
 
 use super::parse::Statement;
-use super::{By, Output, project, tenant};
+use super::{By, Output, missing, project, tenant};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::governance::principal::Principal;
@@ -94,6 +94,7 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -
                 let message = "ODPS-0420061:Invalid parameter - this statement is about a project: send it to one";
                 Err(ApiError::new(400, "InvalidParameter", message))
             }
+            Err(_) if catalog.project(project)?.is_none() => Err(missing("project", project)),
             Err(statement) => project::run(catalog, &me, project, statement),
         },
     }

@@ -199,11 +199,11 @@ fn without_a_project_only_the_tenant_is_spoken_of() {
     let f = Fixture::new();
     let at_tenant = |text: &str| run(&f.catalog, By::Operator, "", text).expect(text);
     at_tenant("create tenant role r").unwrap();
-    put_tenant_role_policy(&f.catalog, By::Operator, "r", PAGE_POLICY).unwrap();
-    assert_eq!(tenant_role_policy(&f.catalog, By::Operator, "r").unwrap(), PAGE_POLICY);
+    at_tenant(&format!("put policy {PAGE_POLICY} on tenant role r")).unwrap();
+    assert_eq!(at_tenant("get policy on tenant role r").unwrap().text, PAGE_POLICY);
     assert_eq!(at_tenant("add user ALIYUN$x").map_err(|error| error.code), Err("InvalidParameter"));
     let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), key_id: None, policy: None };
     run(&f.catalog, By::Caller(&nobody), "", "whoami").unwrap().unwrap();
-    let refused = put_tenant_role_policy(&f.catalog, By::Caller(&nobody), "r", PAGE_POLICY).unwrap_err();
+    let refused = run(&f.catalog, By::Caller(&nobody), "", "get policy on tenant role r").unwrap().unwrap_err();
     assert_eq!(refused.status, 403);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::place::Place;
 use super::schema::{demand_carried, schema};
 use super::stream::{Form, RowStream};
-use crate::catalog::{Snapshot, StoredSession};
+use crate::catalog::{InstanceState, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation};
@@ -17,11 +17,15 @@ use crate::http::request::{Head, Plane};
 use crate::http::server::no_such;
 use crate::http::sessions::{Status, blocking, expired, new_id, resolve};
 use crate::http::state::Shared;
+use crate::http::v2::shorten;
 use crate::plan::{CreateRequest, JsonColumns, OutputColumn, Plan, Planner, RowRange, SplitMode, demand_rows};
 use crate::read::{Rows, pieces};
 use crate::tunnel::{Coding, Instants};
 use crate::types::Timestamps;
 use crate::write::Target;
+
+/// Rows of a result that is limited (service-behaviour.md, "Download control").
+const LIMITED_ROWS: u64 = 10_000;
 
 /// Attempts to pin a snapshot while files are being replaced.
 const PIN_ATTEMPTS: usize = 5;
@@ -39,6 +43,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<R
     let wish = Wish {
         partition: head.query.get("partition").unwrap_or_default().to_string(),
         may_wait: head.query.get("asyncmode").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        limited: head.query.has("instance_tunnel_limit_enabled") && matches!(place, Place::Instance { .. }),
         quota: governance::named_quota(head).map(str::to_string),
     };
     // Which columns are read is said when they are.
@@ -110,6 +115,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<Rep
 struct Wish {
     partition: String,
     may_wait: bool,
+    /// Only the first rows of a result, for callers without rights on its tables.
+    limited: bool,
     quota: Option<String>,
 }
 
@@ -120,11 +127,11 @@ fn open(shared: &Shared, place: &Place, wish: &Wish) -> Result<(StoredSession, A
     for _ in 0..PIN_ATTEMPTS {
         let snapshot = snapshot(shared, place)?;
         let request = request(&snapshot, &wish.partition)?;
-        let name = match place {
-            Place::Table(_) => snapshot.table.name.clone(),
-            Place::Instance { .. } => place.name(),
-        };
-        let plan = planner.plan(snapshot, &request)?;
+        let name = snapshot.table.name.clone();
+        let mut plan = planner.plan(snapshot, &request)?;
+        if wish.limited {
+            shorten(&mut plan, LIMITED_ROWS);
+        }
         let now = now_ms();
         let delay = if wish.may_wait { shared.planning_delay.as_millis() as i64 } else { 0 };
         let session = StoredSession {
@@ -149,6 +156,28 @@ fn snapshot(shared: &Shared, place: &Place) -> Result<Snapshot, ApiError> {
     match place {
         Place::Table(name) => resolve(shared, name),
         Place::Instance { id, .. } => Err(ApiError::new(404, "NoSuchInstance", format!("there is no instance {id}"))),
+    }
+}
+
+/// The hidden table with the rows of an instance.
+fn result(shared: &Shared, project: &str, id: &str) -> Result<TableName, ApiError> {
+    if shared.catalog.project(project)?.is_none() {
+        return Err(no_such(Plane::Storage, "Project", project));
+    }
+    let missing = || ApiError::new(404, "NoSuchObject", format!("there is no instance {id} in project {project}"));
+    let instance = shared.catalog.instance(project, id)?.ok_or_else(missing)?;
+    match instance.state {
+        InstanceState::Success => instance.result.ok_or_else(|| {
+            let message = format!("the instance {id} has no rows: it is no SELECT, or its result is older than a day");
+            ApiError::new(404, "NoSuchObject", message)
+        }),
+        InstanceState::Running => {
+            Err(ApiError::new(409, "InstanceNotTerminate", format!("the instance {id} is still running")))
+        }
+        state => {
+            let message = format!("the instance {id} is {}, so it has no result", state.name());
+            Err(ApiError::new(400, "TaskFailed", message))
+        }
     }
 }
 
@@ -182,8 +211,14 @@ pub fn demand_partition(target: &Target, spec: &str) -> Result<(), ApiError> {
 /// The session of that id at that place.
 fn find(shared: &Shared, place: &Place, id: &str) -> Result<StoredSession, ApiError> {
     let name = place.name();
-    if shared.catalog.project(&name.project)?.is_none() {
-        return Err(no_such(Plane::Storage, "Project", &name.project));
+    if shared.catalog.project(place.project())?.is_none() {
+        return Err(no_such(Plane::Storage, "Project", place.project()));
+    }
+    if let Place::Instance { project, id } = place
+        && shared.catalog.instance(project, id)?.is_none()
+    {
+        let message = format!("there is no instance {id} in project {project}");
+        return Err(ApiError::new(404, "NoSuchObject", message));
     }
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let here = |session: &StoredSession| {

@@ -1,6 +1,6 @@
 //! What a tunnel call is about.
 
-use crate::catalog::TableName;
+use crate::catalog::{TableName, result_table};
 use crate::error::ApiError;
 use crate::governance::Target;
 use crate::http::request::Head;
@@ -40,14 +40,19 @@ impl Place {
         }
     }
 
-    /// The name that sessions keep.
+    /// The table whose rows are meant.
     pub fn name(&self) -> TableName {
         match self {
             Place::Table(name) => name.clone(),
-            // No table can have such a name.
-            Place::Instance { project, id } => {
-                TableName { project: project.clone(), schema: "#instances".into(), table: id.clone() }
-            }
+            Place::Instance { id, .. } => result_table(id),
+        }
+    }
+
+    /// The project of the call.
+    pub fn project(&self) -> &str {
+        match self {
+            Place::Table(name) => &name.project,
+            Place::Instance { project, .. } => project,
         }
     }
 }

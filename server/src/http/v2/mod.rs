@@ -2,11 +2,19 @@
 //!
 //! Both versions are served alike. What is stored and read is shared with version 1: sessions, planner, reader, writer.
 
+mod blob;
+mod blocks;
+mod instance;
 mod preview;
 mod read;
 mod read_session;
 mod schema;
+mod stream;
 mod target;
+mod write;
+mod write_session;
+
+pub use instance::shorten;
 
 use std::sync::Arc;
 
@@ -35,6 +43,20 @@ async fn act(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, Api
         "TableGetReadSession" => read_session::get(shared, head, target::table(head)?).await,
         "TableRead" => read::read(shared, head, target::table(head)?, body).await,
         "TablePreview" => preview::preview(shared, head, target::table(head)?, body).await,
+        "TableCreateWriteSession" => write_session::create(shared, head, target::table(head)?, body).await,
+        "TableGetWriteSession" => write_session::get(shared, head, target::table(head)?).await,
+        "TableGetWriteSchema" => write_session::schema(shared, head, target::table(head)?).await,
+        "TableCommitWriteSession" => write_session::commit(shared, head, target::table(head)?, body).await,
+        "TableAbortWriteSession" => write_session::abort(shared, head, target::table(head)?, body).await,
+        "TableCreateWriteStream" => stream::create(shared, head, target::table(head)?, body).await,
+        "TableGetWriteStream" => stream::get(shared, head, target::table(head)?, body).await,
+        "TableCloseWriteStream" => stream::close(shared, head, target::table(head)?, body).await,
+        "InstanceCreateReadSession" => instance::create(shared, head, body).await,
+        "InstanceGetReadSession" => instance::get(shared, head).await,
+        "InstanceRead" => instance::read(shared, head, body).await,
+        "TableWriteBlob" => blob::write(shared, head, target::table(head)?, body).await,
+        "BlobRead" => blob::read(shared, head, body).await,
+        "TableWrite" => write::write(shared, head, target::table(head)?, body).await,
         _ => Err(unknown(head)),
     }
 }

@@ -1,0 +1,186 @@
+//! Changes of definitions: schemas, partitions, columns and properties of tables.
+
+use anyhow::{Context, Result};
+use rusqlite::{Transaction, TransactionBehavior, params};
+
+use super::commit::{advance_version, drop_files, ensure_partition, find_partition};
+use super::tables::{RawTable, ensure_schema, find_raw};
+use super::{Catalog, Table, TableName};
+use crate::clock::now_ms;
+
+/// What became of a change of a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Defined {
+    Done,
+    /// The schema, table or partition that was to be made is there.
+    Exists(String),
+    /// The schema, table or partition to change is missing.
+    Missing(String),
+    /// A schema still has tables.
+    NotEmpty,
+}
+
+impl Catalog {
+    /// Creates a schema in a project that exists.
+    pub fn create_schema(&self, project: &str, schema: &str) -> Result<Defined> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sql = "select 1 from schemas where project = ?1 and name = ?2";
+        if transaction.prepare_cached(sql)?.exists([project, schema])? {
+            return Ok(Defined::Exists(schema.into()));
+        }
+        ensure_schema(&transaction, project, schema)?;
+        transaction.commit().with_context(|| format!("cannot create schema {schema}"))?;
+        Ok(Defined::Done)
+    }
+
+    /// Drops a schema without tables. `default` stays.
+    pub fn drop_schema(&self, project: &str, schema: &str) -> Result<Defined> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tables = "select 1 from tables where project = ?1 and schema = ?2";
+        if schema.eq_ignore_ascii_case("default") || transaction.prepare_cached(tables)?.exists([project, schema])? {
+            return Ok(Defined::NotEmpty);
+        }
+        let dropped = transaction.execute("delete from schemas where project = ?1 and name = ?2", [project, schema])?;
+        transaction.commit().with_context(|| format!("cannot drop schema {schema}"))?;
+        Ok(if dropped == 0 { Defined::Missing(schema.into()) } else { Defined::Done })
+    }
+
+    /// Adds partitions, all or none; with `if_not_exists` those that are there stay as they are.
+    pub fn add_partitions(&self, name: &TableName, partitions: &[Vec<String>], if_not_exists: bool) -> Result<Defined> {
+        self.define(name, |transaction, table| {
+            for values in partitions {
+                if find_partition(transaction, table.id, values)?.is_some() {
+                    if if_not_exists {
+                        continue;
+                    }
+                    return Ok(Defined::Exists(values.join("/")));
+                }
+                ensure_partition(transaction, table.id, values, now_ms())?;
+            }
+            super::commit::check_partition_count(transaction, table.id)?;
+            Ok(Defined::Done)
+        })
+    }
+
+    /// Drops partitions with their rows. Missing ones were looked for before.
+    pub fn drop_partitions(&self, name: &TableName, partitions: &[Vec<String>]) -> Result<Defined> {
+        self.define(name, |transaction, table| {
+            for values in partitions {
+                let Some(id) = find_partition(transaction, table.id, values)? else { continue };
+                drop_files(transaction, table.id, Some(id), now_ms())?;
+                transaction.execute("delete from partitions where id = ?1", [id])?;
+            }
+            advance_version(transaction, table.id, now_ms())?;
+            Ok(Defined::Done)
+        })
+    }
+
+    /// Removes all rows of a table, or of some of its partitions, which stay.
+    pub fn truncate(&self, name: &TableName, partitions: Option<&[Vec<String>]>) -> Result<Defined> {
+        self.define(name, |transaction, table| {
+            let now = now_ms();
+            match partitions {
+                None => drop_files(transaction, table.id, None, now)?,
+                Some(partitions) => {
+                    for values in partitions {
+                        match find_partition(transaction, table.id, values)? {
+                            Some(id) => drop_files(transaction, table.id, Some(id), now)?,
+                            None => return Ok(Defined::Missing(values.join("/"))),
+                        }
+                    }
+                }
+            }
+            advance_version(transaction, table.id, now)?;
+            Ok(Defined::Done)
+        })
+    }
+
+    /// Gives a partition other values; its rows stay.
+    pub fn rename_partition(&self, name: &TableName, from: &[String], to: &[String]) -> Result<Defined> {
+        self.define(name, |transaction, table| {
+            let Some(id) = find_partition(transaction, table.id, from)? else {
+                return Ok(Defined::Missing(from.join("/")));
+            };
+            if find_partition(transaction, table.id, to)?.is_some() {
+                return Ok(Defined::Exists(to.join("/")));
+            }
+            let spec = serde_json::to_string(to)?;
+            transaction.execute(
+                "update partitions set spec = ?1, modified_ms = ?2 where id = ?3",
+                params![spec, now_ms(), id],
+            )?;
+            Ok(Defined::Done)
+        })
+    }
+
+    /// Changes columns and properties of a table. `change` may refuse with a reason of its own.
+    pub fn alter_table<E>(
+        &self,
+        name: &TableName,
+        change: impl FnOnce(&mut Table, bool) -> Result<(), E>,
+    ) -> Result<Result<Defined, E>> {
+        let mut refusal = None;
+        let defined = self.define(name, |transaction, mut table| {
+            let before = (table.columns.clone(), table.partition_keys.clone());
+            let mut files = transaction.prepare_cached("select 1 from files where table_id = ?1")?;
+            let has_rows = files.exists([table.id])?;
+            if let Err(why) = change(&mut table, has_rows) {
+                refusal = Some(why);
+                return Ok(Defined::Done);
+            }
+            let changed = before != (table.columns.clone(), table.partition_keys.clone());
+            transaction.execute(
+                "update tables set columns = ?1, partition_keys = ?2, properties = ?3, modified_ms = ?4,
+                 schema_version = schema_version + ?5 where id = ?6",
+                params![
+                    serde_json::to_string(&table.columns)?,
+                    serde_json::to_string(&table.partition_keys)?,
+                    serde_json::to_string(&table.properties)?,
+                    now_ms(),
+                    i64::from(changed),
+                    table.id
+                ],
+            )?;
+            Ok(Defined::Done)
+        })?;
+        Ok(match refusal {
+            Some(why) => Err(why),
+            None => Ok(defined),
+        })
+    }
+
+    /// Gives a table another name in its schema.
+    pub fn rename_table(&self, name: &TableName, to: &str) -> Result<Defined> {
+        self.define(name, |transaction, table| {
+            let target = TableName { table: to.into(), ..table.name.clone() };
+            if !to.eq_ignore_ascii_case(&table.name.table) && find_raw(transaction, &target)?.is_some() {
+                return Ok(Defined::Exists(target.to_string()));
+            }
+            transaction.execute(
+                "update tables set name = ?1, modified_ms = ?2 where id = ?3",
+                params![to, now_ms(), table.id],
+            )?;
+            Ok(Defined::Done)
+        })
+    }
+
+    /// Runs a change of one table in a transaction, which is final only if it was done.
+    fn define(
+        &self,
+        name: &TableName,
+        change: impl FnOnce(&Transaction<'_>, Table) -> Result<Defined>,
+    ) -> Result<Defined> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let Some(table) = find_raw(&transaction, name)?.map(RawTable::parse).transpose()? else {
+            return Ok(Defined::Missing(name.to_string()));
+        };
+        let defined = change(&transaction, table)?;
+        if defined == Defined::Done {
+            transaction.commit().with_context(|| format!("cannot change {name}"))?;
+        }
+        Ok(defined)
+    }
+}

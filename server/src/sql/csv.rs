@@ -1,0 +1,81 @@
+//! The result of a `SELECT` as the CSV text that clients parse (account-routing-metadata.md 3.6.4).
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::catalog::TableName;
+use crate::datum::{self, Datum};
+use crate::error::ApiError;
+use crate::http::Shared;
+use crate::plan::{CreateRequest, JsonColumns, Limits, Planner, Reading, SplitMode};
+use crate::read::Rows;
+use crate::types::Type;
+
+/// Rows that the CSV text has at most; more go through the tunnel.
+const MAX_ROWS: u64 = 10_000;
+/// Bytes that the CSV text has, about, at most.
+const MAX_BYTES: usize = 10 << 20;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 1024;
+
+/// CSV text and the JSON that describes it.
+pub struct CsvResult {
+    pub text: String,
+    pub descriptor: String,
+}
+
+/// Reads the rows of a result. Blocking.
+pub fn csv(shared: &Shared, table: &TableName) -> Result<CsvResult, ApiError> {
+    let gone = || ApiError::new(404, "NoSuchObject", "the result is not kept any more");
+    let snapshot = shared.catalog.snapshot(table)?.ok_or_else(gone)?;
+    let columns = snapshot.table.columns.clone();
+    let mut request = CreateRequest::default();
+    request.split_options.split_mode = SplitMode::RowOffset;
+    let reading = Reading { json: JsonColumns::Utf8, ..Reading::default() };
+    let planner =
+        Planner { catalog: &shared.catalog, footers: &shared.footers, limits: Limits { reading, ..shared.limits } };
+    let plan = planner.plan(snapshot, &request)?;
+    let total = plan.row_count();
+    let mut text = columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
+    text.push('\n');
+    let mut shown = 0;
+    if let Some(range) = plan.rows(0, total.min(MAX_ROWS)) {
+        let mut rows = Rows::new(shared.catalog.clone(), shared.footers.clone(), Arc::new(plan), range, BATCH_ROWS);
+        while let Some(batch) = rows.next_batch()? {
+            if text.len() > MAX_BYTES {
+                break;
+            }
+            for row in 0..batch.num_rows() {
+                for (place, (array, column)) in batch.columns().iter().zip(&columns).enumerate() {
+                    if place > 0 {
+                        text.push(',');
+                    }
+                    text.push_str(&field(&datum::at(array, row)?, &column.ty));
+                }
+                text.push('\n');
+            }
+            shown += batch.num_rows() as u64;
+        }
+    }
+    let types: Vec<_> =
+        columns.iter().map(|column| json!({"Name": column.name, "Type": column.ty.to_string()})).collect();
+    let status = if shown == total { "FULL" } else { "TRUNCATED" };
+    let descriptor = json!({"IsSelect": true, "SelectResultStatus": status, "Schema": {"Columns": types}}).to_string();
+    Ok(CsvResult { text, descriptor })
+}
+
+/// NULL is `\N`; numbers and booleans stand bare, all else is quoted.
+fn field(value: &Datum, ty: &Type) -> String {
+    match value {
+        Datum::Null => "\\N".into(),
+        Datum::Bool(_) | Datum::Number { .. } | Datum::Double(_) => value.text(ty),
+        // Clients take backslashes for escapes, in this format only.
+        _ => quoted(&value.text(ty).replace('\\', "\\\\")),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
+}

@@ -1,0 +1,280 @@
+//! Statements from text. One file per family: `define` for tables, `query` for rows.
+
+use super::ast::{Alter, Name, Spec, Statement};
+use super::cursor::Cursor;
+use super::define::{column, columns, create, name_list, properties};
+use super::error::SqlError;
+use super::expr::constant;
+use super::query::{delete, insert, select, update};
+use crate::catalog::TableKind;
+
+/// The settings and the one statement of an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Script {
+    /// Of the `SET` lines.
+    pub settings: Vec<(String, String)>,
+    /// `None` if there were `SET` lines only.
+    pub statement: Option<Statement>,
+}
+
+/// Reads what an instance is asked to do.
+pub fn parse(text: &str) -> Result<Script, SqlError> {
+    let (settings, rest) = take_settings(text);
+    let mut cursor = Cursor::new(&rest)?;
+    while cursor.accept_symbol(";") {}
+    if cursor.is_at_end() {
+        return Ok(Script { settings, statement: None });
+    }
+    let statement = statement(&mut cursor)?;
+    if !cursor.is_at_end() && !cursor.is_symbol(";") {
+        return cursor.unexpected("the end of the statement");
+    }
+    while cursor.accept_symbol(";") {}
+    match cursor.is_at_end() {
+        true => Ok(Script { settings, statement: Some(statement) }),
+        false => cursor.unsupported("a second statement in one instance (only SET lines may come first)"),
+    }
+}
+
+/// Cuts leading `SET key=value;` lines off. They are blanked, so that positions in the rest stay right.
+pub fn take_settings(text: &str) -> (Vec<(String, String)>, String) {
+    let mut settings = Vec::new();
+    let mut rest = text.to_string();
+    loop {
+        let blank = rest.len() - rest.trim_start().len();
+        let line = rest.get(blank..).unwrap_or_default();
+        let is_set = line
+            .get(..4)
+            .is_some_and(|word| word[..3].eq_ignore_ascii_case("set") && word.ends_with(char::is_whitespace));
+        let end = line.find(';').unwrap_or(line.len());
+        let Some((key, value)) = line.get(4..end).filter(|_| is_set).and_then(|pair| pair.split_once('=')) else {
+            return (settings, rest);
+        };
+        settings.push((key.trim().to_string(), value.trim().to_string()));
+        let cut = blank + (end + 1).min(line.len());
+        let blanks: String = rest
+            .chars()
+            .scan(0, |at, c| {
+                *at += c.len_utf8();
+                (*at <= cut).then_some(if c == '\n' { '\n' } else { ' ' })
+            })
+            .collect();
+        rest = format!("{blanks}{}", rest.get(cut..).unwrap_or_default());
+    }
+}
+
+fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.is_word("select") {
+        return Ok(Statement::Select(Box::new(select(cursor)?)));
+    }
+    if cursor.accept(&["insert"]) {
+        return Ok(Statement::Insert(Box::new(insert(cursor)?)));
+    }
+    if cursor.accept(&["update"]) {
+        return Ok(Statement::Change(Box::new(update(cursor)?)));
+    }
+    if cursor.accept(&["delete"]) {
+        return Ok(Statement::Change(Box::new(delete(cursor)?)));
+    }
+    if cursor.accept(&["create"]) {
+        return create(cursor);
+    }
+    if cursor.accept(&["drop"]) {
+        return drop(cursor);
+    }
+    if cursor.accept(&["alter"]) {
+        return alter(cursor);
+    }
+    if cursor.accept(&["truncate"]) {
+        cursor.expect(&["table"])?;
+        let name = cursor.name()?;
+        let mut partitions = Vec::new();
+        while cursor.is_word("partition") {
+            partitions.push(spec(cursor)?);
+            cursor.accept_symbol(",");
+        }
+        return Ok(Statement::Truncate { name, partitions });
+    }
+    if cursor.accept(&["show"]) {
+        return show(cursor);
+    }
+    if cursor.accept(&["desc"]) || cursor.accept(&["describe"]) {
+        return describe(cursor);
+    }
+    for word in
+        ["merge", "with", "from", "explain", "read", "clone", "msck", "analyze", "export", "unload", "load", "restore"]
+    {
+        if cursor.is_word(word) {
+            return cursor.unsupported(&format!("a statement that begins with {}", word.to_uppercase()));
+        }
+    }
+    cursor.unexpected("a statement")
+}
+
+fn drop(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.accept(&["schema"]) {
+        let if_exists = cursor.accept(&["if", "exists"]);
+        let name = cursor.name()?;
+        let _ = cursor.accept(&["restrict"]);
+        return Ok(Statement::DropSchema { name, if_exists });
+    }
+    let kind = if cursor.accept(&["table"]) || cursor.accept(&["external", "table"]) {
+        TableKind::Managed
+    } else if cursor.accept(&["view"]) {
+        TableKind::VirtualView
+    } else if cursor.accept(&["materialized", "view"]) {
+        TableKind::MaterializedView
+    } else {
+        return cursor.unexpected("TABLE, VIEW, MATERIALIZED VIEW or SCHEMA");
+    };
+    let if_exists = cursor.accept(&["if", "exists"]);
+    let name = cursor.name()?;
+    let _ = cursor.accept(&["purge"]);
+    Ok(Statement::Drop { name, kind, if_exists })
+}
+
+/// `PARTITION (k = v, k2)`.
+pub fn spec(cursor: &mut Cursor<'_>) -> Result<Spec, SqlError> {
+    cursor.expect(&["partition"])?;
+    cursor.list(|cursor| {
+        let name = cursor.identifier()?;
+        let value = match cursor.accept_symbol("=") {
+            true => Some(constant(cursor)?),
+            false => None,
+        };
+        Ok((name, value))
+    })
+}
+
+fn specs(cursor: &mut Cursor<'_>) -> Result<Vec<Spec>, SqlError> {
+    let mut specs = vec![spec(cursor)?];
+    while cursor.accept_symbol(",") || cursor.is_word("partition") {
+        specs.push(spec(cursor)?);
+    }
+    Ok(specs)
+}
+
+fn alter(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if !cursor.accept(&["table"]) && !cursor.accept(&["view"]) && !cursor.accept(&["materialized", "view"]) {
+        return cursor.unexpected("TABLE, VIEW or MATERIALIZED VIEW");
+    }
+    let name = cursor.name()?;
+    let action = action(cursor, &name)?;
+    Ok(Statement::Alter { name, action })
+}
+
+fn action(cursor: &mut Cursor<'_>, name: &Name) -> Result<Alter, SqlError> {
+    if cursor.accept(&["add", "columns"]) || cursor.accept(&["add", "column"]) {
+        let if_not_exists = cursor.accept(&["if", "not", "exists"]);
+        let columns = if cursor.is_symbol("(") { columns(cursor)?.0 } else { vec![column(cursor)?] };
+        return Ok(Alter::AddColumns { columns, if_not_exists });
+    }
+    if cursor.accept(&["add"]) {
+        let if_not_exists = cursor.accept(&["if", "not", "exists"]);
+        return Ok(Alter::AddPartitions { specs: specs(cursor)?, if_not_exists });
+    }
+    if cursor.accept(&["drop", "columns"]) || cursor.accept(&["drop", "column"]) {
+        let names = match cursor.is_symbol("(") {
+            true => name_list(cursor)?,
+            false => {
+                let mut names = vec![cursor.identifier()?];
+                while cursor.accept_symbol(",") {
+                    names.push(cursor.identifier()?);
+                }
+                names
+            }
+        };
+        return Ok(Alter::DropColumns { names });
+    }
+    if cursor.accept(&["drop"]) {
+        let if_exists = cursor.accept(&["if", "exists"]);
+        return Ok(Alter::DropPartitions { specs: specs(cursor)?, if_exists });
+    }
+    if cursor.is_word("partition") {
+        let from = spec(cursor)?;
+        return match cursor.accept(&["rename", "to"]) {
+            true => Ok(Alter::RenamePartition { from, to: spec(cursor)? }),
+            false => cursor.unsupported("this change of a partition"),
+        };
+    }
+    if cursor.accept(&["rename", "to"]) {
+        return Ok(Alter::Rename { to: cursor.name()? });
+    }
+    if cursor.accept(&["set", "lifecycle"]) {
+        return Ok(Alter::Lifecycle(cursor.integer()?));
+    }
+    if cursor.accept(&["set", "comment"]) {
+        return Ok(Alter::Comment(cursor.text()?));
+    }
+    if cursor.accept(&["set", "tblproperties"]) {
+        return Ok(Alter::Properties(properties(cursor)?));
+    }
+    if cursor.accept(&["not", "clustered"]) {
+        return Ok(Alter::Clustering(None));
+    }
+    if cursor.is_word("clustered") || cursor.is_word("range") {
+        return Ok(Alter::Clustering(Some(super::define::clustering(cursor)?)));
+    }
+    if cursor.accept(&["change", "column"]) || cursor.accept(&["change"]) {
+        return change_column(cursor);
+    }
+    if cursor.accept(&["touch"]) {
+        if cursor.is_word("partition") {
+            specs(cursor)?;
+        }
+        return Ok(Alter::Touch);
+    }
+    if cursor.accept(&["rebuild"]) {
+        if cursor.is_word("partition") {
+            specs(cursor)?;
+        }
+        return Ok(Alter::Rebuild);
+    }
+    cursor.unexpected(&format!("a change of {}", name.parts.join(".")))
+}
+
+fn change_column(cursor: &mut Cursor<'_>) -> Result<Alter, SqlError> {
+    let name = cursor.identifier()?;
+    if cursor.accept(&["rename", "to"]) {
+        return Ok(Alter::RenameColumn { name, to: cursor.identifier()? });
+    }
+    if cursor.accept(&["comment"]) {
+        return Ok(Alter::CommentColumn { name, comment: cursor.text()? });
+    }
+    if cursor.accept(&["null"]) {
+        return Ok(Alter::AllowNull { name });
+    }
+    Ok(Alter::ChangeColumn { name, to: column(cursor)? })
+}
+
+fn show(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.accept(&["tables"]) {
+        let place = if cursor.accept(&["in"]) || cursor.accept(&["from"]) { Some(cursor.name()?) } else { None };
+        let like = if cursor.accept(&["like"]) { Some(cursor.text()?) } else { None };
+        return Ok(Statement::ShowTables { place, like });
+    }
+    if cursor.accept(&["schemas"]) {
+        let place = if cursor.accept(&["in"]) || cursor.accept(&["from"]) { Some(cursor.name()?) } else { None };
+        return Ok(Statement::ShowSchemas { place });
+    }
+    if cursor.accept(&["partitions"]) {
+        let name = cursor.name()?;
+        let spec = if cursor.is_word("partition") { spec(cursor)? } else { Vec::new() };
+        return Ok(Statement::ShowPartitions { name, spec });
+    }
+    if cursor.accept(&["create", "table"]) {
+        return Ok(Statement::ShowCreate { name: cursor.name()? });
+    }
+    cursor.unexpected("TABLES, PARTITIONS, SCHEMAS or CREATE TABLE")
+}
+
+fn describe(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
+    if cursor.accept(&["schema"]) {
+        return Ok(Statement::DescribeSchema { name: cursor.name()? });
+    }
+    let extended = cursor.accept(&["extended"]);
+    let _ = cursor.accept(&["table"]);
+    let name = cursor.name()?;
+    let spec = if cursor.is_word("partition") { spec(cursor)? } else { Vec::new() };
+    Ok(Statement::Describe { name, spec, extended })
+}

@@ -1,0 +1,333 @@
+//! Who may do what: the order of checks of service-behaviour.md 3.2 and the error of each case.
+
+mod common;
+
+use common::governance::{OWNER, PAGE_POLICY};
+use common::{Answer, Root, STORAGE, Server, base, data, numbers, sessions};
+
+const PAYG: &str = "quotaName=pay-as-you-go";
+
+/// Table `t` in project local, and a user alice who is nowhere.
+fn start(args: &[&str]) -> (Root, Server) {
+    let root = Root::new();
+    let file = root.parquet("t.parquet", &numbers(0, 100));
+    root.load("local.default.t", &file, &[]);
+    let server = root.serve(args);
+    server.create_user("alice");
+    (root, server)
+}
+
+fn code(answer: &Answer) -> (u16, String) {
+    answer.error()
+}
+
+fn no() -> (u16, String) {
+    (403, "NoPermission".into())
+}
+
+#[test]
+fn pay_as_you_go_opens_as_the_product_page_says() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    let create = || server.post(&format!("{}&{PAYG}", sessions("t")), "{}");
+    let off = create();
+    assert_eq!(code(&off), no());
+    server.run("set tenant property storage_api_switch=true");
+    let ungranted = create();
+    assert_eq!(code(&ungranted), no());
+    assert_ne!(off.json()["Message"], ungranted.json()["Message"]);
+    server.run(&format!("create tenant role payg with policy {PAGE_POLICY}"));
+    assert_eq!(code(&create()), no());
+    server.run(&format!("Add tenant user <{OWNER}>; Grant tenant role <payg> to user <{OWNER}>;"));
+    let session = create();
+    assert_eq!(session.status, 201, "{}", session.text());
+    let id = session.json()["SessionId"].as_str().unwrap().to_string();
+    // With and without the name: the session knows its quota.
+    for more in ["", "&quotaName=pay-as-you-go"] {
+        let rows = server.get(&data("t", &format!("session_id={id}&split_index=0{more}"))).batch();
+        assert_eq!(rows.num_rows(), 100);
+    }
+    assert!(server.run("Show grants for tenant role <payg>;").contains("quotas/pay-as-you-go"));
+    server.run(&format!("Revoke tenant role payg from user {OWNER}"));
+    assert_eq!(code(&create()), no());
+    // A role for another quota, and one that lists only, open nothing.
+    for (role, policy) in
+        [("other", PAGE_POLICY.replace("pay-as-you-go", "etl")), ("half", PAGE_POLICY.replace("\"odps:List\", ", ""))]
+    {
+        server
+            .run(&format!("create tenant role {role} with policy {policy}; grant tenant role {role} to user {OWNER}"));
+        assert_eq!(code(&create()), no());
+    }
+    // A denial beats a permission.
+    server.run(&format!("grant tenant role payg to user {OWNER}"));
+    assert_eq!(create().status, 201);
+    let deny = PAGE_POLICY.replace("Allow", "Deny").replace("quotas/pay-as-you-go", "quotas/*");
+    server.run(&format!("create tenant role never with policy {deny}; grant tenant role never to user {OWNER}"));
+    assert_eq!(code(&create()), no());
+}
+
+#[test]
+fn unknown_quotas_fail_by_name_unless_everything_is_allowed() {
+    let (root, server) = start(&["--profile", "strict"]);
+    let target = format!("{}&quotaName=no_such_quota", sessions("t"));
+    let answer = server.post(&target, "{}");
+    assert_eq!(code(&answer), (400, "InvalidArgument".into()));
+    assert!(answer.text().contains("no_such_quota"));
+    let discovery = server.get("/api/projects/local/tunnel?service&quotaName=no_such_quota");
+    assert_eq!(discovery.status, 404);
+    assert!(discovery.text().contains("<Code>NoSuchObject</Code>") && discovery.text().contains("no_such_quota"));
+    assert_eq!(server.get("/api/projects/local/tunnel?service&quotaName=default").status, 200);
+    drop(server);
+    let server = root.serve(&[]);
+    assert_eq!(server.post(&target, "{}").status, 201);
+    assert_eq!(server.get("/api/projects/local/tunnel?service&quotaName=no_such_quota").status, 200);
+}
+
+#[test]
+fn a_user_needs_project_quota_and_table_and_loses_them_again() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    let alice = server.as_key("alice", "secret");
+    let create = || alice.post(&sessions("t"), "{}");
+    let message = || create().json()["Message"].as_str().unwrap().to_string();
+    assert!(message().contains("[4002]"), "{}", message());
+    server.run("add user RAM$alice");
+    assert!(message().contains("odps:Describe"), "{}", message());
+    server.run("grant Describe on table t to user RAM$alice");
+    assert!(message().contains("odps:Select"), "{}", message());
+    server.run("grant Select on table t to user RAM$alice");
+    let session = create();
+    assert_eq!(session.status, 201, "{}", session.text());
+    let id = session.json()["SessionId"].as_str().unwrap().to_string();
+    let read = || alice.get(&data("t", &format!("session_id={id}&split_index=0")));
+    let refresh = || {
+        let target = sessions("t").replace("sessions?", &format!("sessions/{id}?"));
+        alice.get(&format!("{target}&session_refresh=true"))
+    };
+    assert_eq!(read().batch().num_rows(), 100);
+    assert_eq!(refresh().status, 200);
+    // Rights are looked at when a session is created or refreshed.
+    server.run("revoke Select on table t from user RAM$alice");
+    assert_eq!(code(&create()), no());
+    assert_eq!(read().batch().num_rows(), 100);
+    assert_eq!(code(&refresh()), no());
+    // By a role, and by its policy.
+    server.run("create role reader; grant Describe, Select on table t to role reader; grant reader to RAM$alice");
+    assert_eq!(create().status, 201);
+    server.run("revoke Select on table t from role reader");
+    assert_eq!(code(&create()), no());
+    server.run("grant Select on table * to role reader privilegeproperties(\"policy\"=\"true\",\"allow\"=\"true\")");
+    assert_eq!(create().status, 201);
+    server.run("grant Select on table t to role reader privilegeproperties(\"policy\"=\"true\",\"allow\"=\"false\")");
+    assert_eq!(code(&create()), no());
+    assert!(message().contains("[4011]"), "{}", message());
+    server.run("remove user RAM$alice");
+    assert_eq!(code(&read()), no());
+}
+
+#[test]
+fn each_read_is_checked_on_request() {
+    let (_root, server) = start(&["--profile", "strict", "--check-each-read"]);
+    server.run("add user RAM$alice; grant Describe, Select on table t to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let session = alice.post(&sessions("t"), "{}").json();
+    let target = data("t", &format!("session_id={}&split_index=0", session["SessionId"].as_str().unwrap()));
+    assert_eq!(alice.get(&target).status, 200);
+    server.run("revoke Select on table t from user RAM$alice");
+    assert_eq!(code(&alice.get(&target)), no());
+}
+
+#[test]
+fn the_first_check_that_fails_is_the_one_that_is_told() {
+    let (root, server) = start(&["--profile", "strict"]);
+    drop(server);
+    let server = root.serve(&["--profile", "strict", "--project", "other"]);
+    server.run("create quota closed slots 1; set tenant property storage_api_switch=true");
+    let alice = server.as_key("alice", "secret");
+    let target = |project: &str, table: &str, quota: &str| {
+        let base = format!("{STORAGE}/projects/{project}/schemas/default/tables/{table}/sessions");
+        format!("{base}?session_type=batch_read&quotaName={quota}")
+    };
+    let column = "{\"RequiredDataColumns\":[\"nope\"]}";
+    let error = |target: &str, body: &str| code(&alice.post(target, body));
+    let code = |status: u16, code: &str| (status, code.to_string());
+    // Everything is wrong; one thing after the other is put right.
+    assert_eq!(error(&target("nope", "nope", "nope"), "{"), code(400, "InvalidArgument"));
+    let stranger = server.as_key("nobody", "x").post(&target("nope", "nope", "nope"), column);
+    assert_eq!(stranger.error(), code(401, "Unauthorized"));
+    assert_eq!(error(&target("nope", "nope", "nope"), column), code(404, "NoSuchProject"));
+    assert_eq!(error(&target("local", "nope", "nope"), column), code(403, "NoPermission"));
+    server.run("add user RAM$alice");
+    assert_eq!(error(&target("local", "nope", "nope"), column), code(400, "InvalidArgument"));
+    assert_eq!(error(&target("local", "nope", "closed"), column), code(403, "NoPermission"));
+    let policy = PAGE_POLICY.replace("pay-as-you-go", "closed");
+    server.run(&format!(
+        "create tenant role r with policy {policy}; add tenant user RAM$alice; grant tenant role r to user RAM$alice"
+    ));
+    assert_eq!(error(&target("local", "nope", "closed"), column), code(404, "NoSuchTable"));
+    assert_eq!(error(&target("local", "t", "closed"), column), code(403, "NoPermission"));
+    server.run("grant Describe, Select on table t to user RAM$alice");
+    assert_eq!(error(&target("local", "t", "closed"), column), code(400, "InvalidColumnSpec"));
+    assert_eq!(alice.post(&target("local", "t", "closed"), "{}").status, 201);
+    // A member of one project is a stranger in the other.
+    assert_eq!(error(&target("other", "t", "closed"), "{}"), code(403, "NoPermission"));
+}
+
+#[test]
+fn download_control_and_project_protection() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run("add user RAM$alice; grant Describe, Select on table t to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let create = || alice.post(&sessions("t"), "{}");
+    assert_eq!(create().status, 201);
+    server.run("setproject odps.security.enabledownloadprivilege=true");
+    assert!(create().text().contains("odps:Download"));
+    server.run("grant Download on table t to user RAM$alice");
+    assert_eq!(create().status, 201);
+    server.run("set ProjectProtection=true");
+    assert_eq!(code(&create()), no());
+    assert!(create().text().contains("[4021]"));
+    assert_eq!(code(&server.post(&sessions("t"), "{}")), no(), "whatever the caller's rights");
+    server.run(
+        "set ProjectProtection=true with exception {\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\
+         \"Principal\":\"RAM$local@localhost:alice\",\"Action\":\"odps:Select\",\"Resource\":\"acs:odps:*:projects/local/tables/t\"}]}",
+    );
+    assert_eq!(create().status, 201);
+    assert_eq!(code(&server.post(&sessions("t"), "{}")), no());
+    server.run("set ProjectProtection=false");
+    assert_eq!(server.post(&sessions("t"), "{}").status, 201);
+}
+
+#[test]
+fn columns_by_grant_and_by_label() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run("add user RAM$alice; grant Describe on table t to user RAM$alice; grant Select on table t(id) to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let create = |body: &str| alice.post(&sessions("t"), body);
+    let id = "{\"RequiredDataColumns\":[\"ID\"]}";
+    assert_eq!(code(&create("{}")), no());
+    assert_eq!(create(id).status, 201);
+    // A predicate tells something about its columns.
+    let filtered = "{\"RequiredDataColumns\":[\"id\"],\"FilterPredicate\":\"name = 'name 1'\"}";
+    assert_eq!(code(&create(filtered)), no());
+    server.run("grant Select on table t to user RAM$alice");
+    assert_eq!(create("{}").status, 201);
+    server.run("set label 3 to table t(name); set LabelSecurity=true");
+    assert_eq!(code(&create("{}")), no());
+    assert_eq!(code(&create(filtered)), no());
+    assert_eq!(create(id).status, 201);
+    server.run("set label 3 to user RAM$alice");
+    assert_eq!(create("{}").status, 201);
+    server.run("set label 2 to user RAM$alice; set label 9 to table t");
+    assert_eq!(code(&create(id)), no());
+}
+
+#[test]
+fn writing_needs_update_and_alter_for_new_partitions() {
+    let root = Root::new();
+    let file = root.parquet("t.parquet", &numbers(0, 10));
+    root.load("local.default.t", &file, &[]);
+    root.load("local.default.parted", &file, &["--partition", "ds=1"]);
+    let server = root.serve(&["--profile", "strict"]);
+    server.create_user("alice");
+    server.run("add user RAM$alice; grant Describe, Select on table t to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let create = |table: &str, body: &str| alice.post(&sessions(table).replace("batch_read", "batch_write"), body);
+    assert_eq!(code(&create("t", "{}")), no());
+    server.run("grant Update on table t to user RAM$alice");
+    assert_eq!(create("t", "{}").status, 201);
+    server.run("grant Describe, Update on table parted to user RAM$alice");
+    let there = "{\"PartitionSpec\":\"ds=1\"}";
+    let fresh = "{\"PartitionSpec\":\"ds=2\"}";
+    assert_eq!(create("parted", there).status, 201, "{}", create("parted", there).text());
+    // Whether a write makes a partition is known when it is committed.
+    let id = create("parted", fresh).json()["SessionId"].as_str().unwrap().to_string();
+    let commit = || alice.post(&format!("{}/commit?session_id={id}", base("parted")), "{\"CommitMessages\":[]}");
+    assert_eq!(code(&commit()), no());
+    server.run("grant Alter on table parted to user RAM$alice");
+    assert_eq!(commit().status, 201, "{}", commit().text());
+}
+
+#[test]
+fn bearer_tokens_act_for_their_principal_within_their_policy() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run(
+        "create bearer token 'short' expires 0 for user RAM$alice; create bearer token 'ticket' for user RAM$alice",
+    );
+    let with = |token: &str| {
+        let headers = [("x-odps-bearer-token".to_string(), token.to_string())];
+        server.raw("POST", &sessions("t"), Some("{}"), &headers)
+    };
+    assert_eq!(code(&with("ticket")), no());
+    server.run("add user RAM$alice; grant Describe, Select on table t to user RAM$alice");
+    assert_eq!(with("ticket").status, 201);
+    assert_eq!(code(&with("short")), (401, "AuthenticationRequestExpired".into()));
+    assert_eq!(code(&with("nonsense")), (401, "Unauthorized".into()));
+    // A token of the owner that allows Describe only.
+    let sign = |policy: &str| {
+        let body = format!("{{\"expires_in_hours\":1,\"policy\":{policy}}}");
+        let answer = server.post("/api/projects/local/authorization?sign_bearer_token", &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let text = answer.text();
+        text.split("<Result>").nth(1).unwrap().split('<').next().unwrap().to_string()
+    };
+    let allow = |actions: &str| {
+        let statement = format!(
+            "{{\"Effect\":\"Allow\",\"Action\":[{actions}],\"Resource\":\"acs:odps:*:projects/local/tables/t\"}}"
+        );
+        sign(&format!("{{\"Version\":\"1\",\"Statement\":[{statement}]}}"))
+    };
+    assert_eq!(code(&with(&allow("\"odps:Describe\""))), no());
+    assert_eq!(with(&allow("\"odps:Describe\",\"odps:Select\"")).status, 201);
+    assert_eq!(with(&sign("null")).status, 201);
+    server.run("drop bearer token 'ticket'; drop access key 'alice'");
+    assert_eq!(code(&with("ticket")), (401, "Unauthorized".into()));
+    assert_eq!(code(&server.as_key("alice", "secret").post(&sessions("t"), "{}")), (401, "Unauthorized".into()));
+}
+
+#[test]
+fn security_documents() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run("add user RAM$alice; create role reader; grant reader to RAM$alice; create quota group1#etl slots 7");
+    let text = |target: &str| {
+        let answer = server.get(target);
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        answer.text()
+    };
+    assert_eq!(server.get("/api/tenants").json()["Tenant"]["Parameters"]["storage_api_switch"], "false");
+    assert!(text("/api/quotas?project=local&version=wlm").contains("<Nickname>pay-as-you-go</Nickname>"));
+    let quota = text("/api/quotas/group1%23etl?project=local&version=wlm");
+    assert!(quota.contains("<CPU>7</CPU>") && quota.contains("<ParentNickname>group1</ParentNickname>"), "{quota}");
+    assert_eq!(server.get("/api/quotas/nope?project=local&version=wlm").status, 404);
+    assert!(text("/api/projects/local/users").contains("<DisplayName>RAM$local@localhost:alice</DisplayName>"));
+    assert!(text("/api/projects/local/users/RAM$local@localhost:alice?roles").contains("<Name>reader</Name>"));
+    assert!(text("/api/projects/local/roles").contains("<Name>reader</Name>"));
+    assert!(text("/api/projects/local/roles/reader?users").contains("alice"));
+    let put = server.send("PUT", "/api/projects/local/roles/reader?policy", Some(PAGE_POLICY), &[]);
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(text("/api/projects/local/roles/reader?policy"), PAGE_POLICY);
+    let put = server.send("PUT", "/api/tenants/_empty_tenant_/authorization/roles/r?policy", Some(PAGE_POLICY), &[]);
+    assert_eq!(put.status, 404);
+    server.run("create tenant role r");
+    let target = "/api/tenants/_empty_tenant_/authorization/roles/r?policy";
+    assert_eq!(server.send("PUT", target, Some(PAGE_POLICY), &[]).status, 200);
+    assert_eq!(server.get(target).json()["Policy"], PAGE_POLICY);
+    let configuration = "/api/projects/local?security_configuration";
+    assert!(text(configuration).contains("<ProjectProtection Protected=\"false\">"));
+    let body = "<SecurityConfiguration><LabelSecurity>true</LabelSecurity><ProjectProtection Protected=\"true\"/>\
+                <CheckPermissionUsingAcl>true</CheckPermissionUsingAcl></SecurityConfiguration>";
+    assert_eq!(server.send("PUT", configuration, Some(body), &[]).status, 200);
+    let changed = text(configuration);
+    assert!(changed.contains("<LabelSecurity>true<") && changed.contains("Protected=\"true\""), "{changed}");
+    let alice = server.as_key("alice", "secret");
+    assert_eq!(alice.send("PUT", configuration, Some(body)).status, 403);
+    assert_eq!(alice.authorize("add user RAM$bob").status, 403);
+    assert_eq!(alice.authorize("select 1").status, 400);
+}
+
+#[test]
+fn everything_is_allowed_in_profile_dev() {
+    let (_root, server) = start(&[]);
+    server.run("set ProjectProtection=true; setproject odps.security.enabledownloadprivilege=true");
+    let alice = server.as_key("alice", "secret");
+    assert_eq!(alice.post(&format!("{}&{PAYG}", sessions("t")), "{}").status, 201);
+    assert_eq!(alice.authorize("add user RAM$bob").status, 200);
+}
