@@ -155,7 +155,11 @@ fn open(shared: &Shared, place: &Place, wish: &Wish) -> Result<(StoredSession, A
 fn snapshot(shared: &Shared, place: &Place) -> Result<Snapshot, ApiError> {
     match place {
         Place::Table(name) => resolve(shared, name),
-        Place::Instance { id, .. } => Err(ApiError::new(404, "NoSuchInstance", format!("there is no instance {id}"))),
+        Place::Instance { project, id } => {
+            let missing =
+                || ApiError::new(404, "NoSuchObject", format!("the result of instance {id} is not kept any more"));
+            shared.catalog.snapshot(&result(shared, project, id)?)?.ok_or_else(missing)
+        }
     }
 }
 
