@@ -117,11 +117,12 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
         let work = move || {
             state.governance.tidy(&state.catalog)?;
             state.catalog.forget_results()?;
-            state.catalog.collect_garbage(KEEP_EXPIRED_MS)
+            // Files first: blobs live as long as files refer to them.
+            Ok::<_, anyhow::Error>(state.catalog.collect_garbage(KEEP_EXPIRED_MS)? + state.catalog.collect_blobs()?)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
+            Ok(Ok(count)) => tracing::info!("deleted {count} files that nothing needs any more"),
             Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),
             Err(error) => tracing::error!("clean-up failed: {error}"),
         }
