@@ -104,6 +104,8 @@
 #define MS_OPT_RETRY_MAX_BACKOFF_MS "retry.max_backoff_ms"
 /** No further attempt starts this long after the first one. */
 #define MS_OPT_RETRY_BUDGET_MS "retry.budget_ms"
+/** Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A split that waits for its engine keeps its place. */
+#define MS_OPT_LIMITS_CONCURRENT_REQUESTS "limits.concurrent_requests"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
 /** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required. */

@@ -218,3 +218,49 @@ fn a_session_without_splits_ends_at_once() {
     assert!(scan.next_batch().unwrap().is_none());
     assert_eq!(scan.progress(), 1.0);
 }
+
+#[test]
+fn a_throttling_service_is_asked_less_and_everything_still_arrives() {
+    // The service bears three requests at a time and refuses every further one.
+    let (now, refusals) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (running, refused) = (Arc::clone(&now), Arc::clone(&refusals));
+    let peer = Peer::table(COLUMN, 60, move |exchange, _| {
+        if running.fetch_add(1, Ordering::SeqCst) >= 3 {
+            refused.fetch_add(1, Ordering::SeqCst);
+            running.fetch_sub(1, Ordering::SeqCst);
+            return exchange
+                .json("429 Too Many Requests", r#"{"Code":"SlotExceeded","Message":"x","HoldClientMillis":"1"}"#);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        running.fetch_sub(1, Ordering::SeqCst);
+        send_whole(exchange);
+    });
+    let more = [("scan.concurrency", "32"), ("retry.max_attempts", "30"), ("retry.initial_backoff_ms", "5")];
+    read_all(&Arc::new(open(&peer, &more)), 60, 2);
+    // Without adapting, 32 readers would keep running into the limit for all 60 splits.
+    assert!(refusals.load(Ordering::SeqCst) < 60, "{refusals:?}");
+}
+
+#[test]
+fn the_limit_of_a_client_holds_over_all_its_scans() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (running, highest) = (Arc::clone(&now), Arc::clone(&most));
+    let peer = Peer::table(COLUMN, 12, move |exchange, _| {
+        highest.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(5));
+        running.fetch_sub(1, Ordering::SeqCst);
+        send_whole(exchange);
+    });
+    let mut options = peer.options();
+    options.set("limits.concurrent_requests", "3").unwrap();
+    let client = Client::open(&options).unwrap();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let session = Session::open(&client, &options).unwrap();
+            let scan = Arc::new(Scan::open(&session, &options).unwrap());
+            std::thread::spawn(move || read_all(&scan, 12, 1))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!((2..=3).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+}
