@@ -104,6 +104,8 @@
 #define MS_OPT_RETRY_MAX_BACKOFF_MS "retry.max_backoff_ms"
 /** No further attempt starts this long after the first one. */
 #define MS_OPT_RETRY_BUDGET_MS "retry.budget_ms"
+/** Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A split that waits for its engine keeps its place. */
+#define MS_OPT_LIMITS_CONCURRENT_REQUESTS "limits.concurrent_requests"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
 /** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required. */
@@ -148,6 +150,10 @@
 #define MS_OPT_READ_COMPRESSION "read.compression"
 /** Batches that may wait for the engine before the network is held back. */
 #define MS_OPT_READ_PREFETCH_BATCHES "read.prefetch_batches"
+/** Splits that a scan reads at the same time. */
+#define MS_OPT_SCAN_CONCURRENCY "scan.concurrency"
+/** Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive. */
+#define MS_OPT_SCAN_ORDERED "scan.ordered"
 /** Forces a panic inside the named call or in the background reader, so that a host can test that it is contained. */
 #define MS_OPT_DEBUG_PANIC "debug.panic"
 
@@ -186,6 +192,11 @@ typedef struct ms_options ms_options;
  * A filter as a tree of typed comparisons. This version has no way to make one: use the option filter.text.
  */
 typedef struct ms_predicate ms_predicate;
+
+/**
+ * An open scan over all splits of a session. Any number of threads may pull batches from it.
+ */
+typedef struct ms_scan ms_scan;
 
 /**
  * One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
@@ -615,6 +626,109 @@ ms_status ms_client_open(const ms_options *options,
  * @since 0.1
  */
 MS_API void ms_client_free(ms_client *client);
+
+/**
+ * Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its
+ * connection breaks. Returns at once: a failure of the network or of the service is reported with the batches.
+ * @param[in] session keeps living as long as the scan does, also if it is freed.
+ * @param[in] read read options; copied; may be NULL, which stands for all defaults.
+ * @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_open(const ms_session *session,
+                       const ms_options *read,
+                       ms_scan **out_scan,
+                       ms_error **err);
+
+/**
+ * Takes the next batch of any split. Its buffers belong to the caller and may outlive everything else of the library. Each batch
+ * goes to one of the threads that wait; when the data ends, every thread gets the end.
+ * @param[in] scan the scan.
+ * @param[out] out_array receives a struct array of at least one row, to be released by the caller from any thread; at the
+ * end of the data, and on failure, its release is NULL.
+ * @param[out] out_split may be NULL; receives the number of the split that the batch belongs to; -1 without a batch. With the option
+ * scan.ordered the numbers never go down, as long as one thread takes the batches; rows of one split always keep their order.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_split_next_batch, but never MS_BUSY. The failure of one split is the failure of the scan, and stays.
+ * Thread: any, at any time, several at once, but not from inside a callback. Blocking: until a batch is there.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_next_batch(const ms_scan *scan,
+                             struct ArrowArray *out_array,
+                             int64_t *out_split,
+                             ms_error **err);
+
+/**
+ * The schema of every batch; the same as ms_session_schema.
+ * @param[in] scan the scan.
+ * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_scan_schema(const ms_scan *scan, struct ArrowSchema *out_schema, ms_error **err);
+
+/**
+ * Turns a scan into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the scan. Its get_next
+ * returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
+ * @param[in] scan consumed, on success and on failure alike: do not use or free it afterwards.
+ * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_export_stream(ms_scan *scan,
+                                struct ArrowArrayStream *out_stream,
+                                ms_error **err);
+
+/**
+ * How much of the scan was read from the service: the splits that were read to their end.
+ * @param[in] scan may be NULL.
+ * @return from 0 to 1; -1 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API double ms_scan_progress(const ms_scan *scan);
+
+/**
+ * What the scan has cost so far, over all its splits.
+ * @param[in] scan the scan.
+ * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_scan_metrics(const ms_scan *scan, ms_metrics **out_metrics, ms_error **err);
+
+/**
+ * Ends the scan for good. Every blocked ms_scan_next_batch wakes at once, and every later one returns MS_CANCELLED. Does not touch
+ * any other handle.
+ * @param[in] scan may be NULL.
+ * Thread: any, at any time, also from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+void ms_scan_cancel(const ms_scan *scan);
+
+/**
+ * Ends the scan and frees it. Batches that were taken stay valid.
+ * @param[in] scan may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_scan_free(ms_scan *scan);
 
 /**
  * Plans a read of the table that the option table names.

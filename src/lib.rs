@@ -31,5 +31,8 @@ pub mod client;
 pub mod session;
 pub mod split;
 
+// Many splits at once.
+pub mod scan;
+
 // Layer 4: the C boundary.
 pub mod ffi;

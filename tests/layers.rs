@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["client"],
     &["session"],
     &["split"],
+    &["scan"],
     &["ffi"],
 ];
 

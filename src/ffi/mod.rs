@@ -26,6 +26,7 @@ mod options;
 
 mod client;
 
+mod scan;
 mod session;
 
 mod split;
@@ -41,6 +42,7 @@ pub use error::*;
 pub use log::*;
 pub use metrics::*;
 pub use options::*;
+pub use scan::*;
 pub use session::*;
 pub use split::*;
 pub use status::*;

@@ -49,6 +49,7 @@ keys! {
     RETRY_MAX_BACKOFF_MS = "retry.max_backoff_ms", Retry, Type::Integer(1, HOUR_MS), "10000", false, "Upper bound of any wait, also of one the service asks for.";
     RETRY_BUDGET_MS = "retry.budget_ms", Retry, Type::Integer(0, HOUR_MS), "120000", false, "No further attempt starts this long after the first one.";
 
+    LIMITS_CONCURRENT_REQUESTS = "limits.concurrent_requests", Limits, Type::Integer(0, 100_000), "0", false, "Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A split that waits for its engine keeps its place.";
     RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
 
     TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required.";
@@ -75,13 +76,15 @@ keys! {
     READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire, inside the Arrow batches.";
     READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back.";
 
+    SCAN_CONCURRENCY = "scan.concurrency", Read, Type::Integer(1, 4096), "8", false, "Splits that a scan reads at the same time.";
+    SCAN_ORDERED = "scan.ordered", Read, Type::Bool, "false", false, "Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive.";
+
     DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";
 }
 
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
     "bearer_token",
-    "limits.concurrent_requests",
     "limits.memory_bytes",
     "filter.exact",
     "snapshot.version",
@@ -96,8 +99,6 @@ pub const PLANNED: &[&str] = &[
     "read.row_count",
     "read.request_rows",
     "read.requests_per_split",
-    "scan.concurrency",
-    "scan.ordered",
     "write.table",
     "write.partition",
     "write.mode",

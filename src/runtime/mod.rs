@@ -1,7 +1,9 @@
 //! Threads: the one Tokio runtime of the process, the ways to wait for it, and the checks that keep waiting safe.
 
 mod forced_panic;
+mod group;
 mod handoff;
+mod lane;
 mod per_process;
 mod shutdown;
 mod signal;
@@ -18,7 +20,9 @@ use once_cell::sync::OnceCell;
 use crate::error::{Error, Kind, Result};
 
 pub use forced_panic::{Place, forced_panic};
+pub use group::Group;
 pub use handoff::Handoff;
+pub use lane::{LaneIn, LaneOut, lane};
 pub use per_process::PerProcess;
 pub use shutdown::shutdown;
 pub use waker::Callback;

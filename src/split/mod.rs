@@ -5,6 +5,7 @@
 mod metrics;
 mod position;
 mod reader;
+mod sink;
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +20,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 pub use metrics::{Metric, Metrics};
+pub(crate) use reader::Reader;
+pub(crate) use sink::{Sink, Tagged};
 
 /// An open reader. One thread at a time takes batches; everything else may be called at any time from any thread.
 #[derive(Debug)]
 pub struct Split {
     session: Session,
-    queue: Arc<Handoff<RecordBatch>>,
+    queue: Arc<Handoff<Tagged>>,
     metrics: Arc<Metrics>,
     deadline: Mutex<Option<Instant>>,
     task: Task,
@@ -40,7 +43,7 @@ impl Split {
         let capacity = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
         let queue = Arc::new(Handoff::new(capacity));
         let metrics = Arc::new(Metrics::default());
-        let reader = reader::Reader::new(session, index, read, Arc::clone(&queue), Arc::clone(&metrics))?;
+        let reader = Reader::new(session, index, read, Sink::Engine(Arc::clone(&queue), index), Arc::clone(&metrics))?;
         let fed = Arc::clone(&queue);
         let task = client.runtime().spawn(reader.run(), move |result| fed.finish(result));
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
@@ -79,12 +82,13 @@ impl Split {
         self.queue.try_take().map(|taken| self.counted(taken))
     }
 
-    fn counted(&self, taken: Result<Option<RecordBatch>>) -> Result<Option<RecordBatch>> {
-        if let Ok(Some(batch)) = &taken {
+    fn counted(&self, taken: Result<Option<Tagged>>) -> Result<Option<RecordBatch>> {
+        let batch = taken?.map(|(_, batch)| batch);
+        if let Some(batch) = &batch {
             self.metrics.rows.add(batch.num_rows() as u64);
             self.metrics.batches.add(1);
         }
-        taken
+        Ok(batch)
     }
 
     /// Until when [`Split::next_batch`] blocks; `None` for as long as it takes. Calls that block already keep theirs.

@@ -8,34 +8,35 @@ use arrow_schema::SchemaRef;
 
 use super::metrics::Metrics;
 use super::position::Position;
+use super::sink::Sink;
 use crate::arrow::{Decoder, Frame, Framer, Slabs, behind_the_end, check};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::v1::{self, Rows, RowsForm};
-use crate::runtime::{Handoff, Place, forced_panic};
+use crate::runtime::{Place, forced_panic};
 use crate::session::{Plan, Session};
 use crate::transport::{Body, Transport};
 
 /// A read that is about to start.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     transport: Arc<Transport>,
     plan: Arc<Plan>,
     schema: SchemaRef,
     form: RowsForm,
     rows: Rows,
-    queue: Arc<Handoff<RecordBatch>>,
+    sink: Sink,
     slabs: Slabs,
     metrics: Arc<Metrics>,
     forced_panic: Option<String>,
 }
 
 impl Reader {
-    pub(super) fn new(
+    pub(crate) fn new(
         session: &Session,
         index: i64,
         read: &Options,
-        queue: Arc<Handoff<RecordBatch>>,
+        sink: Sink,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         let rows = session.rows(index)?;
@@ -55,15 +56,15 @@ impl Reader {
             form,
             rows,
             plan,
-            queue,
+            sink,
             slabs: Slabs::default(),
             metrics,
             forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
         })
     }
 
-    /// Reads to the end; batches go into the queue.
-    pub(super) async fn run(self) -> Result<()> {
+    /// Reads to the end; batches go into the sink.
+    pub(crate) async fn run(self) -> Result<()> {
         let named = match self.rows {
             Rows::Split { index } => format!("reading split {index} of {}", self.plan.table),
             Rows::Range { start, count } => format!("reading rows {start}+{count} of {}", self.plan.table),
@@ -195,7 +196,7 @@ impl Reader {
 
     async fn hand_over(&self, batch: RecordBatch) -> Duration {
         let waiting = Instant::now();
-        self.queue.put(batch).await;
+        self.sink.put(batch).await;
         waiting.elapsed()
     }
 }

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 use super::Answer;
 use super::direct::DirectBody;
 use super::http::network_error;
+use super::slots::Slot;
 use crate::error::{Error, Kind, Result};
 
 /// Largest control-plane answer that is read.
@@ -17,6 +18,8 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub struct Body {
     source: Source,
     request_id: String,
+    /// Given back with the body.
+    _slot: Option<Slot>,
 }
 
 #[derive(Debug)]
@@ -29,11 +32,15 @@ enum Source {
 
 impl Body {
     pub(super) fn from_library(response: reqwest::Response, request_id: String, idle: Duration) -> Self {
-        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id }
+        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id, _slot: None }
     }
 
     pub(super) fn direct(body: DirectBody, request_id: String) -> Self {
-        Body { source: Source::Direct(body), request_id }
+        Body { source: Source::Direct(body), request_id, _slot: None }
+    }
+
+    pub(super) fn with_slot(self, slot: Slot) -> Self {
+        Body { _slot: Some(slot), ..self }
     }
 
     /// `x-odps-request-id` of the answer, empty if it had none.

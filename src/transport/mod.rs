@@ -6,6 +6,7 @@ mod direct;
 mod endpoint;
 mod http;
 mod retry;
+mod slots;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use endpoint::Directory;
 pub use endpoint::check_endpoint;
 use http::Http;
 pub use retry::{Attempts, Retry};
+use slots::Slots;
 
 /// Everything needed to talk to the service; shared by all sessions and splits of a client.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Transport {
     data: Option<String>,
     quota: Option<String>,
     directory: Directory,
+    slots: Arc<Slots>,
 }
 
 /// A successful answer whose body was read.
@@ -56,6 +59,7 @@ impl Transport {
             data,
             quota: options.text(&options::QUOTA).map(str::to_owned),
             directory: Directory::default(),
+            slots: Slots::new(options.number(&options::LIMITS_CONCURRENT_REQUESTS)),
         }))
     }
 
@@ -80,14 +84,26 @@ impl Transport {
         })
     }
 
-    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests.
+    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests. The body
+    /// holds one of the client's slots; none is held between the attempts.
     pub async fn download(&self, endpoint: &str, request: Request, attempts: &mut Attempts) -> Result<Body> {
         let request = self.with_quota(request);
         loop {
+            let slot = self.slots.take().await;
             attempts.begin();
             match self.http.open(endpoint, &request).await {
-                Ok(body) => return Ok(body),
-                Err(error) => attempts.wait_after(error).await?,
+                Ok(body) => {
+                    slot.accepted();
+                    return Ok(body.with_slot(slot));
+                }
+                Err(error) => {
+                    if error.kind() == Kind::Throttled {
+                        slot.refused();
+                    } else {
+                        drop(slot);
+                    }
+                    attempts.wait_after(error).await?;
+                }
             }
         }
     }

@@ -210,6 +210,55 @@ static void case_ms_split_metrics(void) {
 static void case_ms_split_cancel(void) { ms_split_cancel(NULL); }
 static void case_ms_split_free(void) { ms_split_free(NULL); }
 
+static void case_ms_scan_open(void) {
+  ms_scan *scan = GARBAGE;
+  REFUSES("session", ms_scan_open(NULL, NULL, &scan, &err));
+  CHECK(scan == NULL);
+  REFUSES("out_scan", ms_scan_open(good.session, NULL, NULL, &err));
+}
+static ms_scan *good_scan(void) {
+  ms_scan *scan = NULL;
+  CHECK_INT(ms_scan_open(good.session, NULL, &scan, NULL), MS_OK);
+  return scan;
+}
+static void case_ms_scan_next_batch(void) {
+  ms_scan *scan = good_scan();
+  struct ArrowArray batch;
+  int64_t split = 7;
+  REFUSES("scan", ms_scan_next_batch(NULL, &batch, &split, &err));
+  CHECK(batch.release == NULL && split == -1);
+  REFUSES("out_array", ms_scan_next_batch(scan, NULL, &split, &err));
+  CHECK_INT(ms_scan_next_batch(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  CHECK_INT(ms_scan_next_batch(scan, &batch, NULL, NULL), MS_OK); /* the number of the split is optional */
+  CHECK(batch.release != NULL);
+  if (batch.release != NULL) batch.release(&batch);
+  ms_scan_free(scan);
+}
+static void case_ms_scan_schema(void) {
+  ms_scan *scan = good_scan();
+  struct ArrowSchema schema;
+  REFUSES("scan", ms_scan_schema(NULL, &schema, &err));
+  CHECK(schema.release == NULL);
+  REFUSES("out_schema", ms_scan_schema(scan, NULL, &err));
+  ms_scan_free(scan);
+}
+static void case_ms_scan_export_stream(void) {
+  struct ArrowArrayStream stream;
+  REFUSES("scan", ms_scan_export_stream(NULL, &stream, &err));
+  CHECK(stream.release == NULL);
+  REFUSES("out_stream", ms_scan_export_stream(good_scan(), NULL, &err)); /* consumes the scan */
+}
+static void case_ms_scan_progress(void) { CHECK(ms_scan_progress(NULL) == -1.0); }
+static void case_ms_scan_metrics(void) {
+  ms_scan *scan = good_scan();
+  ms_metrics *metrics = GARBAGE;
+  REFUSES("scan", ms_scan_metrics(NULL, &metrics, &err));
+  CHECK(metrics == NULL);
+  REFUSES("out_metrics", ms_scan_metrics(scan, NULL, &err));
+  ms_scan_free(scan);
+}
+static void case_ms_scan_cancel(void) { ms_scan_cancel(NULL); }
+static void case_ms_scan_free(void) { ms_scan_free(NULL); }
 static void case_ms_metrics_count(void) { CHECK_INT(ms_metrics_count(NULL), 0); }
 
 /* Outside of the list: empty text and zero, for NULL and for an index too far. */
@@ -249,7 +298,8 @@ static const struct {
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
-    CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
+    CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
+    CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
     CASE(ms_metrics_unit), CASE(ms_metrics_free),
 };
 enum { CASES = sizeof cases / sizeof cases[0] };

@@ -83,8 +83,8 @@ def ramp(rows=4000):
         ("c_decimal", None, column(pa.decimal128(15, 2), lambda row: D(row * 25 - 50000) / 100)),
         ("c_date", None, column(pa.date32(), lambda row: row * 100 - 200000)),
         ("c_datetime", None, column(pa.timestamp("ms"), lambda row: (row - 2000) * 86400000 * 30)),
-        ("c_timestamp", _as("timestamp"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row)),
-        ("c_timestamp_ntz", _as("timestamp_ntz"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row)),
+        ("c_timestamp", _as("timestamp"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row * 1000)),
+        ("c_timestamp_ntz", _as("timestamp_ntz"), column(pa.timestamp("ns"), lambda row: (row - 2000) * 10**15 + row * 1000)),
     ]
     fields = [pa.field(name, array.type, metadata=metadata) for name, metadata, array in columns]
     return pa.Table.from_arrays([array for _, _, array in columns], schema=pa.schema(fields))

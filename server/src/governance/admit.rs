@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::meters::Facts;
 use super::permit::Permit;
 use super::principal::Caller;
-use super::rights::{Columns, Named, Rights, is_tenant_admin, may_use_quota, no_permission};
+use super::rights::{Columns, Named, Rights, may_use_quota, no_permission};
 use super::settings::{DEFAULT_QUOTA, DOWNLOAD_CONTROL, STORAGE_API_SWITCH};
 use super::slots::Exceeded;
 use crate::catalog::{Catalog, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableKind, TableName};
@@ -383,7 +383,21 @@ pub fn require_new_partitions(shared: &Shared, caller: &Caller, table: &Table) -
     require_table(shared, caller, table, "Alter").map(|_| ())
 }
 
-/// Whether the caller administers the tenant; in a profile without checks everybody does.
-pub fn is_admin(shared: &Shared, caller: &Caller) -> Result<bool, ApiError> {
-    Ok(!shared.governance.checks || is_tenant_admin(&shared.catalog, &caller.principal)?)
+/// Demands a right on a schema: `CreateTable`, `Drop`. What the project gives for all schemas is enough.
+pub fn require_schema(
+    shared: &Shared,
+    caller: &Caller,
+    project: &str,
+    schema: &str,
+    action: &str,
+) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let rights = Rights::load(&shared.catalog, caller, project)?;
+    demand_member(&rights, caller, project)?;
+    match rights.demand(action, &Named::Project) {
+        Ok(_) => Ok(()),
+        Err(_) => rights.demand(action, &Named::Schema(schema)).map(|_| ()),
+    }
 }

@@ -17,8 +17,8 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Right, Target, admit, check, is_admin, named_quota, remember_quota, require_new_partitions,
-    require_project, require_table,
+    Operation, Right, Target, admit, check, named_quota, remember_quota, require_new_partitions, require_project,
+    require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
 pub use meters::{Counts, Facts, Meter, Meters, month};
@@ -30,11 +30,35 @@ pub use settings::{STORAGE_API_SWITCH, Settings};
 pub use slots::{Over, QuotaLoad, Slots};
 pub use statement::{Output, properties};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PAY_AS_YOU_GO};
+use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::http::Shared;
 pub use crate::http::bearer_id;
 use statement::{By, Statement};
+
+/// The quota of a session is remembered for this long after the session was created: 30 days.
+const SESSION_QUOTA_MS: i64 = 30 * 86_400_000;
+
+/// What pay-as-you-go costs in a month: nothing is refused when the free bytes are used up, what comes after them is
+/// charged.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Bill {
+    /// `2026-11`.
+    pub month: String,
+    pub logical_bytes: u64,
+    pub free_bytes: u64,
+    pub free_left_bytes: u64,
+    pub charged_bytes: u64,
+}
+
+impl Bill {
+    fn new(month: String, logical_bytes: u64, free_bytes: u64) -> Bill {
+        let free_left_bytes = free_bytes.saturating_sub(logical_bytes);
+        let charged_bytes = logical_bytes.saturating_sub(free_bytes);
+        Bill { month, logical_bytes, free_bytes, free_left_bytes, charged_bytes }
+    }
+}
 
 /// The state of governance in a running server.
 pub struct Governance {
@@ -51,6 +75,20 @@ impl Governance {
     /// Nothing runs yet.
     pub fn new(settings: Settings, checks: bool, limits: bool) -> Governance {
         Governance { settings, checks, limits, slots: Slots::default(), meters: Arc::default() }
+    }
+
+    /// What pay-as-you-go costs this month.
+    pub fn bill(&self, catalog: &Catalog) -> anyhow::Result<Bill> {
+        let month = month(now_ms(), self.settings.billing_zone);
+        let logical_bytes = catalog.month_total(&month, PAY_AS_YOU_GO)?;
+        Ok(Bill::new(month, logical_bytes, self.settings.free_bytes))
+    }
+
+    /// Forgets what nobody asks for any more: expired credentials, quotas of sessions of long ago.
+    pub fn tidy(&self, catalog: &Catalog) -> anyhow::Result<()> {
+        catalog.drop_expired_credentials()?;
+        catalog.drop_session_quotas(now_ms() - SESSION_QUOTA_MS)?;
+        Ok(())
     }
 
     /// Stores the usage since the last call.
@@ -114,4 +152,20 @@ fn by<'a>(shared: &Shared, caller: &'a Caller) -> By<'a> {
 /// The same as [`statement`] for the command line and the configuration, which may do everything.
 pub fn execute(catalog: &Catalog, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
     statement::run(catalog, By::Operator, project, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_beyond_the_free_bytes_is_charged() {
+        let bill = |logical| {
+            let bill = Bill::new("2026-11".into(), logical, 1 << 40);
+            (bill.free_left_bytes, bill.charged_bytes)
+        };
+        assert_eq!(bill(0), (1 << 40, 0));
+        assert_eq!(bill((1 << 40) - 1), (1, 0));
+        assert_eq!(bill((1 << 40) + 5), (0, 5));
+    }
 }

@@ -124,7 +124,8 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
     match path {
         ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
         ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
-        ["projects", project, "tunnel"] if get && head.query.has("service") => Call::Tunnel((*project).to_string()),
+        // PyODPS and odps-sdk-core add `?service`, odps-sdk-storage-api only `?quota=`.
+        ["projects", project, "tunnel"] if get => Call::Tunnel((*project).to_string()),
         ["projects", project] if get => Call::Project((*project).to_string()),
         ["projects", project, "schemas"] if get => Call::Schemas((*project).to_string()),
         ["projects", project, "schemas", schema] if get => Call::Schema((*project).to_string(), (*schema).to_string()),

@@ -110,13 +110,13 @@ fn announce(options: &ServeOptions, catalog: &Catalog) -> Result<()> {
 async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        let catalog = shared.catalog.clone();
-        match tokio::task::spawn_blocking(move || {
-            catalog.forget_results()?;
-            catalog.collect_garbage(KEEP_EXPIRED_MS)
-        })
-        .await
-        {
+        let state = shared.clone();
+        let work = move || {
+            state.governance.tidy(&state.catalog)?;
+            state.catalog.forget_results()?;
+            state.catalog.collect_garbage(KEEP_EXPIRED_MS)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => tracing::info!("deleted {count} replaced files"),
             Ok(Err(error)) => tracing::error!("clean-up failed: {error:#}"),

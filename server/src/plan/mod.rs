@@ -13,7 +13,7 @@ mod shuffle;
 mod splits;
 
 pub use chosen::Chosen;
-pub use columns::OutputColumn;
+pub use columns::{OutputColumn, column_ids};
 pub use kinds::demand_rows;
 pub use partitions::{parse_spec, partition_cell, partition_value};
 pub use reading::{FilterMode, JsonColumns, Reading};

@@ -10,7 +10,7 @@ use super::rows::Query;
 use crate::catalog::{
     Clustering, ClusteringKind, Column, Defined, NewTable, Table, TableKind, TableName, TableProperties, check_name,
 };
-use crate::governance::{require_project, require_table};
+use crate::governance::{require_project, require_schema, require_table};
 use crate::types::Type;
 use crate::write::is_hashable;
 
@@ -30,7 +30,7 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
     let at = create.name.at;
     let name = context.resolve(&create.name)?;
     let catalog = &context.shared.catalog;
-    require_project(&context.shared, &context.caller, &name.project, "CreateTable")?;
+    require_schema(&context.shared, &context.caller, &name.project, &name.schema, "CreateTable")?;
     if let Some(found) = catalog.table(&name)? {
         if create.if_not_exists {
             return Ok(());
@@ -212,7 +212,7 @@ pub fn check_clustering(clustering: &Clustering, columns: &[Column], at: Positio
 
 pub fn create_schema(context: &Context, name: &Name, if_not_exists: bool) -> Result<(), SqlError> {
     let (project, schema) = context.resolve_schema(name)?;
-    require_project(&context.shared, &context.caller, &project, "CreateTable")?;
+    require_project(&context.shared, &context.caller, &project, "CreateSchema")?;
     match context.shared.catalog.create_schema(&project, &schema)? {
         Defined::Exists(_) if !if_not_exists => Err(exists(name.at, &format!("schema {project}.{schema}"))),
         _ => Ok(()),
@@ -221,7 +221,7 @@ pub fn create_schema(context: &Context, name: &Name, if_not_exists: bool) -> Res
 
 pub fn drop_schema(context: &Context, name: &Name, if_exists: bool) -> Result<(), SqlError> {
     let (project, schema) = context.resolve_schema(name)?;
-    require_project(&context.shared, &context.caller, &project, "CreateTable")?;
+    require_schema(&context.shared, &context.caller, &project, &schema, "Drop")?;
     match context.shared.catalog.drop_schema(&project, &schema)? {
         Defined::Missing(_) if !if_exists => Err(SqlError::no_object(format_args!("schema {project}.{schema}"))),
         Defined::NotEmpty => Err(SqlError::semantic(name.at, format_args!("schema {schema} is not empty"))),

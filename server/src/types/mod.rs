@@ -91,6 +91,16 @@ impl Type {
         }
     }
 
+    /// How many nodes the type has: itself, and those of items, keys, values and fields.
+    pub fn nodes(&self) -> i64 {
+        1 + match self {
+            Type::Array(item) => item.nodes(),
+            Type::Map(key, value) => key.nodes() + value.nodes(),
+            Type::Struct(fields) => fields.iter().map(|(_, ty)| ty.nodes()).sum(),
+            _ => 0,
+        }
+    }
+
     /// Whether a partition column may have this type (service-behaviour.md 1.2).
     pub fn is_partition_type(&self) -> bool {
         matches!(

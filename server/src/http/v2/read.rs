@@ -63,7 +63,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
     request.data_format.check()?;
     let id = required(head, "SessionId")?.to_string();
     let selection = selection(head)?;
-    let shape = shape(&request)?;
+    let (coding, compression) = compression(head);
+    let shape = Shape { compression, ..shape(&request)? };
     let right = governance::check(shared, head, Operation::ReadRows, Target::Table(&table)).await?;
     let state = shared.clone();
     let (session, plan, range, places) = blocking(move || {
@@ -91,7 +92,6 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
         Ok((rows, key))
     })
     .await?;
-    let coding = Coding::from_header(head.header("accept-encoding"));
     send(shared, head, permit, rows, Form { shape, coding, key: Some(key) }).await
 }
 
@@ -133,6 +133,19 @@ pub async fn send(
         Some(name) => reply.with_header("content-encoding", name),
         None => reply,
     })
+}
+
+/// How rows are compressed: as one frame, or inside of record batches.
+///
+/// PyODPS decodes the whole body (storage-api-v2-v3.md 3.7). The storage client of the Java SDK always asks with the same words
+/// and decodes nothing but the buffers of batches, as in version 1.
+pub fn compression(head: &Head) -> (Coding, Compression) {
+    let inside = head.header("user-agent").is_some_and(|agent| agent.contains("JavaSDK"));
+    match (Coding::from_header(head.header("accept-encoding")), inside) {
+        (Coding::Lz4, true) => (Coding::Plain, Compression::Lz4),
+        (Coding::Zstd, true) => (Coding::Plain, Compression::Zstd),
+        (coding, _) => (coding, Compression::None),
+    }
 }
 
 fn selection(head: &Head) -> Result<Selection, ApiError> {

@@ -12,21 +12,26 @@ use crate::write::OPERATION;
 pub fn read_schema(plan: &Plan) -> Value {
     let of_kind = |partition: bool| -> Vec<Value> {
         let columns = plan.columns.iter().filter(|output| output.partition_index.is_some() == partition);
-        columns.map(|output| flat(&output.column)).collect()
+        columns.map(|output| flat(&output.column, output.id)).collect()
     };
+    // They belong to no table, so their numbers only have to be others than those of the columns.
+    let last = plan.columns.iter().map(|output| output.id + output.column.ty.nodes()).max().unwrap_or(1);
+    let system: Vec<Value> = plan.system_columns.iter().zip(last..).map(|(column, id)| flat(column, id)).collect();
     json!({
         "DataColumns": of_kind(false),
         "PartitionColumns": of_kind(true),
-        "SystemColumns": plan.system_columns.iter().map(flat).collect::<Vec<_>>(),
+        "SystemColumns": system,
     })
 }
 
-fn flat(column: &Column) -> Value {
+/// The Java client insists on all five members.
+fn flat(column: &Column, id: i64) -> Value {
     json!({
         "Name": column.name.to_lowercase(),
         "Type": column.ty.to_string(),
         "Comment": column.comment,
         "Nullable": column.nullable,
+        "ColumnId": id,
     })
 }
 
@@ -181,5 +186,11 @@ mod tests {
             json!({"MemberName": OPERATION, "ColumnId": 9, "Nullable": true, "Type": 6})
         );
         assert_eq!(blob_ids(&table), [4, 8]);
+        let (data, keys) = crate::plan::column_ids(&table);
+        let shown = |kind: &str| -> Vec<i64> {
+            let columns = schema[kind].as_array().cloned().unwrap_or_default();
+            columns.iter().filter_map(|column| column.pointer("/columnType/ColumnId")?.as_i64()).collect()
+        };
+        assert_eq!((shown("DataColumns"), shown("PartitionColumns")), (data, keys));
     }
 }

@@ -95,7 +95,7 @@ class PredicatesTest {
   }
 
   private static Instant instant(int row) {
-    return Instant.ofEpochSecond(0, (row - 2000) * 1_000_000_000_000_000L + row);
+    return Instant.ofEpochSecond(0, (row - 2000) * 1_000_000_000_000_000L + row * 1000);
   }
 
   private static LocalDateTime local(int row) {

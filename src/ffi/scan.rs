@@ -1,0 +1,211 @@
+//! Scans: all splits of a session at once.
+
+use std::sync::Arc;
+
+use arrow_data::ffi::FFI_ArrowArray;
+use arrow_schema::SchemaRef;
+use arrow_schema::ffi::FFI_ArrowSchema;
+
+use super::args::{Out, borrow};
+use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
+use super::error::ms_error;
+use super::gate::{free, gate, quiet, take_handle};
+use super::metrics::ms_metrics;
+use super::options::ms_options;
+use super::session::ms_session;
+use super::status::ms_status;
+use crate::error::Result;
+use crate::scan::Scan;
+
+/// An open scan over all splits of a session. Any number of threads may pull batches from it.
+pub struct ms_scan {
+    scan: Scan,
+}
+
+/// Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its
+/// connection breaks. Returns at once: a failure of the network or of the service is reported with the batches.
+/// @param[in] session keeps living as long as the scan does, also if it is freed.
+/// @param[in] read read options; copied; may be NULL, which stands for all defaults.
+/// @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_open(
+    session: *const ms_session,
+    read: *const ms_options,
+    out_scan: *mut *mut ms_scan,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_scan, "out_scan")?;
+            let session = borrow(session, "session")?;
+            let read = read.as_ref().map(ms_options::read).unwrap_or_default();
+            out.give(ms_scan { scan: Scan::open(&session.session, &read)? });
+            Ok(())
+        })
+    }
+}
+
+/// Takes the next batch of any split. Its buffers belong to the caller and may outlive everything else of the library. Each batch
+/// goes to one of the threads that wait; when the data ends, every thread gets the end.
+/// @param[in] scan the scan.
+/// @param[out] out_array receives a struct array of at least one row, to be released by the caller from any thread; at the
+/// end of the data, and on failure, its release is NULL.
+/// @param[out] out_split may be NULL; receives the number of the split that the batch belongs to; -1 without a batch. With the option
+/// scan.ordered the numbers never go down, as long as one thread takes the batches; rows of one split always keep their order.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return as ms_split_next_batch, but never MS_BUSY. The failure of one split is the failure of the scan, and stays.
+/// Thread: any, at any time, several at once, but not from inside a callback. Blocking: until a batch is there.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_next_batch(
+    scan: *const ms_scan,
+    out_array: *mut FFI_ArrowArray,
+    out_split: *mut i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            if !out_split.is_null() {
+                out_split.write(-1);
+            }
+            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
+            if let Some((split, batch)) = borrow(scan, "scan")?.scan.next_batch()? {
+                if !out_split.is_null() {
+                    out_split.write(split);
+                }
+                out.fill(export_batch(batch));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The schema of every batch; the same as ms_session_schema.
+/// @param[in] scan the scan.
+/// @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_schema(
+    scan: *const ms_scan,
+    out_schema: *mut FFI_ArrowSchema,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_schema, FFI_ArrowSchema::empty(), "out_schema")?;
+            out.fill(export_schema(borrow(scan, "scan")?.scan.schema())?);
+            Ok(())
+        })
+    }
+}
+
+/// Turns a scan into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the scan. Its get_next
+/// returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
+/// @param[in] scan consumed, on success and on failure alike: do not use or free it afterwards.
+/// @param[out] out_stream receives the stream, to be released by the caller; released on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_export_stream(
+    scan: *mut ms_scan,
+    out_stream: *mut ArrowArrayStream,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream");
+            borrow(scan, "scan")?;
+            let Some(scan) = take_handle(scan) else { return Ok(()) };
+            if scan.scan.is_inherited() {
+                return std::mem::ManuallyDrop::new(scan).scan.check();
+            }
+            out?.fill(export_source(scan));
+            Ok(())
+        })
+    }
+}
+
+impl BatchSource for ms_scan {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.scan.schema())
+    }
+
+    fn next_array(&mut self) -> Result<Option<FFI_ArrowArray>> {
+        Ok(self.scan.next_batch()?.map(|(_, batch)| export_batch(batch)))
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.scan.is_inherited()
+    }
+}
+
+/// How much of the scan was read from the service: the splits that were read to their end.
+/// @param[in] scan may be NULL.
+/// @return from 0 to 1; -1 for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_progress(scan: *const ms_scan) -> f64 {
+    let scan = unsafe { scan.as_ref() };
+    quiet(-1.0, || scan.map_or(-1.0, |scan| scan.scan.progress()))
+}
+
+/// What the scan has cost so far, over all its splits.
+/// @param[in] scan the scan.
+/// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_metrics(
+    scan: *const ms_scan,
+    out_metrics: *mut *mut ms_metrics,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_metrics, "out_metrics")?;
+            out.give(ms_metrics::new(&borrow(scan, "scan")?.scan.metrics()));
+            Ok(())
+        })
+    }
+}
+
+/// Ends the scan for good. Every blocked ms_scan_next_batch wakes at once, and every later one returns MS_CANCELLED. Does not touch
+/// any other handle.
+/// @param[in] scan may be NULL.
+/// Thread: any, at any time, also from inside a callback. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_cancel(scan: *const ms_scan) {
+    let scan = unsafe { scan.as_ref() };
+    quiet((), || {
+        if let Some(scan) = scan.filter(|scan| !scan.scan.is_inherited()) {
+            scan.scan.cancel();
+        }
+    });
+}
+
+/// Ends the scan and frees it. Batches that were taken stay valid.
+/// @param[in] scan may be NULL.
+/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_free(scan: *mut ms_scan) {
+    unsafe { free(scan, |scan| scan.scan.is_inherited()) }
+}

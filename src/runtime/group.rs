@@ -1,0 +1,27 @@
+//! Tasks that one task starts and that end with it.
+
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Kind, Result};
+
+/// Running tasks. Dropping the group ends them all.
+#[derive(Debug, Default)]
+pub struct Group(JoinSet<Result<()>>);
+
+impl Group {
+    /// Starts a task on the workers; only to be called on one of them.
+    pub fn start(&mut self, future: impl Future<Output = Result<()>> + Send + 'static) {
+        self.0.spawn(future);
+    }
+
+    /// Waits for the next task to end; `None` if none is running. A panic is an error like any other.
+    pub async fn ended(&mut self) -> Option<Result<()>> {
+        Some(match self.0.join_next().await? {
+            Ok(result) => result,
+            Err(error) => Err(match error.try_into_panic() {
+                Ok(payload) => Error::from_panic(payload.as_ref()),
+                Err(_) => Error::new(Kind::Cancelled, "the work was cancelled"),
+            }),
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! Where a reader puts its batches.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+
+use crate::runtime::{Handoff, LaneIn};
+
+/// A batch and the split it belongs to.
+pub(crate) type Tagged = (i64, RecordBatch);
+
+/// The way of the batches of one split.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// To the engine.
+    Engine(Arc<Handoff<Tagged>>, i64),
+    /// To a scan that keeps the order of splits.
+    Lane(LaneIn<RecordBatch>),
+}
+
+impl Sink {
+    /// Hands a batch on when there is room for it.
+    pub(super) async fn put(&self, batch: RecordBatch) {
+        match self {
+            Sink::Engine(queue, split) => queue.put((*split, batch)).await,
+            Sink::Lane(lane) => lane.put(batch).await,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+/* Scans over a real table: every row once for any number of threads, in both orders, as rows and as an Arrow stream. */
+#include "service.h"
+
+enum { SPLITS = 24, THREADS = 4 };
+static const int64_t all_rows = 60175; /* lineitem of scale 0.01 */
+
+static ms_session *open_session(stack *use) {
+  use->options = service_options("local.default.lineitem");
+  const char *const pairs[] = {MS_OPT_COLUMNS, "l_orderkey", MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "2500", NULL};
+  CHECK_INT(set_all(use->options, pairs), MS_OK);
+  CHECK_INT(stack_open_session(use), MS_OK);
+  return use->session;
+}
+
+typedef struct {
+  const ms_scan *scan;
+  int64_t rows, sum;
+  ms_status status;
+} taker;
+
+static void add(taker *self, const struct ArrowArray *batch) {
+  const struct ArrowArray *column = batch->children[0];
+  const int64_t *values = column->buffers[1];
+  for (int64_t i = 0; i < batch->length; i++) self->sum += values[batch->offset + column->offset + i];
+  self->rows += batch->length;
+}
+
+static void *take_all(void *argument) {
+  taker *self = argument;
+  for (;;) {
+    struct ArrowArray batch;
+    int64_t split = 0;
+    self->status = ms_scan_next_batch(self->scan, &batch, &split, NULL);
+    if (self->status != MS_OK || batch.release == NULL) return NULL;
+    add(self, &batch);
+    batch.release(&batch);
+  }
+}
+
+/* The checksum of the column, read split by split. */
+static taker reference(const ms_session *session) {
+  taker whole = {0};
+  CHECK_INT(ms_session_split_count(session), SPLITS + 1);
+  for (int64_t index = 0; index < ms_session_split_count(session); index++) {
+    ms_split *split = NULL;
+    struct ArrowArray batch;
+    CHECK_INT(ms_split_open(session, index, NULL, &split, NULL), MS_OK);
+    while (ms_split_next_batch(split, &batch, NULL) == MS_OK && batch.release != NULL) {
+      add(&whole, &batch);
+      batch.release(&batch);
+    }
+    ms_split_free(split);
+  }
+  CHECK_INT(whole.rows, all_rows);
+  return whole;
+}
+
+static void threads_share_a_scan(const char *ordered) {
+  stack use = {0};
+  const ms_session *session = open_session(&use);
+  const taker whole = reference(session);
+  ms_options *read = ms_options_new();
+  const char *const pairs[] = {MS_OPT_SCAN_ORDERED, ordered, MS_OPT_SCAN_CONCURRENCY, "6", MS_OPT_READ_COMPRESSION, "lz4", NULL};
+  CHECK_INT(set_all(read, pairs), MS_OK);
+  ms_scan *scan = NULL;
+  CHECK_INT(ms_scan_open(session, read, &scan, &err), MS_OK);
+  ms_options_free(read);
+  pthread_t threads[THREADS];
+  taker takers[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    takers[i] = (taker){.scan = scan};
+    if (pthread_create(&threads[i], NULL, take_all, &takers[i]) != 0) abort();
+  }
+  taker sum = {0};
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    CHECK_INT(takers[i].status, MS_OK);
+    sum.rows += takers[i].rows;
+    sum.sum += takers[i].sum;
+  }
+  CHECK_INT(sum.rows, whole.rows);
+  CHECK_INT(sum.sum, whole.sum);
+  CHECK(ms_scan_progress(scan) == 1.0);
+  ms_metrics *metrics = NULL;
+  CHECK_INT(ms_scan_metrics(scan, &metrics, &err), MS_OK);
+  CHECK(ms_metrics_count(metrics) > 0);
+  ms_metrics_free(metrics);
+  ms_scan_free(scan);
+  stack_free(&use);
+}
+
+static void threads_share_an_unordered_scan(void) { threads_share_a_scan("false"); }
+static void threads_share_an_ordered_scan(void) { threads_share_a_scan("true"); }
+
+static void an_ordered_scan_is_the_table_in_order(void) {
+  stack use = {0};
+  const ms_session *session = open_session(&use);
+  ms_options *read = ms_options_new();
+  const char *const pairs[] = {MS_OPT_SCAN_ORDERED, "true", NULL};
+  CHECK_INT(set_all(read, pairs), MS_OK);
+  ms_scan *scan = NULL;
+  CHECK_INT(ms_scan_open(session, read, &scan, &err), MS_OK);
+  ms_options_free(read);
+  int64_t last = -1, rows = 0;
+  for (;;) {
+    struct ArrowArray batch;
+    int64_t split = 0;
+    CHECK_INT(ms_scan_next_batch(scan, &batch, &split, &err), MS_OK);
+    if (batch.release == NULL) break;
+    CHECK(split >= last);
+    last = split;
+    rows += batch.length;
+    batch.release(&batch);
+  }
+  CHECK_INT(rows, all_rows);
+  ms_scan_free(scan);
+  stack_free(&use);
+}
+
+static void a_scan_as_an_arrow_stream(void) {
+  stack use = {0};
+  const ms_session *session = open_session(&use);
+  ms_scan *scan = NULL;
+  struct ArrowArrayStream stream;
+  CHECK_INT(ms_scan_open(session, NULL, &scan, &err), MS_OK);
+  stack_free(&use); /* the scan keeps what it needs */
+  CHECK_INT(ms_scan_export_stream(scan, &stream, &err), MS_OK);
+  struct ArrowSchema schema;
+  CHECK_INT(stream.get_schema(&stream, &schema), 0);
+  CHECK_INT(schema.n_children, 1);
+  schema.release(&schema);
+  int64_t rows = 0;
+  for (;;) {
+    struct ArrowArray batch;
+    CHECK_INT(stream.get_next(&stream, &batch), 0);
+    if (batch.release == NULL) break;
+    rows += batch.length;
+    batch.release(&batch);
+  }
+  CHECK_INT(rows, all_rows);
+  stream.release(&stream);
+}
+
+int main(void) {
+  RUN(threads_share_an_unordered_scan);
+  RUN(threads_share_an_ordered_scan);
+  RUN(an_ordered_scan_is_the_table_in_order);
+  RUN(a_scan_as_an_arrow_stream);
+  return check_end();
+}
