@@ -18,9 +18,11 @@ pub enum Outcome {
 
 /// Runs the text of an instance. Blocking.
 pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
-    let (_, rest) = take_settings(text);
-    if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, &rest) {
-        return Ok(Outcome::Text(done?.text));
+    // First as it is: SET ProjectProtection=true is a statement on governance, not a setting.
+    for text in [text, &take_settings(text).1] {
+        if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, text) {
+            return Ok(Outcome::Text(done?.text));
+        }
     }
     let Script { settings, statement } = parse(text)?;
     context.settings.extend(settings);
