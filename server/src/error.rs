@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalog::{CommitRefusal, SessionRefusal, StreamRefusal};
+use crate::catalog::{CommitRefusal, NoSuchBlob, SessionRefusal, StreamRefusal};
 use crate::store::KeyDisabled;
 
 /// A refusal or failure of one call. How it is printed depends on the plane: XML for the service, JSON for storage.
@@ -64,6 +64,9 @@ impl From<anyhow::Error> for ApiError {
         }
         if let Some(refusal) = error.downcast_ref::<StreamRefusal>() {
             return refusal.into();
+        }
+        if let Some(missing) = error.downcast_ref::<NoSuchBlob>() {
+            return ApiError::argument(missing.to_string());
         }
         tracing::error!("internal error: {error:#}");
         ApiError::new(500, "InternalServerError", format!("ODPS-0010000:Internal error - {error}"))

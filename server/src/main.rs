@@ -4,6 +4,7 @@
 // Both panic if the other end is gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod blob;
 mod catalog;
 mod cli;
 mod clock;

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{commit, credentials, files, instances, rights, sessions, streams, tables, tenant, usage, writes};
+use super::{blobs, commit, credentials, files, instances, rights, sessions, streams, tables, tenant, usage, writes};
 
 /// The layout that this version reads and writes; stored as `user_version`.
 const LAYOUT: i64 = 2;
@@ -23,6 +23,7 @@ const SCHEMAS: &[&str] = &[
     writes::SCHEMA,
     instances::SCHEMA,
     streams::SCHEMA,
+    blobs::SCHEMA,
 ];
 
 /// Creates the tables in an empty database; refuses one of another layout and leaves it as it is.

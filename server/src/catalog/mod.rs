@@ -4,6 +4,7 @@
 //! blocking thread. Several processes may have the same root open (a `load` beside a `serve`).
 
 mod audit;
+mod blobs;
 mod change;
 mod commit;
 mod credentials;
@@ -31,6 +32,7 @@ use rusqlite::Connection;
 use crate::store::Keyring;
 
 pub use audit::KnownFile;
+pub use blobs::{Blob, NoSuchBlob, is_ours as is_blob_id};
 pub use change::{Change, IfExists};
 pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
 pub use credentials::Credential;

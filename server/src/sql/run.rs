@@ -18,8 +18,9 @@ pub enum Outcome {
 
 /// Runs the text of an instance. Blocking.
 pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
-    // First as it is: SET ProjectProtection=true is a statement on governance, not a setting.
-    for text in [text, &take_settings(text).1] {
+    // Some statements on governance begin with SET; others have settings of SQL before them.
+    let (_, rest) = take_settings(text);
+    for text in [text, &rest] {
         if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, text) {
             return Ok(Outcome::Text(done?.text));
         }

@@ -25,7 +25,7 @@ impl RootLock {
 pub fn clean(catalog: &Catalog) -> Result<Option<usize>> {
     let file = open(catalog.root())?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(catalog.remove_orphans()?)),
+        Ok(()) => Ok(Some(catalog.remove_orphans()? + catalog.remove_blob_orphans()?)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(e)) => Err(e).context("cannot lock the root directory"),
     }

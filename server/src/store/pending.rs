@@ -1,5 +1,6 @@
 //! Files that are written and not yet named by the catalogue.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,6 +13,8 @@ use crate::catalog::{Catalog, NewFile};
 pub struct PendingFiles {
     dir: PathBuf,
     files: Vec<NewFile>,
+    /// Ids of the blobs that each file refers to.
+    blobs: HashMap<String, HashSet<String>>,
     _lock: RootLock,
 }
 
@@ -19,7 +22,7 @@ impl PendingFiles {
     /// No files yet. Waits for a clean-up that is running.
     pub fn new(catalog: &Catalog) -> Result<PendingFiles> {
         let _lock = RootLock::for_writing(catalog.root())?;
-        Ok(PendingFiles { dir: catalog.data_dir(), files: Vec::new(), _lock })
+        Ok(PendingFiles { dir: catalog.data_dir(), files: Vec::new(), blobs: HashMap::new(), _lock })
     }
 
     /// Where the files lie.
@@ -38,6 +41,20 @@ impl PendingFiles {
         self.files.get_mut(number)
     }
 
+    /// Notes that a row of the file of that number refers to a blob.
+    pub fn refer(&mut self, number: usize, blob: &str) {
+        let Some(file) = self.files.get(number) else { return };
+        match self.blobs.get_mut(&file.id) {
+            Some(known) if known.contains(blob) => {}
+            Some(known) => {
+                known.insert(blob.to_string());
+            }
+            None => {
+                self.blobs.insert(file.id.clone(), HashSet::from([blob.to_string()]));
+            }
+        }
+    }
+
     /// All files.
     pub fn files(&self) -> &[NewFile] {
         &self.files
@@ -46,10 +63,16 @@ impl PendingFiles {
     /// Takes charge of all files of `other`.
     pub fn append(&mut self, mut other: PendingFiles) {
         self.files.append(&mut other.files);
+        self.blobs.extend(other.blobs.drain());
     }
 
     /// Lets `name` make the catalogue name all files (a commit, or a write session), or none and removes them.
     pub fn hand_over<T>(mut self, catalog: &Catalog, name: impl FnOnce(&[NewFile]) -> Result<T>) -> Result<T> {
+        if !self.blobs.is_empty() {
+            // Before the catalogue names the files, so that no blob is missing that a visible row refers to.
+            let references = self.blobs.iter().flat_map(|(file, blobs)| blobs.iter().map(|blob| (&**file, &**blob)));
+            catalog.note_blobs(references)?;
+        }
         let result = name(&self.files);
         // A failed commit may have reached the disk all the same, so the catalogue is asked before anything is removed.
         let named = match (&result, self.files.first()) {

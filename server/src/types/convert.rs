@@ -84,6 +84,10 @@ pub fn conform(array: &ArrayRef, ty: &Type, target: &DataType, stage: Stage) -> 
             (from, to) if from == to => Ok(array.clone()),
             (DataType::Timestamp(from, _), DataType::Timestamp(..)) => change_unit(array, *from, target, stage),
             (DataType::Timestamp(from, _), DataType::Struct(fields)) => seconds_and_nanos(array, *from, fields),
+            (DataType::Struct(_), DataType::Timestamp(unit, _)) => {
+                let times = from_seconds(array, nanos_per(*unit), target).ok_or_else(mismatch)??;
+                Ok(cast(&(Arc::new(times) as ArrayRef), target)?)
+            }
             _ => Err(mismatch()),
         },
         Type::IntervalDayTime => day_time(array).unwrap_or_else(|| Err(mismatch())),
@@ -228,11 +232,31 @@ fn seconds_and_nanos(array: &ArrayRef, from: TimeUnit, fields: &Fields) -> Resul
     Ok(Arc::new(StructArray::try_new(fields.clone(), parts, values.nulls().cloned())?))
 }
 
+/// Counts of `step` nanoseconds from structs of seconds and nanoseconds. `None` if the layout is another one.
+fn from_seconds(array: &ArrayRef, step: i64, target: &DataType) -> Option<Result<Int64Array, ConvertError>> {
+    let parts = array.as_struct();
+    let seconds = parts.column_by_name("sec")?.as_primitive_opt::<Int64Type>()?;
+    let nanos = parts.column_by_name("nano")?.as_primitive_opt::<Int32Type>()?;
+    let count = |row: usize| {
+        if parts.is_null(row) || seconds.is_null(row) {
+            return Ok(None);
+        }
+        let nanos = i128::from(seconds.value(row)) * 1_000_000_000 + i128::from(nanos.value(row));
+        let count = i64::try_from(nanos.div_euclid(i128::from(step)));
+        count.map(Some).map_err(|_| ConvertError::Time(target.clone()))
+    };
+    Some((0..parts.len()).map(count).collect())
+}
+
 /// Day-time intervals from Arrow intervals, total milliseconds, or durations. `None` if the layout is none of those.
 fn day_time(array: &ArrayRef) -> Option<Result<ArrayRef, ConvertError>> {
     let millis: Vec<Option<i64>> = match array.data_type() {
         DataType::Interval(IntervalUnit::DayTime) => return Some(Ok(array.clone())),
         DataType::Int64 => array.as_primitive::<Int64Type>().iter().collect(),
+        DataType::Struct(_) => match from_seconds(array, 1_000_000, &DataType::Interval(IntervalUnit::DayTime))? {
+            Ok(millis) => millis.iter().collect(),
+            Err(error) => return Some(Err(error)),
+        },
         DataType::Duration(TimeUnit::Second) => {
             array.as_primitive::<DurationSecondType>().iter().map(|v| v.map(|v| v.saturating_mul(1000))).collect()
         }

@@ -119,6 +119,12 @@ impl Intake {
         Ok(batch.context("converted rows do not fit the layout of the table")?)
     }
 
+    /// The stored columns that refer to blobs.
+    pub fn blobs(&self) -> impl Iterator<Item = (usize, &Type)> {
+        let columns = self.columns.iter().enumerate().map(|(at, (column, _))| (at, &column.ty));
+        columns.filter(|(_, ty)| ty.contains_blob())
+    }
+
     /// The operation of each row of a primary-key table.
     fn operations(&self, batch: &RecordBatch) -> Result<Option<Int8Array>, WriteError> {
         let at = match self.operation {
@@ -204,7 +210,11 @@ fn by_name(target: &Target, source: &Schema) -> Result<Places, WriteError> {
 
 /// The layout on disk: DATETIME in milliseconds, timestamps as fine as the source has them.
 fn stored_type(column: &Column, source: Option<&DataType>) -> DataType {
-    let timestamp = source.map_or(TimeUnit::Microsecond, finest_unit);
+    let timestamp = match (&column.ty, source) {
+        // Seconds and nanoseconds apart.
+        (Type::Timestamp | Type::TimestampNtz, Some(DataType::Struct(_))) => TimeUnit::Nanosecond,
+        (_, source) => source.map_or(TimeUnit::Microsecond, finest_unit),
+    };
     arrow_type(&column.ty, Units { datetime: TimeUnit::Millisecond, timestamp })
 }
 

@@ -17,6 +17,7 @@ use super::layout::{Distribution, Layout};
 use super::order::{KeyRange, OrderCheck};
 use super::partitions::{Partitions, Route};
 use super::target::Target;
+use crate::blob::references;
 use crate::catalog::{Catalog, Column, NewFile};
 use crate::read::batch_size;
 use crate::store::{FileWriter, PendingFiles, new_file_id, sync_dir};
@@ -311,7 +312,15 @@ impl TableWriter {
         sink.used = self.clock;
         let open = sink.open.as_mut().context("a file that was opened is not open")?;
         open.writer.write(batch)?;
-        let is_full = open.writer.rows() >= FILE_ROWS;
+        let number = open.number;
+        for (at, ty) in self.intake.blobs() {
+            references(batch.column(at), ty, &mut |blob| self.files.refer(number, blob))?;
+        }
+        let is_full = self
+            .sinks
+            .get(&place)
+            .and_then(|sink| sink.open.as_ref())
+            .is_some_and(|open| open.writer.rows() >= FILE_ROWS);
         if is_full { self.close(place) } else { Ok(()) }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Both versions are served alike. What is stored and read is shared with version 1: sessions, planner, reader, writer.
 
+mod blob;
 mod blocks;
+mod instance;
 mod preview;
 mod read;
 mod read_session;
@@ -47,6 +49,11 @@ async fn act(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, Api
         "TableCreateWriteStream" => stream::create(shared, head, target::table(head)?, body).await,
         "TableGetWriteStream" => stream::get(shared, head, target::table(head)?, body).await,
         "TableCloseWriteStream" => stream::close(shared, head, target::table(head)?, body).await,
+        "InstanceCreateReadSession" => instance::create(shared, head, body).await,
+        "InstanceGetReadSession" => instance::get(shared, head).await,
+        "InstanceRead" => instance::read(shared, head, body).await,
+        "TableWriteBlob" => blob::write(shared, head, target::table(head)?, body).await,
+        "BlobRead" => blob::read(shared, head, body).await,
         "TableWrite" => write::write(shared, head, target::table(head)?, body).await,
         _ => Err(unknown(head)),
     }

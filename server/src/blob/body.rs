@@ -1,0 +1,100 @@
+//! The body of an upload, first as it comes, then decoded.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::body::Body;
+use bytes::BytesMut;
+use futures::StreamExt;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::error::ApiError;
+use crate::store::{RootLock, new_file_id};
+
+/// A body that stands still for this long is given up (service-behaviour.md 3.5).
+const IDLE: Duration = Duration::from_secs(120);
+
+/// Bytes that are collected before a blocking thread writes them.
+const COLLECT_BYTES: usize = 1 << 20;
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// A body in a file of its own, removed when dropped. So a slow client holds neither a thread nor memory.
+pub struct Upload {
+    path: PathBuf,
+    bytes: u64,
+    _lock: RootLock,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // Best effort: what stays behind is removed at the next start of `serve`.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Upload {
+    /// Takes a body to its end. `dir` is the directory of blobs of the root that `lock` is of.
+    pub async fn receive(dir: PathBuf, lock: RootLock, body: Body) -> Result<Upload, ApiError> {
+        let mut upload = Upload { path: dir.join(new_file_id()), bytes: 0, _lock: lock };
+        let path = upload.path.clone();
+        let mut file = blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            File::create_new(&path)
+        })
+        .await?;
+        let mut body = body.into_data_stream();
+        let mut waiting = BytesMut::new();
+        loop {
+            let Ok(piece) = timeout(IDLE, body.next()).await else {
+                let message = format!("no byte of the request body arrived for {} s", IDLE.as_secs());
+                return Err(ApiError::new(408, "RequestTimeout", message));
+            };
+            let is_last = piece.is_none();
+            if let Some(piece) = piece {
+                let incomplete = |_| ApiError::new(400, "IncompleteBody", "the request body ended too early");
+                waiting.extend_from_slice(&piece.map_err(incomplete)?);
+            }
+            if waiting.len() >= COLLECT_BYTES || (is_last && !waiting.is_empty()) {
+                let bytes = waiting.split();
+                upload.bytes += bytes.len() as u64;
+                file = blocking(move || file.write_all(&bytes).map(|()| file)).await?;
+            }
+            if is_last {
+                return Ok(upload);
+            }
+        }
+    }
+
+    /// The bytes, decoded as `Content-Encoding` says. Blocking.
+    pub fn open(&self, encoding: Option<&str>) -> Result<Box<dyn Read>, ApiError> {
+        let file = File::open(&self.path).context("an upload is gone")?;
+        let file = BufReader::with_capacity(BUFFER_BYTES, file);
+        let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
+        match encoding.as_str() {
+            // No bytes at all are an empty upload in any coding.
+            _ if self.bytes == 0 => Ok(Box::new(std::io::empty())),
+            "" | "identity" => Ok(Box::new(file)),
+            "zstd" => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(file).context("cannot read zstd")?;
+                decoder.window_log_max(27).context("cannot read zstd")?;
+                Ok(Box::new(decoder))
+            }
+            "x-lz4-frame" => Ok(Box::new(lz4_flex::frame::FrameDecoder::new(file))),
+            other => Err(ApiError::argument(format!("Content-Encoding {other} is neither zstd nor x-lz4-frame"))),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    match spawn_blocking(work).await {
+        Ok(result) => Ok(result.context("cannot store an upload")?),
+        Err(error) => Err(anyhow::anyhow!("storing an upload failed: {error}").into()),
+    }
+}
