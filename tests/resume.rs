@@ -133,19 +133,31 @@ fn metric(split: &Split, name: &str) -> u64 {
 }
 
 fn goes_on_after_every_byte(by_rows: bool, how: Break) {
-    for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
-        let at = Arc::new(AtomicUsize::new(0));
-        let peer = breaking(by_rows, codec, how, Arc::clone(&at));
-        let (session, options) = session(&peer, by_rows, &[]);
-        let whole = ipc(&[batch(0..11), batch(11..22), batch(22..30)], codec).len();
-        for cut in 0..whole {
-            at.store(cut, Ordering::SeqCst);
-            let (rows, end) = read(&session, &options);
-            let split = end.unwrap_or_else(|error| panic!("{codec:?}, cut at {cut}: {error}"));
-            assert_eq!((rows, metric(&split, "resumes"), metric(&split, "requests")), (ROWS, 1, 2), "cut at {cut}");
-            // A row range is asked for from the first undelivered row on; only the end marker alone costs one row again.
-            assert!(!by_rows || metric(&split, "rows_reread") <= 1);
+    /// The tests wait more than they work.
+    const THREADS: usize = 6;
+    std::thread::scope(|scope| {
+        for first in 0..THREADS {
+            scope.spawn(move || {
+                for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+                    goes_on_after_bytes(by_rows, codec, how, (first..).step_by(THREADS));
+                }
+            });
         }
+    });
+}
+
+fn goes_on_after_bytes(by_rows: bool, codec: Option<CompressionType>, how: Break, cuts: impl Iterator<Item = usize>) {
+    let at = Arc::new(AtomicUsize::new(0));
+    let peer = breaking(by_rows, codec, how, Arc::clone(&at));
+    let (session, options) = session(&peer, by_rows, &[]);
+    let whole = ipc(&[batch(0..11), batch(11..22), batch(22..30)], codec).len();
+    for cut in cuts.take_while(|cut| *cut < whole) {
+        at.store(cut, Ordering::SeqCst);
+        let (rows, end) = read(&session, &options);
+        let split = end.unwrap_or_else(|error| panic!("{codec:?}, cut at {cut}: {error}"));
+        assert_eq!((rows, metric(&split, "resumes"), metric(&split, "requests")), (ROWS, 1, 2), "cut at {cut}");
+        // A row range is asked for from the first undelivered row on; only the end marker alone costs one row again.
+        assert!(!by_rows || metric(&split, "rows_reread") <= 1);
     }
 }
 

@@ -12,6 +12,9 @@ say() { printf '==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# A browser that takes orders, for the test of the page that people see.
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
+
 # rustup installs here and asks for a new login before PATH knows it.
 has cargo || PATH=$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin
 

@@ -33,7 +33,20 @@ fn views_and_external_tables_are_refused_and_materialized_views_read() {
             assert_eq!(answer.error(), (405, "MethodNotAllowed".into()));
             assert!(answer.text().contains(kind) && answer.text().contains(table), "{}", answer.text());
         }
-        assert_eq!(server.try_write_session(table, &json!({})).status, 405);
+        assert_eq!(server.try_write_session(table, &json!({})).error().1, "MethodNotAllowed");
+        for (version, action) in [
+            (2, "TableCreateReadSession"),
+            (3, "TableCreateReadSession"),
+            (3, "TablePreview"),
+            (2, "TableCreateWriteSession"),
+            (3, "TableCreateWriteSession&WriteMode=Batch"),
+            (3, "TableCreateWriteStream&WriteMode=Streaming&SessionId=default"),
+        ] {
+            let target = format!("projects.local.schemas.default.tables.{table}");
+            let body = r#"{"StreamId":"a","StreamVersion":1}"#;
+            let answer = server.post(&format!("/api/storage/v{version}?Action={action}&Target={target}"), body);
+            assert_eq!(answer.error(), (405, "MethodNotAllowed".into()), "{action}");
+        }
     }
     server.write("stored", json!({}), &numbers(0, 50));
     let sql = "update tables set kind = 'MATERIALIZED_VIEW' where name = 'stored'";

@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use common::{Root, Server, data, sessions};
@@ -45,6 +46,19 @@ fn new_files_of_a_project_are_encrypted_and_read_as_before() {
     );
     let written = pruned[0].column(1).as_any().downcast_ref::<StringArray>().unwrap().value(0).to_string();
     assert_eq!(written.as_bytes(), SECRET);
+    // The rows of a SELECT are kept for their reader, with the key of the project they come from.
+    let select =
+        "<Instance><Job><Tasks><SQL><Name>q</Name><Query>select * from t;</Query></SQL></Tasks></Job></Instance>";
+    let created = server.post("/api/projects/local/instances", select);
+    assert!(matches!(created.status, 200 | 201), "{}", created.text());
+    let location = created.header("location").unwrap().rsplit('/').next().unwrap().to_string();
+    let end = Instant::now() + Duration::from_secs(10);
+    while !server.get(&format!("/api/projects/local/instances/{location}?taskstatus")).text().contains("Success") {
+        assert!(Instant::now() < end, "the SELECT does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(root.data_files().len(), 2);
+    assert!(!shows(&root, SECRET) && !shows(&root, b"hiddencolumn"), "plain text in a result");
     // Off again: new files are plain, old ones stay as they are, and a table may have both.
     server.run("setproject odps.storage.encryption=false");
     load(&root, 1000);

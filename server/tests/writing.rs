@@ -300,6 +300,25 @@ fn what_was_written_and_what_was_promised_survives_a_kill() {
 }
 
 #[test]
+fn a_promise_that_cannot_be_kept_is_critical() {
+    let root = root();
+    let server = root.serve(&["--commit-delay-ms", "400"]);
+    let session = server.write_session("t", json!({}));
+    let message = server.write_block("t", id(&session), 0, 0, &numbers(0, 4));
+    assert_eq!(server.commit("t", id(&session), &[message]).status, 202);
+    alter(&root, "update tables set schema_version = schema_version + 1 where name = 't'");
+    let end = Instant::now() + Duration::from_secs(10);
+    let state = || server.get_write_session("t", id(&session)).json();
+    while state()["SessionStatus"] == "COMMITTING" {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state()["SessionStatus"], "CRITICAL");
+    assert!(state()["Message"].as_str().unwrap().contains("the table changed while rows were being written"));
+    assert_eq!(ids(&server, "t", "{}"), range(0, 0));
+}
+
+#[test]
 fn clustered_tables_announce_what_they_need_and_check_it() {
     let root = root();
     let cluster = |kind: &str| {
@@ -322,9 +341,9 @@ fn clustered_tables_announce_what_they_need_and_check_it() {
     let reversed =
         arrow::compute::take_record_batch(&sorted, &arrow::array::UInt32Array::from_iter_values((0..100).rev()))
             .unwrap();
-    let unsorted = server.block("t", id(&session), 0, 0, &stream(&[reversed.clone()], None));
+    let unsorted = server.block("t", id(&session), 0, 0, &stream(std::slice::from_ref(&reversed), None));
     assert_eq!(unsorted.error(), (400, "MalformedDataStream".into()));
-    let beyond = server.block("t", id(&session), 4, 0, &stream(&[sorted.clone()], None));
+    let beyond = server.block("t", id(&session), 4, 0, &stream(std::slice::from_ref(&sorted), None));
     assert_eq!(beyond.error(), (400, "InvalidBlockID".into()));
     let message = server.write_block("t", id(&session), 0, 0, &sorted);
     assert_eq!(server.commit("t", id(&session), &[message]).status, 201);

@@ -83,6 +83,35 @@ def test_pay_as_you_go_is_closed_until_it_is_granted(strict):
     assert "no_such_quota" in refused(lambda: rows(owner, "no_such_quota"), errors.InvalidArgument)
 
 
+def test_the_statements_of_the_page_run_as_sql(strict):
+    owner = client.entry(strict.address)
+
+    def run(statement):
+        return owner.execute_sql(statement).get_task_result()
+
+    run("set tenant property storage_api_switch=true;")
+    run(f"create tenant role storage_reader with policy {POLICY};")
+    refused(lambda: rows(owner, "pay-as-you-go"))
+    run("Add tenant user ALIYUN$local@localhost; Grant tenant role storage_reader to user ALIYUN$local@localhost;")
+    assert rows(owner, "pay-as-you-go") == 100
+    assert "quotas/pay-as-you-go: List | Usage" in run("Show grants for tenant role storage_reader;")
+    assert "storage_reader" in run("Show grants for tenant user ALIYUN$local@localhost;")
+    assert run("Show principals for tenant role storage_reader;") == "ALIYUN$local@localhost"
+    # The rights on data hold for SQL as well.
+    run("create access key 'alice' secret 'secret' for user RAM$alice; add user RAM$alice")
+    run("grant CreateInstance on project local to user RAM$alice; grant Describe on table t to user RAM$alice")
+    alice = client.entry(strict.address, "alice", "secret")
+    refused(lambda: alice.execute_sql("select * from t"))
+    run("grant Select on table t to user RAM$alice")
+    alice.execute_sql("select * from t")
+    refused(lambda: alice.execute_sql("drop table t"))
+    refused(lambda: alice.execute_sql("create table u (a bigint)"))
+    run("grant CreateTable on schema default to user RAM$alice")
+    alice.execute_sql("create table u (a bigint)")
+    alice.execute_sql("insert into u values (1)")
+    alice.execute_sql("drop table u")
+
+
 def test_users_roles_and_switches_through_the_client(strict):
     owner = client.entry(strict.address)
     project = owner.get_project()

@@ -59,7 +59,7 @@ impl Destination {
 pub enum CommitRefusal {
     #[error("the table was dropped while rows were being written")]
     Gone,
-    #[error("the columns of the table changed while rows were being written: write them again")]
+    #[error("the table changed while rows were being written: write them again")]
     Columns,
     /// Only told to those who arrange rows, who try again.
     #[error("others commit to the table all the time: try again")]

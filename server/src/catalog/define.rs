@@ -123,14 +123,19 @@ impl Catalog {
     ) -> Result<Result<Defined, E>> {
         let mut refusal = None;
         let defined = self.define(name, |transaction, mut table| {
-            let before = (table.columns.clone(), table.partition_keys.clone());
+            // What rows on their way were written for: a commit of them is refused when it has changed.
+            let shape = |table: &Table| {
+                let clustering = table.properties.clustering.clone();
+                (table.columns.clone(), table.partition_keys.clone(), clustering, table.bucket_count())
+            };
+            let before = shape(&table);
             let mut files = transaction.prepare_cached("select 1 from files where table_id = ?1")?;
             let has_rows = files.exists([table.id])?;
             if let Err(why) = change(&mut table, has_rows) {
                 refusal = Some(why);
                 return Ok(Defined::Done);
             }
-            let changed = before != (table.columns.clone(), table.partition_keys.clone());
+            let changed = before != shape(&table);
             transaction.execute(
                 "update tables set columns = ?1, partition_keys = ?2, properties = ?3, modified_ms = ?4,
                  schema_version = schema_version + ?5 where id = ?6",

@@ -83,6 +83,21 @@ impl Catalog {
         Ok(row.optional()?)
     }
 
+    /// Sessions by kind and state, as they are at `now`.
+    pub fn session_counts(&self, now: i64) -> Result<Vec<(String, String, u64)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select 'read', case when expires_ms <= ?1 then 'EXPIRED' when ready_ms > ?1 then 'INIT' else 'NORMAL' end,
+               count(*) from sessions group by 2
+             union all
+             select 'write', case when expires_ms <= ?1 and status = 'NORMAL' then 'EXPIRED' else status end,
+               count(*) from write_sessions group by 2 order by 1, 2",
+        )?;
+        let rows =
+            statement.query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.max(0) as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Ends the life of a session of any kind now. False if there is none of that id.
     pub fn expire_session(&self, id: &str) -> Result<bool> {
         let connection = self.lock();

@@ -224,17 +224,6 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets one unit and deletes its files.
-    pub fn drop_unit(&self, session: &str, unit: &Unit) -> Result<()> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let doomed = forget_unit(&transaction, session, unit)?;
-        transaction.commit()?;
-        drop(connection);
-        self.delete_files(&doomed);
-        Ok(())
-    }
-
     /// The files of some units of a session, in the order of the units.
     pub fn staged_files(&self, session: &str, units: &[Unit]) -> Result<Vec<NewFile>> {
         files_of(&self.lock(), session, units)

@@ -92,6 +92,11 @@ impl Faults {
         shots
     }
 
+    /// How many rules are in force.
+    pub fn count(&self) -> u64 {
+        self.rules().len() as u64
+    }
+
     /// The plan with what its rules have done.
     pub fn report(&self) -> Value {
         let rules = self.rules();

@@ -8,10 +8,11 @@ use super::principal::Caller;
 use super::rights::{Columns, Named, Rights, may_use_quota, no_permission};
 use super::settings::{DEFAULT_QUOTA, DOWNLOAD_CONTROL, STORAGE_API_SWITCH};
 use super::slots::Exceeded;
-use crate::catalog::{Catalog, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableKind, TableName};
+use crate::catalog::{Catalog, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::http::{Head, Plane, Shared, blocking, no_such};
+use crate::plan::demand_rows;
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,9 +205,7 @@ fn checks(
         None if matches!(needs, Needs::Nothing) => return Ok((quota, Columns::All)),
         None => return Err(no_such(plane, "Table", &name.to_string())),
     };
-    if matches!(table.kind, TableKind::VirtualView | TableKind::External) {
-        return Err(wrong_kind(&table));
-    }
+    demand_rows(&table)?;
     let columns = match needs {
         Needs::Nothing => Columns::All,
         Needs::Read => demand_read(catalog, &rights, &project, &table)?,
@@ -217,13 +216,6 @@ fn checks(
         }
     };
     Ok((quota, columns))
-}
-
-/// The refusal of tables that the Storage API does not read.
-fn wrong_kind(table: &Table) -> ApiError {
-    let kind = if table.kind == TableKind::External { "an external table" } else { "a logical view" };
-    let message = format!("{} is {kind}, which the Storage API does not read", table.name);
-    ApiError::new(405, "MethodNotAllowed", message)
 }
 
 fn demand_member(rights: &Rights<'_>, caller: &Caller, project: &str) -> Result<(), ApiError> {

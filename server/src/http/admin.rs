@@ -16,6 +16,7 @@ use super::sessions::blocking;
 use super::state::Shared;
 use crate::clock;
 use crate::error::ApiError;
+use crate::observe::{self, Snapshot};
 use crate::{fault, governance};
 
 /// Answers the calls of this module.
@@ -28,6 +29,20 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
     }
     demand(shared, head).await?;
     match (method.as_str(), path.as_slice()) {
+        ("GET", ["metrics"]) => {
+            let now = snapshot(shared).await?;
+            Ok(Reply::whole(200, "text/plain; version=0.0.4; charset=utf-8", observe::text(&now)))
+        }
+        ("GET", ["_maxstorage", "status"]) => {
+            let now = serde_json::to_value(snapshot(shared).await?).map_err(anyhow::Error::from)?;
+            Ok(Reply::json(200, &now))
+        }
+        ("GET", ["_maxstorage"] | ["_maxstorage", "observation"]) => {
+            let page = observe::page(&snapshot(shared).await?);
+            // The page holds everything itself; what names on it say is never run.
+            let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+            Ok(Reply::whole(200, "text/html; charset=utf-8", page).with_header("content-security-policy", policy))
+        }
         ("GET", ["_maxstorage", "faults"]) => Ok(Reply::json(200, &shared.faults.report())),
         ("PUT", ["_maxstorage", "faults"]) => {
             let text = head.read_body(body).await?;
@@ -66,7 +81,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
             })
             .await
         }
-        (_, ["_maxstorage", "health" | "faults" | "clock" | "statements"]) => {
+        (_, ["_maxstorage", "health" | "status" | "observation" | "faults" | "clock" | "statements"]) => {
             let message = format!("{} is not called with {method}", head.raw_path);
             Err(ApiError::new(405, "MethodNotAllowed", message))
         }
@@ -80,6 +95,11 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
 struct Order {
     project: String,
     statement: String,
+}
+
+async fn snapshot(shared: &Arc<Shared>) -> Result<Snapshot, ApiError> {
+    let state = shared.clone();
+    blocking(move || Ok(Snapshot::gather(&state)?)).await
 }
 
 fn time() -> Result<Reply, ApiError> {

@@ -125,6 +125,7 @@ impl Reply {
         let body = match self.body {
             ReplyBody::Whole(bytes) => {
                 account.bytes = bytes.len() as u64;
+                account.observed.count_sent(bytes.len());
                 drop(account);
                 Body::from(bytes)
             }
@@ -159,6 +160,7 @@ fn counted(body: Body, account: Account) -> impl Stream<Item = io::Result<Bytes>
         match body.next().await {
             Some(Ok(piece)) => {
                 account.bytes += piece.len() as u64;
+                account.observed.count_sent(piece.len());
                 Some((Ok(piece), (body, account)))
             }
             Some(Err(error)) => Some((Err(io::Error::other(error)), (body, account))),

@@ -18,6 +18,7 @@ use super::query::{Query, decode};
 use super::subject::subject;
 use crate::error::ApiError;
 use crate::governance::Caller;
+use crate::observe::Observed;
 use crate::subject::{Protocol, Subject, UNKNOWN};
 
 /// Largest request body (service-behaviour.md 3.6, ASSUMED).
@@ -126,14 +127,15 @@ impl Head {
     }
 
     /// The body of this request, with its bytes counted.
-    pub fn counted(&self, body: Body) -> Body {
+    pub fn counted(&self, body: Body, observed: &Arc<Observed>) -> Body {
         if self.method == "GET" {
             return body;
         }
-        let received = self.received.clone();
+        let (received, observed) = (self.received.clone(), observed.clone());
         Body::from_stream(body.into_data_stream().inspect(move |piece| {
             if let Ok(piece) = piece {
                 received.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                observed.count_received(piece.len());
             }
         }))
     }

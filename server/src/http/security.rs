@@ -111,10 +111,13 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
                 known(&name)?;
                 sign_token(&shared, &caller, &body)
             }
-            SecurityCall::Authorization(name) => run(&shared, &caller, &known(&name)?, &body),
+            SecurityCall::Authorization(name) => {
+                let result = run(&shared, &caller, &known(&name)?, &body)?;
+                Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &result))))
+            }
             SecurityCall::TenantAuthorization => {
-                // What is about the tenant alone needs no project.
-                run(&shared, &caller, "", &body)
+                // What is about the tenant alone needs no project. The Java SDK asks in XML, and reads JSON.
+                Ok(Reply::json(200, &json!({ "Response": run(&shared, &caller, "", &body)? })))
             }
             SecurityCall::TenantPolicy(role) => {
                 let policy = governance::tenant_role_policy(&shared, &caller, &role)?;
@@ -172,15 +175,14 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
 }
 
 /// Runs statements of a caller.
-fn run(shared: &Shared, caller: &governance::Caller, project: &str, body: &[u8]) -> Result<Reply, ApiError> {
+fn run(shared: &Shared, caller: &governance::Caller, project: &str, body: &[u8]) -> Result<String, ApiError> {
     let request = AuthorizationRequest::parse(body)?;
     let Some(output) = governance::statement(shared, caller, project, &request.query) else {
         let message = "ODPS-0130161:Parse exception - this is not a statement on governance";
         return Err(ApiError::new(400, "ParseError", message));
     };
     let output = output?;
-    let result = if request.json { output.json.to_string() } else { output.text };
-    Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &result))))
+    Ok(if request.json { output.json.to_string() } else { output.text })
 }
 
 /// A switch with its value, and the exception of the project protection.

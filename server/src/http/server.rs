@@ -21,6 +21,7 @@ use super::state::{Profile, ServeOptions, Shared};
 use super::{admin, data, faults, instances, security, service, sessions, tls, tunnel, v2, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
+use crate::governance::QuotaLoad;
 use crate::store::clean;
 use crate::subject::Protocol;
 use crate::write::resume_commits;
@@ -55,6 +56,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     shared.catalog.end_lost_instances()?;
     let garbage = tokio::spawn(collect_garbage(shared.clone(), interval));
     let usage = tokio::spawn(store_usage(shared.clone()));
+    let ticks = tokio::spawn(tick(shared.clone()));
     let meters = shared.clone();
     let router = Router::new().fallback(handle).with_state(shared);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -81,6 +83,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     }
     garbage.abort();
     usage.abort();
+    ticks.abort();
     // What the last answers read and wrote.
     if let Err(error) = tokio::task::spawn_blocking(move || meters.governance.store_usage(&meters.catalog)).await? {
         tracing::error!("the usage of the last requests is lost: {error:#}");
@@ -126,6 +129,17 @@ async fn collect_garbage(shared: Arc<Shared>, interval: Duration) {
     }
 }
 
+/// Remembers every second for the charts.
+async fn tick(shared: Arc<Shared>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        let load = shared.governance.slots.load();
+        let sum = |of: fn(&QuotaLoad) -> u32| load.iter().map(of).sum();
+        shared.observed.tick(sum(|load| load.used), sum(|load| load.waiting));
+    }
+}
+
 /// Stores what requests read and wrote, once a second.
 async fn store_usage(shared: Arc<Shared>) {
     loop {
@@ -144,7 +158,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let mut head = Head::new(&parts);
     let account = Account::open(&head, &shared.observed);
-    let body = head.counted(body);
+    let body = head.counted(body, &shared.observed);
     let reply = match faults::carry_out(&shared, &mut head, body).await {
         Ok(reply) => reply,
         Err(error) => Reply::error(&error, head.plane(), &head.request_id),

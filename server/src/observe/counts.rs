@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ use crate::subject::{Protocol, Subject};
 const MAX_REFUSALS: usize = 50;
 /// Characters of a sentence that are remembered.
 const MAX_SENTENCE: usize = 500;
+/// Seconds that charts show.
+pub const HISTORY_S: usize = 300;
 /// Upper ends of the classes of durations, in milliseconds.
 pub const CLASSES_MS: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000];
 
@@ -53,15 +55,93 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// One second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// Bytes of bodies.
+    pub received: u64,
+    pub sent: u64,
+    /// Slots in use, and requests that wait for one.
+    pub slots: u32,
+    pub waiting: u32,
+}
+
 /// All counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Observed {
+    pub started: Instant,
+    received: AtomicU64,
+    sent: AtomicU64,
+    samples: Mutex<Samples>,
     tallies: Mutex<BTreeMap<Key, Tally>>,
     refusals: Mutex<VecDeque<Refusal>>,
     running: AtomicU64,
 }
 
+/// The last minutes, second by second.
+#[derive(Debug, Default)]
+struct Samples {
+    seconds: VecDeque<Sample>,
+    /// The totals when the last second ended.
+    received: u64,
+    sent: u64,
+}
+
+impl Default for Observed {
+    fn default() -> Observed {
+        Observed {
+            started: Instant::now(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            samples: Mutex::default(),
+            tallies: Mutex::default(),
+            refusals: Mutex::default(),
+            running: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Observed {
+    /// Bytes of a request body came in.
+    pub fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of an answer were handed over.
+    pub fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// A second is over.
+    pub fn tick(&self, slots: u32, waiting: u32) {
+        let (received, sent) = (self.received(), self.sent());
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let sample = Sample {
+            received: received.saturating_sub(samples.received),
+            sent: sent.saturating_sub(samples.sent),
+            slots,
+            waiting,
+        };
+        (samples.received, samples.sent) = (received, sent);
+        samples.seconds.push_back(sample);
+        if samples.seconds.len() > HISTORY_S + 1 {
+            samples.seconds.pop_front();
+        }
+    }
+
+    /// The last minutes, the newest second last.
+    pub fn samples(&self) -> Vec<Sample> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).seconds.iter().copied().collect()
+    }
+
     /// A request has begun.
     pub fn begun(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
@@ -151,6 +231,18 @@ mod tests {
         let tally = &tallies[0].1;
         assert_eq!((tally.requests, tally.broken, tally.received, tally.sent), (3, 1, 15, 30));
         assert_eq!((tally.durations[0], tally.durations[2], tally.durations[CLASSES_MS.len()]), (1, 1, 1));
+    }
+
+    #[test]
+    fn seconds_are_remembered() {
+        let observed = Observed::default();
+        for i in 0..400 {
+            observed.count_sent(i);
+            observed.tick(i as u32, 1);
+        }
+        let samples = observed.samples();
+        assert_eq!(samples.len(), HISTORY_S + 1);
+        assert_eq!(samples[HISTORY_S], Sample { received: 0, sent: 399, slots: 399, waiting: 1 });
     }
 
     #[test]

@@ -170,7 +170,13 @@ fn change(table: &mut Table, has_rows: bool, action: Alter, at: Position) -> Res
         }
         Alter::Comment(comment) => table.properties.comment = comment,
         Alter::Lifecycle(days) => table.properties.lifecycle = (days > 0).then_some(days),
-        Alter::Properties(pairs) => set_properties(&mut table.properties, pairs),
+        Alter::Properties(pairs) => {
+            let buckets = table.bucket_count();
+            set_properties(&mut table.properties, pairs);
+            if has_rows && table.bucket_count() != buckets {
+                return refuse("write.bucket.num of a table that has had rows is not changed by this server".into());
+            }
+        }
         Alter::Clustering(clustering) => {
             if let Some(clustering) = &clustering {
                 check_clustering(clustering, &table.columns, at)?;

@@ -45,7 +45,8 @@ pub fn take_settings(text: &str) -> (Vec<(String, String)>, String) {
         let line = rest.get(blank..).unwrap_or_default();
         let is_set = line
             .get(..4)
-            .is_some_and(|word| word[..3].eq_ignore_ascii_case("set") && word.ends_with(char::is_whitespace));
+            .and_then(|word| Some((word.get(..3)?, word)))
+            .is_some_and(|(set, word)| set.eq_ignore_ascii_case("set") && word.ends_with(char::is_whitespace));
         let end = line.find(';').unwrap_or(line.len());
         let Some((key, value)) = line.get(4..end).filter(|_| is_set).and_then(|pair| pair.split_once('=')) else {
             return (settings, rest);

@@ -406,6 +406,9 @@ pub fn keep(context: &Context, select: &Select) -> Result<(), SqlError> {
     let target = Target { matching: Matching::Position, max_field_bytes: usize::MAX, ..Target::table(table.clone()) };
     let failed = |error: crate::write::WriteError| SqlError::from(crate::error::ApiError::from(error));
     let mut writer = TableWriter::new(catalog, &target, &query.schema()).map_err(failed)?;
+    if let Some(source) = &query.table {
+        writer = writer.encrypted_like(catalog, &source.name.project).map_err(failed)?;
+    }
     query.run(|batch| writer.write(&batch).map_err(failed))?;
     let written = writer.finish().map_err(failed)?;
     commit_rows(catalog, &target.destination(false), &table, written.files)?;

@@ -18,9 +18,12 @@ pub enum Outcome {
 
 /// Runs the text of an instance. Blocking.
 pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
+    // Some statements on governance begin with SET; others have settings of SQL before them.
     let (_, rest) = take_settings(text);
-    if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, &rest) {
-        return Ok(Outcome::Text(done?.text));
+    for text in [text, &rest] {
+        if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, text) {
+            return Ok(Outcome::Text(done?.text));
+        }
     }
     let Script { settings, statement } = parse(text)?;
     context.settings.extend(settings);

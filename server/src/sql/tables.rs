@@ -12,6 +12,7 @@ use crate::catalog::{
 };
 use crate::governance::{require_project, require_schema, require_table};
 use crate::types::Type;
+use crate::write::is_hashable;
 
 /// Partition columns of a table at most (service-behaviour.md 1.2).
 const MAX_PARTITION_KEYS: usize = 6;
@@ -178,10 +179,7 @@ pub fn check(table: &NewTable, at: Position) -> Result<(), SqlError> {
     let find = |name: &str| table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
     for key in &table.properties.primary_key {
         let Some(column) = find(key) else { return refuse(format!("key column {key} is no column of the table")) };
-        let plain = !matches!(
-            column.ty,
-            Type::Float | Type::Double | Type::Json | Type::Array(_) | Type::Map(..) | Type::Struct(_)
-        );
+        let plain = is_hashable(&column.ty) && !matches!(column.ty, Type::Float | Type::Double);
         if column.nullable || !plain {
             return refuse(format!("key column {key} must be NOT NULL and of a type that can be compared exactly"));
         }
@@ -199,7 +197,7 @@ pub fn check_clustering(clustering: &Clustering, columns: &[Column], at: Positio
     for name in clustering.columns.iter().chain(sorted) {
         match columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)) {
             None => return refuse(format!("cluster column {name} is no column of the table")),
-            Some(column) if matches!(column.ty, Type::Json | Type::Array(_) | Type::Map(..) | Type::Struct(_)) => {
+            Some(column) if !is_hashable(&column.ty) => {
                 return refuse(format!("a table cannot be clustered by {name} of type {}", column.ty));
             }
             Some(_) => {}

@@ -17,6 +17,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::catalog::check_name;
+
 /// Bytes of every key: AES-256.
 const KEY: usize = 32;
 /// Bytes of the nonce before a wrapped key.
@@ -53,6 +55,10 @@ impl Keyring {
 
     /// The key of a project, `None` if it never had one.
     pub fn project(&self, project: &str) -> Result<Option<ProjectKey>> {
+        // The name may come from a request: it must not lead out of the directory.
+        if check_name(project).is_err() {
+            return Ok(None);
+        }
         let path = self.path(project);
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -155,6 +161,7 @@ impl Keyring {
 
     /// Replaces the file of a project in one step.
     fn store(&self, project: &str, key: &ProjectKey) -> Result<()> {
+        check_name(project).map_err(|why| anyhow!("{why}"))?;
         std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot create {}", self.dir.display()))?;
         let path = self.path(project);
         let fresh = self.dir.join(format!("{}.new", Uuid::new_v4().simple()));
@@ -284,6 +291,20 @@ mod tests {
         assert!(keyring.secret(&other.id).unwrap_err().to_string().contains("not wrapped under this root key"));
         std::fs::remove_file(root.path().join("keys/root.key")).unwrap();
         assert!(keyring.secret(&key.id).unwrap_err().to_string().contains("not wrapped under this root key"));
+    }
+
+    #[test]
+    fn names_do_not_lead_out_of_the_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let keyring = Keyring::new(root.path());
+        keyring.set_encrypts("p", true).unwrap();
+        std::fs::copy(root.path().join("keys/p.json"), root.path().join("p.json")).unwrap();
+        for name in ["../p", "../keys/p", "", "a/b"] {
+            assert!(keyring.project(name).unwrap().is_none(), "{name}");
+            assert!(keyring.encryption(name).unwrap().is_none(), "{name}");
+            assert!(keyring.set_encrypts(name, true).is_err(), "{name}");
+            keyring.check(name).unwrap();
+        }
     }
 
     #[test]

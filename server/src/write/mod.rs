@@ -29,8 +29,7 @@ pub use later::{commit_when_due, resume_commits};
 
 pub use error::WriteError;
 pub use flying::{Flight, Flying};
-pub use hash::{Cell, Hash};
+pub use hash::{Cell, Hash, is_hashable};
 pub use layout::{Distribution, Layout};
-pub use partitions::Invalid;
 pub use target::{Matching, OPERATION, OPERATION_DELETE, OPERATION_UPSERT, Target};
 pub use writer::{TableWriter, Written};

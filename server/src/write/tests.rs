@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::RngSeed;
 
+use super::partitions::Invalid;
 use super::*;
 use crate::catalog::{
     Catalog, Clustering, ClusteringKind, Column, NewFile, NewTable, SortColumn, Table, TableKind, TableProperties,
@@ -236,7 +237,7 @@ fn positions_count_and_names_do_not_in_v1() {
     let units = Some((TimeUnit::Millisecond, TimeUnit::Millisecond));
     let target = Target { matching: Matching::Position, units, ..Target::partition(table, "q=07").unwrap() };
     let rows = batch(vec![("x", ints([Some(1)])), ("a", times.clone()), ("e", ints([Some(9)]))]);
-    let written = at.write(&target, &[rows.clone()]).unwrap();
+    let written = at.write(&target, std::slice::from_ref(&rows)).unwrap();
     assert_eq!(written.files.files()[0].partition, ["9", "7"], "a number is a fine text partition");
     drop(written);
     assert!(at.refusal(&target, &rows.project(&[0, 1]).unwrap()).contains("has 2 columns, 3 are expected"));
@@ -256,7 +257,7 @@ fn rows_without_partition_follow_the_strategy() {
     assert!(at.refusal(&target(Invalid::Fail), &rows).contains("partition column p: a row has NULL"));
     assert!(at.refusal(&target(Invalid::Limit(3)), &rows).contains("\"300\" is not a tinyint"));
     for invalid in [Invalid::Drop, Invalid::Limit(4)] {
-        let written = at.write(&target(invalid), &[rows.clone()]).unwrap();
+        let written = at.write(&target(invalid), std::slice::from_ref(&rows)).unwrap();
         assert_eq!((written.rows, written.left_out), (6, 4));
         assert_eq!(written.files.files().len(), 1, "1 and 01 are one partition");
         assert_eq!(at.read(&written.files.files()[0]).num_rows(), 2);
@@ -346,7 +347,7 @@ async fn damaged_messages_are_refused_before_they_take_memory() {
         receive(Body::from(bytes), move |schema| TableWriter::new(&catalog, &target, schema)).await
     };
     let rows = batch(vec![("a", texts([Some("x"); 2000]))]);
-    let good = stream(&[rows.clone()], Some(arrow::ipc::CompressionType::ZSTD));
+    let good = stream(std::slice::from_ref(&rows), Some(arrow::ipc::CompressionType::ZSTD));
     // The first length prefix of a compressed buffer is found by its value: the offsets of 2001 rows.
     let prefix = (2001i64 * 4).to_le_bytes();
     let place = good.windows(8).rposition(|window| window == prefix).unwrap();

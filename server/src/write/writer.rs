@@ -127,6 +127,12 @@ impl TableWriter {
         self
     }
 
+    /// Encrypts as another project does: for rows that were read there and are kept elsewhere.
+    pub fn encrypted_like(mut self, catalog: &Catalog, project: &str) -> Result<TableWriter, WriteError> {
+        self.encryption = catalog.keyring().encryption(project)?;
+        Ok(self)
+    }
+
     /// Takes other bounds, for tests.
     #[cfg(test)]
     pub fn set_room(&mut self, buffer_bytes: usize, open_files: usize) {
