@@ -47,7 +47,7 @@ const TYPES: [&str; 23] = [
 ];
 
 fn columns() -> Vec<Column> {
-    let named = |(number, ty): (usize, &&str)| Column::new(&format!("c{number}"), ty.parse().unwrap(), true);
+    let named = |(number, ty): (usize, &&str)| Column::new(format!("c{number}"), ty.parse().unwrap(), true);
     TYPES.iter().enumerate().map(named).collect()
 }
 
