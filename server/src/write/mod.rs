@@ -20,6 +20,7 @@ mod partitions;
 mod target;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 pub use arrange::{arranged, commit_rows, commit_session};
