@@ -15,6 +15,7 @@ mod hash;
 mod intake;
 mod later;
 mod layout;
+mod merge;
 mod order;
 mod partitions;
 mod target;
