@@ -242,7 +242,7 @@ pub async fn schema(shared: &Arc<Shared>, head: &Head, name: TableName) -> Resul
     blocking(move || {
         let _permit = permit;
         let place = Place::find(&shared, &name, &id)?;
-        Ok(Reply::json(200, &json!({"TableSchema": write_schema(place.table())})))
+        Ok(Reply::json(200, &json!({"TableSchema": write_schema(place.table(), &place.target().partition)})))
     })
     .await
 }
