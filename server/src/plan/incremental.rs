@@ -51,7 +51,7 @@ impl Planner<'_> {
     }
 
     fn range(&self, table: &Table, request: &CreateRequest) -> Result<IncrementalRange, ApiError> {
-        let zone = self.limits.reading.time_zone;
+        let zone = self.zone(&table.name.project)?;
         let version_at = |text: &str| {
             let Some(nanos) = parse_instant(text) else {
                 let message = format!("\"{text}\" is neither a version nor a time such as 2024-01-01 00:00:00");

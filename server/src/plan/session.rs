@@ -248,14 +248,20 @@ impl Planner<'_> {
         Ok(columns.filter(|(_, used)| *used).map(|(column, _)| column.name.clone()).collect())
     }
 
+    /// The zone of a project: its property `odps.sql.timezone`, if this server knows that zone, else that of the server.
+    pub(super) fn zone(&self, project: &str) -> Result<Zone, ApiError> {
+        let declared = self.catalog.project_property(project, "odps.sql.timezone")?;
+        Ok(declared.and_then(|text| text.parse().ok()).unwrap_or(self.limits.reading.time_zone))
+    }
+
     /// The predicate of a request, as text and bound to the table.
     fn predicate(
         &self,
         table: &Table,
         request: &CreateRequest,
     ) -> Result<(Option<Predicate>, Option<Bound>), ApiError> {
-        let Reading { filter, zoned_predicates, time_zone, reject_partition_predicates, .. } = self.limits.reading;
-        let zone = if zoned_predicates { time_zone } else { Zone::UTC };
+        let Reading { filter, zoned_predicates, reject_partition_predicates, .. } = self.limits.reading;
+        let zone = if zoned_predicates { self.zone(&table.name.project)? } else { Zone::UTC };
         let rules = filter::Rules { fallback: request.filter_predicate_fallback, zone };
         let predicate = Predicate { text: request.filter_predicate.clone(), rules };
         let columns: Vec<&Column> = table.columns.iter().chain(&table.partition_keys).collect();
