@@ -131,8 +131,10 @@ impl Head {
 
     /// Whether this is a call of the classic tunnel.
     pub fn is_tunnel_call(&self) -> bool {
+        let last = self.segments.last().filter(|_| self.segments.len() > 4);
         self.segments.first().is_some_and(|first| first == "projects")
-            && TUNNEL_NAMES.iter().any(|name| self.query.has(name))
+            && (TUNNEL_NAMES.iter().any(|name| self.query.has(name))
+                || last.is_some_and(|last| last == "streams" || last == "upserts"))
     }
 
     /// What the client signed.

@@ -104,6 +104,12 @@ impl Place {
         Ok(())
     }
 
+    /// The schema of the rows that clients are to send.
+    pub fn write_schema(&self) -> Value {
+        let target = self.target();
+        write_schema(&target.table, &target.partition)
+    }
+
     /// What rows are written into: the table as it is now.
     pub fn target(&self) -> Target {
         let table = Target::table(self.table().clone());
@@ -243,7 +249,7 @@ pub async fn schema(shared: &Arc<Shared>, head: &Head, name: TableName) -> Resul
     blocking(move || {
         let _permit = permit;
         let place = Place::find(&shared, &name, &id)?;
-        Ok(Reply::json(200, &json!({"TableSchema": write_schema(place.table())})))
+        Ok(Reply::json(200, &json!({"TableSchema": place.write_schema()})))
     })
     .await
 }
