@@ -182,7 +182,7 @@ fn find(shared: &Shared, project: &str, instance: &str, id: &str) -> Result<Stor
 }
 
 /// Leaves the first rows of a plan.
-fn shorten(plan: &mut Plan, rows: u64) {
+pub fn shorten(plan: &mut Plan, rows: u64) {
     let mut left = rows;
     for block in &mut plan.blocks {
         block.2 = block.2.min(left);
