@@ -25,6 +25,7 @@ mod read;
 mod sql;
 mod store;
 mod subject;
+mod tunnel;
 mod types;
 mod write;
 

@@ -20,6 +20,7 @@ mod state;
 mod subject;
 mod tables;
 mod tls;
+mod tunnel;
 mod unparsed;
 mod v2;
 mod write_sessions;

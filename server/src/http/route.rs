@@ -17,6 +17,8 @@ pub enum Call {
     Commit(TableName),
     /// A call of Storage API v2 or v3; the query names it.
     Action,
+    /// A call of the classic tunnel; path and query name it.
+    ClassicTunnel,
     /// `GET /logview/host` and the like: a link the server has not.
     NoLink,
     Security(SecurityCall),
@@ -44,11 +46,7 @@ pub fn route(head: &Head) -> Result<Call, ApiError> {
         ["api", "storage", "v1", rest @ ..] => storage(head, rest),
         ["api", "storage", "v2" | "v3"] => Ok(Call::Action),
         ["api", "storage", "v2" | "v3", ..] => Ok(Call::Unknown),
-        // Not 501: clients of the tunnel repeat every 5xx for minutes.
-        _ if head.is_tunnel_call() => {
-            let message = "this server has no classic tunnel: read tables through the Storage API";
-            Err(ApiError::new(405, "MethodNotAllowed", message))
-        }
+        _ if head.is_tunnel_call() => Ok(Call::ClassicTunnel),
         ["api", rest @ ..] => service(head, rest),
         rest => service(head, rest),
     }

@@ -18,7 +18,7 @@ use super::reply::{Account, Reply};
 use super::request::{Head, Plane};
 use super::route::{Call, route};
 use super::state::{Profile, ServeOptions, Shared};
-use super::{admin, data, faults, instances, security, service, sessions, tls, v2, write_sessions};
+use super::{admin, data, faults, instances, security, service, sessions, tls, tunnel, v2, write_sessions};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
 use crate::governance::QuotaLoad;
@@ -190,6 +190,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::ChangeInstance(project, id) => instances::change(shared, head, project, id, body).await,
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Action => v2::answer(shared, head, body).await,
+        Call::ClassicTunnel => tunnel::answer(shared, head, body).await,
         Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
         Call::Unknown => {
             let message = format!("Unknown http request location: {}", head.raw_path);

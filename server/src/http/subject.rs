@@ -93,11 +93,11 @@ fn later(head: &Head, protocol: Protocol) -> Subject {
 /// The classic tunnel, of tables and of instances.
 fn tunnel(head: &Head, path: &[&str]) -> Subject {
     let mut subject = Subject::new(Protocol::Tunnel, UNKNOWN);
-    place(path, &mut subject);
+    let rest = place(path, &mut subject);
     let has = |name: &str| head.query.has(name);
     subject.action = match head.method.as_str() {
-        _ if has("upserts") || has("upsertid") => "TunnelUpsert",
-        _ if has("streams") || has("slotid") => "TunnelStream",
+        _ if has("upserts") || has("upsertid") || rest == ["upserts"] => "TunnelUpsert",
+        _ if has("streams") || has("slotid") || rest == ["streams"] => "TunnelStream",
         _ if has("downloads") => "TunnelCreateDownload",
         _ if has("uploads") => "TunnelCreateUpload",
         "GET" if has("data") => "TunnelDownload",

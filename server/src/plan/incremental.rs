@@ -1,8 +1,10 @@
 //! Planning of incremental reads: service-behaviour.md 1.7.
 
+use super::candidates::candidates;
 use super::chosen::{Chooser, Chosen, Group};
+use super::planner::Planner;
 use super::request::CreateRequest;
-use super::session::{Plan, Planner, candidates};
+use super::session::Plan;
 use super::splits::Piece;
 use crate::catalog::{Partition, Table};
 use crate::clock::now_ms;
@@ -51,7 +53,7 @@ impl Planner<'_> {
     }
 
     fn range(&self, table: &Table, request: &CreateRequest) -> Result<IncrementalRange, ApiError> {
-        let zone = self.limits.reading.time_zone;
+        let zone = self.zone(&table.name.project)?;
         let version_at = |text: &str| {
             let Some(nanos) = parse_instant(text) else {
                 let message = format!("\"{text}\" is neither a version nor a time such as 2024-01-01 00:00:00");

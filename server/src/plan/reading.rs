@@ -41,8 +41,8 @@ pub struct Reading {
     /// CHAR values: with the blanks that make them as long as their type, or without.
     #[arg(long = "char", value_enum, default_value = "padded")]
     pub char_text: CharText,
-    /// Zone of the project, an offset such as +08:00, UTC or Asia/Shanghai: for times without a zone in incremental
-    /// reads.
+    /// Zone of projects without the property odps.sql.timezone, an offset such as +08:00, UTC or Asia/Shanghai: for times
+    /// without a zone in incremental reads.
     #[arg(long, value_name = "ZONE", default_value = "Asia/Shanghai")]
     pub time_zone: Zone,
     /// Read times without a zone in predicates in the zone of the project; without it in UTC, as official clients

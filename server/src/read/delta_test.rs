@@ -323,3 +323,45 @@ fn columns_are_null_in_files_that_are_older() {
         assert_eq!((rows("new is null"), rows("new is not null")), (2, not_null), "{filter:?}");
     }
 }
+
+#[test]
+fn what_cannot_be_evaluated_filters_nothing() {
+    let mut fixture = Fixture::new(&[]);
+    let values = [Some(1), Some(2), Some(3), None];
+    let rows: Vec<Operation> = (1..).zip(values).map(|(id, v)| ("a".to_string(), id, Some(v))).collect();
+    fixture.write("pt=a", false, &rows);
+    fixture.reading = Reading { filter: FilterMode::Exact, ..Reading::default() };
+    let count = |predicate: &str, fallback: bool| {
+        let request = json!({"FilterPredicate": predicate, "FilterPredicateFallback": fallback});
+        fixture.plan(request).map(|plan| plan.row_count()).map_err(|error| error.code)
+    };
+    assert_eq!(count("v < 3 and pad like 'x'", false), Err("InvalidArgument"));
+    assert_eq!(count("v < 3 and pad like 'x'", true), Ok(2));
+    assert_eq!(count("v < 3 or pad like 'x'", true), Ok(4));
+    assert_eq!(
+        count("not (v < 3 or pad like 'x')", true),
+        Ok(1),
+        "false or unknown for the others, whatever LIKE says"
+    );
+    assert_eq!(count("not (v < 3 and pad like 'x')", true), Ok(4));
+    assert_eq!(count("v < ", true), Err("InvalidArgument"), "broken text is no missing feature");
+}
+
+#[test]
+fn times_are_read_in_the_zone_of_the_project() {
+    let fixture = Fixture::new(&[]);
+    fixture.write("pt=a", false, &[("a".into(), 1, Some(None))]);
+    let database = rusqlite::Connection::open(fixture.catalog.root().join("catalog.sqlite")).unwrap();
+    database.execute("update commits set committed_ms = version * 3600000", []).unwrap();
+    let start = |text: &str| {
+        let options = json!({"Mode": "append", "StartTimeStamp": text});
+        let request = json!({"SplitOptions": {"SplitMode": "Bucket"}, "IncrementalRead": true, "IncrementalReadOptions": options});
+        fixture.plan(request).map(|plan| plan.choice.range.as_ref().unwrap().start)
+    };
+    assert_eq!(start("1970-01-01 08:59:59.999").unwrap(), 0);
+    assert_eq!(start("1970-01-01 10:00:00").unwrap(), 2);
+    fixture.catalog.set_project_property("p", "odps.sql.timezone", Some("UTC")).unwrap();
+    assert_eq!(start("1970-01-01 02:00:00").unwrap(), 2);
+    assert_eq!(start("1970-01-01 00:00:00").unwrap(), 0);
+    assert_eq!(start("yesterday").unwrap_err().code, "InvalidArgument");
+}

@@ -14,6 +14,8 @@ mod target;
 mod write;
 mod write_session;
 
+pub use instance::shorten;
+
 use std::sync::Arc;
 
 use axum::body::Body;

@@ -1,0 +1,49 @@
+//! The classic tunnel: sessions that download tables and results of instances, and sessions that upload blocks.
+//!
+//! What the calls look like is known from the official clients (PyODPS `odps/tunnel`, the Java SDK
+//! `com.aliyun.odps.tunnel`) and account-routing-metadata.md 5.1.
+
+mod blocks;
+mod body;
+mod download;
+mod place;
+mod schema;
+mod stream;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+
+use self::place::Place;
+use super::reply::Reply;
+use super::request::Head;
+use super::state::Shared;
+use crate::error::ApiError;
+use crate::write::drain;
+
+/// Answers a call of the tunnel. What the tunnel does not do is refused with 405: clients repeat every 5xx for minutes.
+pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
+    let place = match Place::of(head) {
+        Ok(place) => place,
+        Err(error) => {
+            drain(body).await;
+            return Err(error);
+        }
+    };
+    let has = |name: &str| head.query.has(name);
+    match (head.method.as_str(), place) {
+        ("POST", place) if has("downloads") => download::create(shared, head, place).await,
+        ("GET", place) if has("downloadid") && has("data") => download::read(shared, head, place).await,
+        ("GET", place) if has("downloadid") => download::get(shared, head, place).await,
+        ("POST", Place::Table(table)) if has("uploads") => upload::create(shared, head, table).await,
+        ("GET", Place::Table(table)) if has("uploadid") => upload::get(shared, head, table).await,
+        ("PUT", Place::Table(table)) if has("uploadid") => blocks::write(shared, head, table, body).await,
+        ("POST", Place::Table(table)) if has("uploadid") => upload::commit(shared, head, table).await,
+        _ => {
+            drain(body).await;
+            let message = format!("the tunnel has no call {} {}?{}", head.method, head.raw_path, head.raw_query);
+            Err(ApiError::new(405, "MethodNotAllowed", message))
+        }
+    }
+}
