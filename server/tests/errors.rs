@@ -51,7 +51,7 @@ fn storage_plane_errors() {
     ] {
         assert_eq!(server.post(&missing, "{}").error(), (501, "NotImplemented".into()), "{missing}");
     }
-    let tunnel = server.post("/projects/local/tables/t?downloads", "{}");
+    let tunnel = server.post("/projects/local/tables/t?upserts", "{}");
     assert_eq!(tunnel.error(), (405, "MethodNotAllowed".into()), "PyODPS repeats 5xx for minutes");
     assert_eq!(server.get("/api/storage/v1/x").error(), (404, "NoSuchObject".into()));
     assert_eq!(server.get("/api//storage/v1/x").error(), (404, "NoSuchObject".into()));
