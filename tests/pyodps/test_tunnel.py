@@ -15,7 +15,7 @@ import client
 import tables
 
 D = decimal.Decimal
-ALGORITHMS = ["zlib", None]  # what the client codes without further packages
+ALGORITHMS = [None, "zlib", "zstd", "lz4"]
 
 
 @pytest.fixture

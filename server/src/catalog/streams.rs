@@ -114,8 +114,9 @@ pub struct StreamWrite<'a> {
 
 impl Catalog {
     /// Creates a stream. The same version again changes nothing while nothing was written; a higher one takes its place,
-    /// and what was staged under the lower one is dropped.
-    pub fn create_stream(&self, stream: &Stream) -> Result<()> {
+    /// and what was staged under the lower one is dropped. A stream that is to be `taken_up`, because its rows are visible
+    /// already, goes on where it is, unless a row offset is at stake.
+    pub fn create_stream(&self, stream: &Stream, taken_up: bool) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut doomed = Vec::new();
@@ -123,6 +124,11 @@ impl Catalog {
             if found.version > stream.version {
                 let (current, asked) = (found.version, stream.version);
                 return Err(StreamRefusal::Version { name: found.name, current, asked }.into());
+            }
+            if taken_up && found.version == stream.version && found.token.is_none() && stream.token.is_none() {
+                let sql = "update streams set closed = 0 where session_id = ?1 and name = ?2";
+                transaction.execute(sql, params![stream.session, stream.name])?;
+                return Ok(transaction.commit()?);
             }
             if found.version == stream.version && found.closed {
                 return Err(StreamRefusal::Closed(found.name).into());
@@ -337,8 +343,8 @@ mod tests {
         let new = NewTable::plain(&name, &[Column::new("a", Type::Int, true)], &[]);
         let table_id = catalog.create_table(&new).unwrap().unwrap();
         let to = Destination { table_id, schema_version: 1, partition: Vec::new(), overwrite: false };
-        catalog.create_stream(&stream(1, Some("a"))).unwrap();
-        catalog.create_stream(&stream(1, Some("b"))).unwrap();
+        catalog.create_stream(&stream(1, Some("a")), false).unwrap();
+        catalog.create_stream(&stream(1, Some("b")), true).unwrap();
         let session = Stream::of_table(1);
         let write = |version: i64, rows: u64, offset: u64, token: &str, file: &str| {
             let exactly = Exactly { offset, token: token.into() };
@@ -356,12 +362,14 @@ mod tests {
         assert_eq!(write(1, 2, 3, "c", "f5").unwrap(), (5, Some(3)));
         let ids: Vec<String> = catalog.files(table_id).unwrap().into_iter().map(|file| file.id).collect();
         assert_eq!(ids, ["f1", "f5"]);
-        assert_eq!(refusal(catalog.create_stream(&stream(1, None))), StreamRefusal::Written("s".into()));
-        catalog.create_stream(&stream(2, None)).unwrap();
+        assert_eq!(refusal(catalog.create_stream(&stream(1, None), true)), StreamRefusal::Written("s".into()));
+        catalog.create_stream(&stream(2, None), false).unwrap();
         assert!(matches!(refusal(write(1, 1, 5, "c", "f6")), StreamRefusal::Version { current: 2, asked: 1, .. }));
         catalog.close_stream(&session, "s", 2).unwrap();
         catalog.close_stream(&session, "s", 2).unwrap();
-        assert_eq!(refusal(catalog.create_stream(&stream(2, None))), StreamRefusal::Closed("s".into()));
-        assert!(refusal(catalog.create_stream(&stream(1, None))).to_string().contains("version 2"));
+        assert_eq!(refusal(catalog.create_stream(&stream(2, None), false)), StreamRefusal::Closed("s".into()));
+        assert!(refusal(catalog.create_stream(&stream(1, None), true)).to_string().contains("version 2"));
+        catalog.create_stream(&stream(2, None), true).unwrap();
+        assert!(!catalog.stream(&session, "s").unwrap().unwrap().closed, "goes on");
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read::{Form, plain_rows, send};
+use super::read::{Form, compression, plain_rows, send};
 use super::read_session::limits;
 use super::schema::result_schema;
 use super::{DataFormat, parse, required, target};
@@ -20,7 +20,7 @@ use crate::http::server::no_such;
 use crate::http::sessions::{blocking, new_id};
 use crate::http::state::Shared;
 use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
-use crate::read::{Coding, Compression, ReplayKey, Shape};
+use crate::read::{ReplayKey, Shape};
 
 /// Rows of a result that is limited (Q21).
 const LIMITED_ROWS: u64 = 10_000;
@@ -117,8 +117,9 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
     }
     let permit = governance::admit(shared, head, Operation::ReadInstance, Target::Project(&project)).await?;
     let batch_rows = if request.max_batch_rows == 0 { DEFAULT_BATCH_ROWS } else { request.max_batch_rows };
+    let (coding, compression) = compression(head);
     let shape = Shape {
-        compression: Compression::None,
+        compression,
         batch_rows: batch_rows.min(MAX_BATCH_ROWS) as usize,
         batch_bytes: usize::try_from(request.max_batch_raw_size).unwrap_or(usize::MAX),
     };
@@ -143,7 +144,6 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
         Ok((rows, ReplayKey { variant, ..ReplayKey::new(&session.id, &range, shape) }))
     })
     .await?;
-    let coding = Coding::from_header(head.header("accept-encoding"));
     send(shared, head, permit, rows, Form { shape, coding, key: Some(key) }).await
 }
 

@@ -35,16 +35,20 @@ fn flat(column: &Column, id: i64) -> Value {
     })
 }
 
-/// `TableSchema` of a table that takes rows: with the system column of a primary-key table.
-pub fn write_schema(table: &Table) -> Value {
+/// `TableSchema` of a table that takes rows: everything that a row brings, which is the data columns, the partition
+/// columns of which `fixed` names no value, and the operation of a primary-key table. The official clients make their
+/// rows of `DataColumns` alone and look into `SystemColumns` to tell such a table, so the operation is in both.
+pub fn write_schema(table: &Table, fixed: &[Option<String>]) -> Value {
     let mut ids = Ids { next: 1 };
     let is_key =
         |column: &Column| table.properties.primary_key.iter().any(|key| key.eq_ignore_ascii_case(&column.name));
-    let data: Vec<Value> = table.columns.iter().map(|column| ids.column(column, is_key(column))).collect();
+    let mut data: Vec<Value> = table.columns.iter().map(|column| ids.column(column, is_key(column))).collect();
     let operation = Column::new(OPERATION, Type::TinyInt, true);
     let system: Vec<Value> = table.has_primary_key().then(|| ids.column(&operation, false)).into_iter().collect();
-    let partitions: Vec<Value> = table.partition_keys.iter().map(|column| ids.column(column, false)).collect();
-    json!({"DataColumns": data, "SystemColumns": system, "PartitionColumns": partitions})
+    let keys: Vec<Value> = table.partition_keys.iter().map(|key| ids.column(key, false)).collect();
+    data.extend(keys.into_iter().zip(fixed).filter(|(_, value)| value.is_none()).map(|(key, _)| key));
+    data.extend(system.iter().cloned());
+    json!({"DataColumns": data, "SystemColumns": system})
 }
 
 /// `TableSchema` of a result.
@@ -174,7 +178,7 @@ mod tests {
             created_ms: 0,
             modified_ms: 0,
         };
-        let schema = write_schema(&table);
+        let schema = write_schema(&table, &[None]);
         let node = |path: &str| schema.pointer(path).cloned().unwrap_or_default();
         assert_eq!(node("/DataColumns/0/columnType/MemberName"), "c1");
         assert_eq!(node("/DataColumns/0/columnType/IsDistributionKey"), true);
@@ -185,12 +189,17 @@ mod tests {
             node("/SystemColumns/0/columnType"),
             json!({"MemberName": OPERATION, "ColumnId": 9, "Nullable": true, "Type": 6})
         );
+        let names = |fixed: &[Option<String>]| -> Vec<String> {
+            let schema = write_schema(&table, fixed);
+            let columns = schema["DataColumns"].as_array().unwrap();
+            columns.iter().map(|column| column["columnType"]["MemberName"].as_str().unwrap().to_string()).collect()
+        };
+        assert_eq!(names(&[None]), ["c1", "c2", "c3", "pt", OPERATION]);
+        assert_eq!(names(&[Some("x".into())]), ["c1", "c2", "c3", OPERATION]);
         assert_eq!(blob_ids(&table), [4, 8]);
         let (data, keys) = crate::plan::column_ids(&table);
-        let shown = |kind: &str| -> Vec<i64> {
-            let columns = schema[kind].as_array().cloned().unwrap_or_default();
-            columns.iter().filter_map(|column| column.pointer("/columnType/ColumnId")?.as_i64()).collect()
-        };
-        assert_eq!((shown("DataColumns"), shown("PartitionColumns")), (data, keys));
+        let columns = schema["DataColumns"].as_array().unwrap().iter();
+        let shown: Vec<i64> = columns.filter_map(|column| column.pointer("/columnType/ColumnId")?.as_i64()).collect();
+        assert_eq!(shown, [data, keys, vec![9]].concat());
     }
 }

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::schema::write_schema;
 use super::write_session::{Place, demand_room};
 use super::{blocks, parse, required};
 use crate::catalog::{Stream, StreamRefusal, TableName};
@@ -90,7 +89,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         place.demand_open()?;
         demand_room(&shared, &place.key())?;
         let stream = request.stream(&place)?;
-        shared.catalog.create_stream(&stream)?;
+        shared.catalog.create_stream(&stream, place.streaming())?;
         Ok(Reply::json(200, &Value::Object(describe(&stream, &place))))
     })
     .await
@@ -112,7 +111,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body)
                 place.demand_open()?;
                 demand_room(&shared, &place.key())?;
                 let stream = request.stream(&place)?;
-                shared.catalog.create_stream(&stream)?;
+                shared.catalog.create_stream(&stream, place.streaming())?;
                 stream
             }
         };
@@ -149,7 +148,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body)
 
 fn describe(stream: &Stream, place: &Place) -> Map<String, Value> {
     let mut answer = Map::new();
-    answer.insert("TableSchema".into(), write_schema(place.table()));
+    answer.insert("TableSchema".into(), place.write_schema());
     answer.insert("TableId".into(), json!(stream.table_id.to_string()));
     answer.insert("SchemaVersion".into(), json!(stream.schema_version));
     if let Some(token) = &stream.token {

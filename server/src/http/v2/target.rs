@@ -9,8 +9,17 @@ use crate::http::request::Head;
 pub fn table(head: &Head) -> Result<TableName, ApiError> {
     let text = required(head, "Target")?;
     let parse = || {
-        let (place, table) = text.strip_prefix("projects.")?.split_once(".tables.")?;
-        let (project, schema) = place.split_once(".schemas.").unwrap_or((place, "default"));
+        let rest = text.strip_prefix("projects.")?;
+        let (project, schema, table) = match rest.split_once(".schemas.") {
+            Some((project, rest)) => {
+                let (schema, table) = rest.split_once(".tables.")?;
+                (project, schema, table)
+            }
+            None => {
+                let (project, table) = rest.split_once(".tables.")?;
+                (project, "default", table)
+            }
+        };
         let full = [project, schema, table].iter().all(|name| !name.is_empty());
         full.then(|| TableName { project: project.into(), schema: schema.into(), table: table.into() })
     };
