@@ -124,7 +124,7 @@ fn read_records(answer: &Answer, columns: &str) -> Vec<Row> {
             33_553_408 => {
                 assert_eq!(read_varint(&mut bytes), u64::from(crc));
                 total = crc32c_append(total, &crc.to_le_bytes());
-                rows.push(std::mem::replace(&mut row, (0, None)));
+                rows.push(std::mem::take(&mut row));
                 crc = 0;
             }
             33_554_430 => {
