@@ -9,8 +9,13 @@ use crate::http::request::Head;
 pub fn table(head: &Head) -> Result<TableName, ApiError> {
     let text = required(head, "Target")?;
     let parse = || {
-        let (place, table) = text.strip_prefix("projects.")?.split_once(".tables.")?;
-        let (project, schema) = place.split_once(".schemas.").unwrap_or((place, "default"));
+        let rest = text.strip_prefix("projects.")?;
+        let with_schema = || {
+            let (project, rest) = rest.split_once(".schemas.").filter(|(project, _)| !project.contains(".tables."))?;
+            rest.split_once(".tables.").map(|(schema, table)| (project, schema, table))
+        };
+        let without = || rest.split_once(".tables.").map(|(project, table)| (project, "default", table));
+        let (project, schema, table) = with_schema().or_else(without)?;
         let full = [project, schema, table].iter().all(|name| !name.is_empty());
         full.then(|| TableName { project: project.into(), schema: schema.into(), table: table.into() })
     };
