@@ -44,12 +44,17 @@ use logging::Log;
 fn main() -> ExitCode {
     let Ok(log) = Log::start() else { return ExitCode::FAILURE };
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut format = LogFormat::Text;
     let code = config::parse(&arguments).and_then(|(cli, seed)| {
-        start_log(&log, cli.log_format);
+        format = cli.log_format;
+        start_log(&log, format);
         run(cli.command, seed)
     });
     let code = code.unwrap_or_else(|error| {
-        log.line(format_args!("maxstorage-server: {error:#}"));
+        match format {
+            LogFormat::Text => log.line(format_args!("maxstorage-server: {error:#}")),
+            LogFormat::Json => tracing::error!("{error:#}"),
+        }
         ExitCode::FAILURE
     });
     log.flush();

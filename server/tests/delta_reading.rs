@@ -154,6 +154,18 @@ fn changes_are_told_as_the_official_tests_expect() {
 }
 
 #[test]
+fn encrypted_files_are_merged_filtered_and_told() {
+    let (root, server) = served(&["--filter", "exact"]);
+    server.run("setproject odps.storage.encryption=true");
+    server.write("t", json!({}), &rows(0..20, "a"));
+    server.write("t", json!({}), &rows(5..6, "b"));
+    assert!(root.data_files().iter().all(|path| std::fs::read(path).unwrap().starts_with(b"PARE")));
+    assert_eq!(server.count("t", r#"{"FilterPredicate": "val >= 'b' or id = 3"}"#), 2);
+    let told = told(&server, &changes(&server, json!({"Mode": "cdc", "StartVersion": 2})));
+    assert_eq!(told, [(5, "a5".to_string(), 16), (5, "b5".to_string(), 32)]);
+}
+
+#[test]
 fn history_ends_where_the_table_says() {
     let (root, server) = served(&["--no-clock-check", "--garbage-interval-ms", "30"]);
     server.write("t", json!({}), &rows(0..10, "a"));

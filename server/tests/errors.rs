@@ -44,15 +44,8 @@ fn storage_plane_errors() {
     assert_eq!(server.get(&target).error(), (404, "NoSuchDownload".into()));
     assert_eq!(server.post(&format!("{}/sessions", base("t")), "{}").error(), bad("InvalidArgument"));
     assert_eq!(server.get(&sessions("t")).error(), (405, "MethodNotAllowed".into()));
-    for missing in [
-        format!("{}/sessions?session_type=batch_write", base("t")),
-        format!("{}/commit?session_id=x", base("t")),
-        "/api/storage/v2?Action=TableCreateReadSession".to_string(),
-    ] {
-        assert_eq!(server.post(&missing, "{}").error(), (501, "NotImplemented".into()), "{missing}");
-    }
-    let tunnel = server.post("/projects/local/tables/t?downloads", "{}");
-    assert_eq!(tunnel.error(), (405, "MethodNotAllowed".into()), "PyODPS repeats 5xx for minutes");
+    let missing = "/api/storage/v2?Action=VolumeRead&Target=projects.local.volumes.v";
+    assert_eq!(server.post(missing, "{}").error(), (501, "NotImplemented".into()));
     assert_eq!(server.get("/api/storage/v1/x").error(), (404, "NoSuchObject".into()));
     assert_eq!(server.get("/api//storage/v1/x").error(), (404, "NoSuchObject".into()));
     for body in ["[]", "[[\"id\"]]"] {
@@ -117,7 +110,7 @@ fn service_plane() {
         assert!(answer.text().contains(id) && id.bytes().all(|b| b.is_ascii_hexdigit()));
         assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     }
-    assert_eq!(server.post("/api/projects/local/instances", "{}").status, 501);
+    assert_eq!(server.send("PUT", "/api/quotas/q", Some("{}"), &[]).status, 501);
     for known in ["/api/projects/local", "/api/projects/local/tables/t", "/api/tenants", "/api/projects/local/schemas"]
     {
         assert_eq!(server.send("HEAD", known, None, &[]).status, 405, "{known}");

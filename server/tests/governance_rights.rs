@@ -66,6 +66,36 @@ fn pay_as_you_go_opens_as_the_product_page_says() {
 }
 
 #[test]
+fn a_quota_that_is_named_at_discovery_goes_with_the_endpoint() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run("create quota group1#etl slots 5");
+    let discovered = server.get("/api/projects/local/tunnel?service&quotaName=group1%23etl").text();
+    let route = discovered.strip_prefix(&format!("127.0.0.1:{}", server.port)).unwrap();
+    assert_eq!(route, "/quota/group1.etl");
+    // Clients sign the path below their endpoint; some the whole path.
+    let target = sessions("t");
+    let routed = format!("{route}{target}");
+    for signed in [&target, &routed] {
+        let answer = server.raw("POST", &routed, Some("{}"), &server.sign("POST", signed, Some("{}")));
+        assert_eq!(code(&answer), no());
+        assert!(answer.text().contains("quotas/group1#etl"), "{}", answer.text());
+    }
+    let policy = PAGE_POLICY.replace("pay-as-you-go", "group1#*");
+    server.run(&format!("create tenant role etl with policy {policy}; grant tenant role etl to user {OWNER}"));
+    let answer = server.raw("POST", &routed, Some("{}"), &server.sign("POST", &target, Some("{}")));
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(server.get("/api/projects/local/tunnel?service").text(), format!("127.0.0.1:{}", server.port));
+    // The flag of a write session of version 2 names a quota as well.
+    let write = "/api/storage/v2?Action=TableCreateWriteSession&Target=projects.local.schemas.default.tables.t";
+    let create = |quota: &str| {
+        let body = format!("{{\"Flags\":{{\"quota_name\":\"{quota}\"}}}}");
+        server.raw("POST", write, Some(&body), &server.sign("POST", write, Some(&body)))
+    };
+    assert_eq!(code(&create("pay-as-you-go")), no());
+    assert_eq!(create("group1#etl").status, 200, "{}", create("group1#etl").text());
+}
+
+#[test]
 fn unknown_quotas_fail_by_name_unless_everything_is_allowed() {
     let (root, server) = start(&["--profile", "strict"]);
     let target = format!("{}&quotaName=no_such_quota", sessions("t"));

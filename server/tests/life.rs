@@ -232,8 +232,8 @@ fn a_start_leaves_foreign_files_alone() {
     let root = Root::new();
     root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);
     let data = root.path().join("data");
-    std::fs::create_dir(data.join("archive")).unwrap();
     std::fs::copy(&root.data_files()[0], data.join("mine.parquet")).unwrap();
+    std::fs::create_dir(data.join("archive")).unwrap();
     std::fs::write(data.join("notes.txt"), "mine").unwrap();
     let orphan = data.join("00000000000000000000000000000000.parquet");
     std::fs::write(&orphan, "x").unwrap();

@@ -321,5 +321,22 @@ fn logs_can_be_json() {
     assert_eq!(create["caller"], "ALIYUN$local@localhost");
     assert_eq!(create["request"].as_str().unwrap().len(), 32);
     assert!(create["bytes"].as_u64().unwrap() > 100 && create["ms"].is_u64() && create["received"] == 2);
+    let failed = run(&["--log-format", "json", "tables", "--root", "nowhere"]);
+    assert!(json_lines(&stderr(&failed))[0]["message"].as_str().unwrap().contains("is no root"));
     assert!(lines.iter().any(|line| line["action"] == "GetTenant" && line["status"] == 401 && line["caller"] == ""));
+}
+
+#[test]
+fn a_server_with_tls_is_reached_as_well() {
+    let root = filled();
+    let server = root.serve(&["--tls-dev"]);
+    let url = format!("https://localhost:{}", server.port);
+    let ca = root.path().join("tls/ca.pem");
+    let get = |more: &[&str]| run(&[&["clock", "get", "--server", &url], more].concat());
+    assert!(stdout(&get(&["--ca", ca.to_str().unwrap()])).contains("the time of the machine"));
+    assert!(stderr(&get(&[])).contains("needs --ca"));
+    let other = Root::new();
+    let _other = other.serve(&["--tls-dev"]);
+    let foreign = get(&["--ca", other.path().join("tls/ca.pem").to_str().unwrap()]);
+    assert!(stderr(&foreign).contains("no trust in the server"), "{}", stderr(&foreign));
 }

@@ -269,3 +269,58 @@ fn a_plan_in_a_file_repeats_exactly() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("plan.json: rule 1: no action is called \"Nothing\""), "{message}");
 }
+
+#[test]
+fn a_lost_answer_is_a_commit_all_the_same() {
+    let (_root, server) = table(10, &[]);
+    plan(
+        &server,
+        json!([
+            {"match": {"action": "TableCommitWriteSession", "nth": 1}, "effect": {"kind": "cut"}},
+            {"match": {"action": "TableCommitWriteSession", "nth": 2}, "effect": {"kind": "lose_answer"}},
+            {"match": {"action": "TableWrite", "block": 1}, "effect": {"kind": "cut", "after_bytes": 200, "on": "request"}},
+        ]),
+    );
+    let session = server.write_session("t", json!({}));
+    let id = session["SessionId"].as_str().unwrap();
+    let message = server.write_block("t", id, 0, 0, &numbers(100, 5));
+    assert_ne!(server.block("t", id, 1, 0, &common::upload::stream(&[numbers(200, 5)], None)).status, 200);
+    let target = format!("{}/commit?session_id={id}", common::base("t"));
+    let body = json!({"CommitMessages": [message]}).to_string();
+    assert!(attempt(&server, "POST", &target, Some(&body)).is_none());
+    assert_eq!(server.count("t", "{}"), 10, "a commit that was cut off beforehand did nothing");
+    assert!(attempt(&server, "POST", &target, Some(&body)).is_none());
+    assert_eq!(server.count("t", "{}"), 15, "a commit whose answer was lost is one");
+    assert_eq!(server.post(&target, &body).json()["SessionStatus"], "COMMITTED");
+    assert_eq!(server.count("t", "{}"), 15, "asking again commits nothing twice");
+    assert_eq!(counts(&server), [[3, 1, 1], [3, 1, 1], [1, 1, 1]]);
+}
+
+#[test]
+fn version_2_breaks_in_the_same_way() {
+    let (_root, server) = table(50_000, &[]);
+    let target = |action: &str, more: &str| {
+        format!("/api/storage/v2?Action={action}&Target=projects.local.schemas.default.tables.t{more}")
+    };
+    let session = server.post(&target("TableCreateReadSession", ""), "{}").json();
+    let id = session["SessionId"].as_str().unwrap();
+    let read = target("TableRead", &format!("&SessionId={id}&Index=0"));
+    let good = server.post(&read, "{}");
+    assert!(good.complete && good.body.len() > 100_000, "{}", good.text());
+    let with = |effect: Value| {
+        plan(&server, json!([{"match": {"protocol": "v2", "action": "TableRead", "split": 0}, "effect": effect}]));
+        server.post(&read, "{}")
+    };
+    let cut = with(json!({"kind": "cut", "after_bytes": 50_000}));
+    assert!(!cut.complete && cut.body == good.body[..50_000]);
+    assert_eq!(with(json!({"kind": "end_early"})).body, good.body[..good.body.len() - 8]);
+    assert_eq!(with(json!({"kind": "throttle", "code": "FlowExceeded"})).error(), (429, "FlowExceeded".into()));
+    assert!(with(json!({"kind": "expire_session"})).status >= 400);
+    let get = target("TableGetReadSession", &format!("&SessionId={id}&session_refresh=false"));
+    assert_eq!(server.post(&get, "{}").json()["SessionStatus"], "EXPIRED");
+    plan(
+        &server,
+        json!([{"match": {"action": "TableGetReadSession"}, "effect": {"kind": "session_state", "state": "CRITICAL"}}]),
+    );
+    assert_eq!(server.post(&get, "{}").json()["SessionStatus"], "CRITICAL");
+}

@@ -2,12 +2,14 @@
 import json
 import pathlib
 import subprocess
+import time
 
 import pyarrow as pa
 import pytest
 from odps import errors, options
 from odps.accounts import BearerTokenAccount, StsAccount
 from odps.apis.storage_api import ReadRowsRequest, SessionRequest, StorageApiArrowClient, TableBatchScanRequest
+from odps.maxstorage import MaxStorageClient
 
 import client
 from fixture import SERVER, load
@@ -110,6 +112,35 @@ def test_the_statements_of_the_page_run_as_sql(strict):
     alice.execute_sql("create table u (a bigint)")
     alice.execute_sql("insert into u values (1)")
     alice.execute_sql("drop table u")
+
+
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_the_newest_client_names_its_quota_at_discovery_only(strict, version):
+    owner = client.entry(strict.address)
+    owner.run_security_query("set tenant property storage_api_switch=true")
+
+    def read(quota):
+        storage = MaxStorageClient(owner, quota_name=quota, api_version=version)
+        session = storage.create_table_read_session("t")
+        with session.open_arrow_reader(session.splits[0]) as reader:
+            return sum(batch.num_rows for batch in reader)
+
+    assert read(None) == 100
+    refused(lambda: read("pay-as-you-go"))
+    owner.run_security_query(f"create tenant role storage_reader with policy {POLICY}")
+    owner.run_security_query("grant tenant role storage_reader to user ALIYUN$local@localhost")
+    assert read("pay-as-you-go") == 100
+    wait_for_usage(strict, "pay-as-you-go")
+
+
+def wait_for_usage(service, quota):
+    """Usage is stored once a second, under the quota that the request ran on."""
+    command = [SERVER, "usage", "--root", service.root, "--json"]
+    for _ in range(50):
+        if quota in subprocess.run(command, capture_output=True, text=True, check=True).stdout:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no usage of {quota}")
 
 
 def test_users_roles_and_switches_through_the_client(strict):

@@ -270,10 +270,6 @@ def test_exactly_once(storage, create):
 
 @pytest.mark.parametrize("checks", [False, True])
 def test_blocks(storage, create, checks):
-    if storage.api_version == "2":
-        with pytest.raises(Exception):
-            storage.create_table_write_session(create("(id bigint, name string)"), write_mode=WriteMode.BATCH_COMPATIBLE)
-        return
     table = create("(id bigint, name string)")
     session = storage.create_table_write_session(
         table, write_mode=WriteMode.BATCH_COMPATIBLE, batch_compatible_options=BatchCompatibleOptions(enhance_write_check=checks)

@@ -68,21 +68,22 @@ pub enum CommitRefusal {
     Partitions,
 }
 
-/// Files whose rows were arranged for one version of their table.
+/// Files whose rows were arranged anew, perhaps for one version of their table.
 #[derive(Clone, Copy, Debug)]
 pub struct Arranged<'a> {
     pub files: &'a [NewFile],
-    pub table_version: i64,
+    pub table_version: Option<i64>,
 }
 
 impl Arranged<'_> {
     /// Fails with [`CommitRefusal::Stale`] if the table has another version by now.
     pub(super) fn check(&self, transaction: &Transaction<'_>, table_id: i64) -> Result<()> {
+        let Some(demanded) = self.table_version else { return Ok(()) };
         let version: Option<i64> = transaction
             .query_row("select version from tables where id = ?1", [table_id], |row| row.get(0))
             .optional()?;
         match version {
-            Some(version) if version != self.table_version => Err(CommitRefusal::Stale.into()),
+            Some(version) if version != demanded => Err(CommitRefusal::Stale.into()),
             _ => Ok(()),
         }
     }

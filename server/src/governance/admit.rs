@@ -115,8 +115,19 @@ pub async fn check(
     operation: Operation,
     target: Target<'_>,
 ) -> Result<Right, ApiError> {
-    let named = named_quota(head);
-    let session = ["session_id", "SessionId"].iter().find_map(|name| head.query.get(name));
+    check_on(shared, head, named_quota(head), operation, target).await
+}
+
+/// The same for a request that names its quota in its body.
+pub async fn check_on(
+    shared: &Arc<Shared>,
+    head: &Head,
+    named: Option<&str>,
+    operation: Operation,
+    target: Target<'_>,
+) -> Result<Right, ApiError> {
+    let session =
+        ["session_id", "SessionId", "downloadid", "uploadid", "upsertid"].iter().find_map(|name| head.query.get(name));
     let (project, table) = match target {
         Target::Table(name) => (name.project.clone(), Some(name.clone())),
         Target::Project(name) => (name.to_string(), None),
@@ -157,7 +168,8 @@ pub async fn check(
 
 /// The quota that a request names.
 pub fn named_quota(head: &Head) -> Option<&str> {
-    ["quotaName", "quota"].iter().find_map(|name| head.query.get(name)).filter(|name| !name.is_empty())
+    let named = ["quotaName", "quota"].iter().find_map(|name| head.query.get(name)).filter(|name| !name.is_empty());
+    named.or(head.routed_quota.as_deref())
 }
 
 /// Remembers the quota that the request creating a session named, for later requests of it that name none. Blocking.

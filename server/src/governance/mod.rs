@@ -17,8 +17,8 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Right, Target, admit, check, named_quota, remember_quota, require_new_partitions, require_project,
-    require_schema, require_table,
+    Operation, Right, Target, admit, check, check_on, named_quota, remember_quota, require_new_partitions,
+    require_project, require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
 pub use meters::{Counts, Facts, Meter, Meters, month};

@@ -7,6 +7,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use super::query::{Query, decode};
+use super::request::below_quota_route;
 
 /// The parts of a request that are signed. Header names are lower-case.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,7 @@ impl Signed<'_> {
         if let Some(rest) = path.strip_prefix("/api").filter(|rest| rest.starts_with('/')) {
             paths.insert(0, rest);
         }
+        paths.extend(below_quota_route(&path));
         let once = Query::parse(self.query);
         let twice = Query::parse(&decode(self.query));
         let mut queries = vec![&once];

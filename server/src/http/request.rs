@@ -46,8 +46,10 @@ pub struct Head {
     /// Path and query as sent.
     pub raw_path: String,
     pub raw_query: String,
-    /// Decoded path segments without empty ones.
+    /// Decoded path segments without empty ones, and without the route of a quota.
     pub segments: Vec<String>,
+    /// The quota of the data endpoint that the client was sent to by discovery: `/quota/NAME` before all else.
+    pub routed_quota: Option<String>,
     pub query: Query,
     /// Lower-case names.
     pub headers: Vec<(String, String)>,
@@ -59,6 +61,21 @@ pub struct Head {
     pub received: Arc<AtomicU64>,
     /// The other end of the connection.
     pub peer: Option<SocketAddr>,
+}
+
+/// What the path of a data endpoint begins with that carries a quota; see [`quota_route`].
+const QUOTA_ROUTE: &str = "quota";
+
+/// The path of the data endpoint of a quota: clients of version 2 name their quota at discovery only, so the endpoint
+/// that they are sent to carries it. A dot stands for the `#` between the levels of its name.
+pub fn quota_route(name: &str) -> String {
+    format!("/{QUOTA_ROUTE}/{}", name.replace('#', "."))
+}
+
+/// The path below the route of a quota, which clients leave out when they sign.
+pub fn below_quota_route(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix('/')?.strip_prefix(QUOTA_ROUTE)?.strip_prefix('/')?;
+    rest.find('/').and_then(|at| rest.get(at..))
 }
 
 /// Query names that only tunnel calls carry (account-routing-metadata.md 2.5).
@@ -74,11 +91,20 @@ impl Head {
             .headers
             .iter()
             .map(|(name, value)| (name.as_str().to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        let mut segments: Vec<String> = raw_path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
+        let routed_quota = match segments.as_slice() {
+            [first, name, ..] if first == QUOTA_ROUTE => Some(name.replace('.', "#")),
+            _ => None,
+        };
+        if routed_quota.is_some() {
+            segments.drain(..2);
+        }
         let mut head = Head {
             request_id: Uuid::new_v4().simple().to_string().to_uppercase(),
             started: Instant::now(),
             method: parts.method.as_str().to_string(),
-            segments: raw_path.split('/').filter(|s| !s.is_empty()).map(decode).collect(),
+            segments,
+            routed_quota,
             query: Query::parse(&raw_query),
             headers: headers.collect(),
             caller: Caller::nobody(),
@@ -188,6 +214,18 @@ mod tests {
         for target in ["/api/projects/p", "/projects/p/tables/t", "/api/storages/v1"] {
             assert_eq!(head(target).plane(), Plane::Service, "{target}");
         }
+    }
+
+    #[test]
+    fn a_data_endpoint_carries_its_quota() {
+        let target = format!("{}/api/storage/v2?Action=TableRead", quota_route("group1#etl"));
+        let head = head(&target);
+        assert_eq!(head.routed_quota.as_deref(), Some("group1#etl"));
+        assert_eq!(head.segments, ["api", "storage", "v2"]);
+        assert_eq!(head.plane(), Plane::Storage);
+        assert_eq!(below_quota_route(&head.raw_path), Some("/api/storage/v2"));
+        assert_eq!(below_quota_route("/quotas/x/y"), None);
+        assert_eq!(below_quota_route("/quota/x"), None);
     }
 
     #[tokio::test(start_paused = true)]

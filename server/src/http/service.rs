@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::reply::Reply;
-use super::request::{Head, Plane};
+use super::request::{Head, Plane, quota_route};
 use super::route::Call;
 use super::server::no_such;
 use super::sessions::blocking;
@@ -70,7 +70,10 @@ async fn tunnel(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Re
             let name = quota.unwrap_or_default();
             Err(ApiError::new(404, "NoSuchObject", format!("ODPS-0420111:Object not found - there is no quota {name}")))
         }
-        Some(authority) => Ok(Reply::whole(200, "text/plain", authority)),
+        Some(authority) => {
+            let route = quota.as_deref().map(quota_route).unwrap_or_default();
+            Ok(Reply::whole(200, "text/plain", format!("{authority}{route}")))
+        }
         None => Err(ApiError::new(400, "InvalidParameter", "ODPS-0420061:The request has no Host header")),
     })
     .await

@@ -44,6 +44,8 @@ pub struct TlsOptions {
 pub fn acceptor(options: &TlsOptions, root: &Path, names: &[String]) -> Result<Option<TlsAcceptor>> {
     let (chain, key) = match (&options.tls_cert, &options.tls_key) {
         (Some(cert), Some(key)) => read(cert, key)?,
+        // The command line demands this itself; a configuration file does not.
+        (Some(_), None) | (None, Some(_)) => anyhow::bail!("tls_cert and tls_key go together"),
         _ if options.tls_dev => development(&root.join("tls"), names)?,
         _ => return Ok(None),
     };

@@ -1,8 +1,10 @@
 //! Planning of incremental reads: service-behaviour.md 1.7.
 
+use super::candidates::candidates;
 use super::chosen::{Chooser, Chosen, Group};
+use super::planner::Planner;
 use super::request::CreateRequest;
-use super::session::{Plan, Planner, candidates};
+use super::session::Plan;
 use super::splits::Piece;
 use crate::catalog::{Partition, Table};
 use crate::clock::now_ms;

@@ -1,7 +1,7 @@
 //! Which tables can be read, and in which modes: service-behaviour.md 1.1 and 1.5.
 
+use super::planner::Limits;
 use super::request::{CreateRequest, SplitMode};
-use super::session::Limits;
 use crate::catalog::Table;
 use crate::error::ApiError;
 

@@ -159,7 +159,7 @@ fn predicate() -> impl Strategy<Value = Test> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 30, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
+        cases: 15, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
     })]
 
     #[test]

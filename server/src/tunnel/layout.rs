@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StructArray, make_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::writer::StreamWriter;
 
@@ -39,10 +39,26 @@ pub fn arrow_schema<'a>(columns: impl IntoIterator<Item = &'a Column>, instants:
     let field = |column: &Column| {
         let wide_timestamps =
             instants == Instants::Seconds && matches!(column.ty, Type::Timestamp | Type::TimestampNtz);
-        let layout = PlainLayout { units: UNITS, large_text: false, wide_timestamps };
-        Field::new(&column.name, plain_type(&column.ty, layout), true)
+        let layout = PlainLayout { units: UNITS, large_text: false, wide_timestamps: false };
+        let layout = if wide_timestamps { seconds() } else { plain_type(&column.ty, layout) };
+        Field::new(&column.name, layout, true)
     };
     Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>()))
+}
+
+fn seconds() -> DataType {
+    DataType::Struct(vec![Field::new("sec", DataType::Int64, true), Field::new("nano", DataType::Int32, true)].into())
+}
+
+/// Timestamps as seconds and nanoseconds. Both parts have the NULLs as well: clients look at the parts alone.
+fn to_seconds(array: &ArrayRef, ty: &Type) -> Result<ArrayRef> {
+    let whole = conform(array, ty, &seconds(), AS_IS)?;
+    let (fields, parts, nulls) = whole.as_struct().clone().into_parts();
+    let with_nulls = |part: ArrayRef| -> Result<ArrayRef> {
+        Ok(make_array(part.to_data().into_builder().nulls(nulls.clone()).build()?))
+    };
+    let parts = parts.into_iter().map(with_nulls).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(StructArray::try_new(fields, parts, nulls)?))
 }
 
 /// A batch of these columns in their layout `schema`.
@@ -54,9 +70,7 @@ pub fn to_arrow_layout<'a>(
     let parts = batch.columns().iter().zip(columns).zip(schema.fields());
     let arrays = parts.map(|((array, column), field)| {
         match (array.data_type(), field.data_type()) {
-            (DataType::Timestamp(..), DataType::Struct(_)) => {
-                conform(array, &column.ty, field.data_type(), AS_IS).map_err(anyhow::Error::from)
-            }
+            (DataType::Timestamp(..), DataType::Struct(_)) => to_seconds(array, &column.ty),
             (_, target) => to_plain(array, target).map_err(anyhow::Error::from),
         }
         .with_context(|| format!("column {}", column.name))

@@ -1,9 +1,10 @@
-//! Rows of a range-clustered table find their buckets when they are committed: only then all of them are known.
+//! What can be done only when all rows of a commit are known: the rows of a range-clustered table find their buckets, and the
+//! sorted files of a bucket become one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::Schema;
@@ -12,9 +13,12 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader
 
 use super::bounds::{BOUNDS_KEY, Bounds};
 use super::layout::{Distribution, Layout};
+use super::merge::{groups, merge};
 use super::target::Target;
 use super::writer::TableWriter;
-use crate::catalog::{Arranged, Catalog, CommitRefusal, Destination, NewFile, SessionCommit, Table, Unit, WriteStatus};
+use crate::catalog::{
+    Arranged, Catalog, ClusteringKind, CommitRefusal, Destination, NewFile, SessionCommit, Table, Unit, WriteStatus,
+};
 use crate::store::{Footers, PendingFiles, batch_rows, column_index};
 
 /// Keys that boundaries are chosen from, about.
@@ -38,13 +42,13 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
             Some(session) => catalog.table(&session.table)?,
             None => None,
         };
-        let (Some(session), Some(table)) = (session, table.filter(is_range_clustered)) else {
+        let (Some(session), Some(table)) = (session, table) else { return catalog.commit_session(id, units) };
+        let staged = catalog.staged_files(id, units)?;
+        let Some(arranged) = arrange(catalog, &table, &session.destination, &staged)? else {
             return catalog.commit_session(id, units);
         };
-        let staged = catalog.staged_files(id, units)?;
-        let arranged = arrange(catalog, &table, &session.destination, &staged)?;
         let commit = |files: &[NewFile]| {
-            catalog.commit_session_as(id, units, Some(Arranged { files, table_version: table.version }))
+            catalog.commit_session_as(id, units, Some(Arranged { files, table_version: demanded(&table) }))
         };
         match arranged.hand_over(catalog, commit) {
             Err(error) if is_stale(&error) => {}
@@ -56,14 +60,14 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
 
 /// Makes rows visible at once. Returns the new version of the table.
 pub fn commit_rows(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<i64> {
-    if !is_range_clustered(table) {
-        return written.hand_over(catalog, |files| catalog.commit_rows(destination, files));
-    }
     for _ in 0..ATTEMPTS {
         let table = catalog.table(&table.name)?.ok_or(CommitRefusal::Gone)?;
-        let arranged = arrange(catalog, &table, destination, written.files())?;
-        let commit =
-            |files: &[NewFile]| catalog.commit_arranged(destination, Arranged { files, table_version: table.version });
+        let Some(arranged) = arrange(catalog, &table, destination, written.files())? else {
+            return written.hand_over(catalog, |files| catalog.commit_rows(destination, files));
+        };
+        let commit = |files: &[NewFile]| {
+            catalog.commit_arranged(destination, Arranged { files, table_version: demanded(&table) })
+        };
         match arranged.hand_over(catalog, commit) {
             Err(error) if is_stale(&error) => {}
             result => return result,
@@ -72,32 +76,70 @@ pub fn commit_rows(catalog: &Catalog, destination: &Destination, table: &Table, 
     Err(CommitRefusal::Stale.into())
 }
 
-fn is_stale(error: &anyhow::Error) -> bool {
-    error.downcast_ref() == Some(&CommitRefusal::Stale)
-}
-
-fn is_range_clustered(table: &Table) -> bool {
-    Layout::of(table).is_ok_and(|layout| matches!(layout.distribution, Distribution::Range { .. }))
-}
-
-/// What was written, with its rows in their buckets, for those who commit it by other means than [`commit_rows`].
+/// What was written as it is to be committed, for those who do that by other means than [`commit_rows`].
 pub fn arranged(
     catalog: &Catalog,
     destination: &Destination,
     table: &Table,
     written: PendingFiles,
 ) -> Result<PendingFiles> {
-    match is_range_clustered(table) {
-        true => arrange(catalog, table, destination, written.files()),
-        false => Ok(written),
-    }
+    Ok(arrange(catalog, table, destination, written.files())?.unwrap_or(written))
 }
 
-/// The rows of `files` again, in files by bucket, each sorted. `files` stay as they are.
-fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &[NewFile]) -> Result<PendingFiles> {
-    let Distribution::Range { columns, buckets } = Layout::of(table)?.distribution else {
-        bail!("{} is not range-clustered", table.name);
+fn is_stale(error: &anyhow::Error) -> bool {
+    error.downcast_ref() == Some(&CommitRefusal::Stale)
+}
+
+/// The version that a table must still have at the commit: boundaries of ranges are those of that version.
+fn demanded(table: &Table) -> Option<i64> {
+    let clustering = table.properties.clustering.as_ref();
+    clustering.is_some_and(|clustering| clustering.kind == ClusteringKind::Range).then_some(table.version)
+}
+
+/// The rows of `files` again, in one sorted file per partition and bucket; `None` if they lie like that already. `files`
+/// stay as they are.
+fn arrange(
+    catalog: &Catalog,
+    table: &Table,
+    destination: &Destination,
+    files: &[NewFile],
+) -> Result<Option<PendingFiles>> {
+    let layout = Layout::of(table)?;
+    let ranged = match &layout.distribution {
+        Distribution::Range { columns, buckets } => Some(range(catalog, table, destination, files, columns, *buckets)?),
+        _ => None,
     };
+    let runs = ranged.as_ref().map_or(files, PendingFiles::files);
+    if layout.sort.is_empty() || groups(runs).values().all(|group| group.len() < 2) || !alike(catalog, runs)? {
+        return Ok(ranged);
+    }
+    merge(catalog, table, &layout.sort, runs).map(Some)
+}
+
+/// Whether all files have the same layout. Timestamps keep the unit they were written in, which may differ.
+fn alike(catalog: &Catalog, files: &[NewFile]) -> Result<bool> {
+    let footers = Footers::new(catalog.keyring());
+    let mut first: Option<ArrowReaderMetadata> = None;
+    for file in files {
+        let footer = footers.get(&file.id, &catalog.file_path(&file.id))?;
+        match &first {
+            Some(first) if first.schema() != footer.schema() => return Ok(false),
+            Some(_) => {}
+            None => first = Some(footer),
+        }
+    }
+    Ok(true)
+}
+
+/// The rows of `files` again, in files by bucket, each sorted.
+fn range(
+    catalog: &Catalog,
+    table: &Table,
+    destination: &Destination,
+    files: &[NewFile],
+    columns: &[usize],
+    buckets: u32,
+) -> Result<PendingFiles> {
     let mut by_partition: BTreeMap<&[String], Vec<&NewFile>> = BTreeMap::new();
     for file in files {
         by_partition.entry(&file.partition).or_default().push(file);
@@ -107,7 +149,7 @@ fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &
         let kept = if destination.overwrite { None } else { stored_bounds(catalog, table, partition)? };
         let bounds = match kept {
             Some(bounds) => bounds,
-            None => Bounds::choose(&sample(catalog, table, &columns, &files)?, bucket_count(buckets, &files))?,
+            None => Bounds::choose(&sample(catalog, table, columns, &files)?, bucket_count(buckets, &files))?,
         };
         let target = Target {
             partition: partition.iter().cloned().map(Some).collect(),
@@ -118,7 +160,7 @@ fn arrange(catalog: &Catalog, table: &Table, destination: &Destination, files: &
         // One writer as long as files look the same: timestamps keep the unit they were written in.
         let mut writer: Option<(Schema, TableWriter)> = None;
         for file in files {
-            let reader = open(catalog, file, None)?;
+            let reader = open(catalog, file, None, BATCH_ROWS)?;
             for batch in reader {
                 let batch = batch.context("cannot read written rows")?;
                 let schema = batch.schema_ref();
@@ -172,7 +214,7 @@ fn sample(catalog: &Catalog, table: &Table, columns: &[usize], files: &[&NewFile
         columns.iter().filter_map(|column| Some(table.columns.get(*column)?.name.as_str())).collect();
     let mut parts: Vec<RecordBatch> = Vec::new();
     for file in files {
-        for batch in open(catalog, file, Some(&names))? {
+        for batch in open(catalog, file, Some(&names), BATCH_ROWS)? {
             let batch = batch.context("cannot read written rows")?;
             // In the order of the cluster columns, which need not be that of the table.
             let order: Option<Vec<usize>> = names.iter().map(|name| column_index(batch.schema_ref(), name)).collect();
@@ -191,12 +233,18 @@ fn sample(catalog: &Catalog, table: &Table, columns: &[usize], files: &[&NewFile
     Ok(concat_batches(&first, &parts.collect::<Result<Vec<_>, _>>()?)?)
 }
 
-fn open(catalog: &Catalog, file: &NewFile, columns: Option<&[&str]>) -> Result<ParquetRecordBatchReader> {
+/// The rows of a file that was written, in batches of at most `rows`.
+pub fn open(
+    catalog: &Catalog,
+    file: &NewFile,
+    columns: Option<&[&str]>,
+    rows: usize,
+) -> Result<ParquetRecordBatchReader> {
     let path = catalog.file_path(&file.id);
     let footer: ArrowReaderMetadata = Footers::new(catalog.keyring()).get(&file.id, &path)?;
     let source = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     let groups = 0..footer.metadata().num_row_groups();
-    let rows = batch_rows(footer.metadata(), groups, |_| true, BATCH_ROWS);
+    let rows = batch_rows(footer.metadata(), groups, |_| true, rows);
     let mask = match columns {
         Some(names) => {
             let roots = names.iter().filter_map(|name| column_index(footer.schema(), name));

@@ -125,6 +125,9 @@ impl BlockOptions {
     /// What blocks of the session are written into.
     pub fn target(&self, table: Table) -> Result<Target, ApiError> {
         let dynamic = self.dynamic_partition_options;
+        let target = Target::partition(table, &self.partition_spec)?;
+        // Rows that find their partitions themselves come in no order that could be demanded.
+        let one_partition = target.partition.iter().all(Option::is_some);
         Ok(Target {
             matching: Matching::Position,
             units: Some((self.arrow_options.datetime_unit.into(), self.arrow_options.timestamp_unit.into())),
@@ -135,8 +138,8 @@ impl BlockOptions {
                 InvalidStrategy::Drop => Invalid::Drop,
             },
             max_partitions: dynamic.dynamic_partition_limit.max(1) as usize,
-            check_order: self.enhance_write_check && self.support_write_cluster,
-            ..Target::partition(table, &self.partition_spec)?
+            check_order: self.enhance_write_check && self.support_write_cluster && one_partition,
+            ..target
         })
     }
 

@@ -15,11 +15,13 @@ mod hash;
 mod intake;
 mod later;
 mod layout;
+mod merge;
 mod order;
 mod partitions;
 mod target;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 pub use arrange::{arranged, commit_rows, commit_session};

@@ -100,7 +100,7 @@ fn clustered(kind: ClusteringKind, columns: &[&str], sort: &[&str], buckets: u32
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
+        cases: 12, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
     })]
     #[test]
     fn every_row_is_stored_once_where_it_belongs(
@@ -149,9 +149,53 @@ proptest! {
     }
 }
 
+#[test]
+fn the_blocks_of_a_commit_become_one_sorted_file_per_bucket() {
+    let at = fixture();
+    let table = at.table(
+        &[("k", "bigint"), ("v", "string")],
+        &[("p", "int")],
+        clustered(ClusteringKind::Hash, &["k"], &["v", "k"], 3),
+    );
+    let target = Target::table(table.clone());
+    // More blocks than are merged at once; keys in any order, some NULL, many equal.
+    let mut written: Option<crate::store::PendingFiles> = None;
+    for block in 0..40i64 {
+        let keys = (0..30).map(|i| (i % 7 != 0).then_some((i * 31 + block * 17) % 50));
+        let values: Vec<String> = (0..30).map(|i| format!("v{}", (i * 13 + block) % 20)).collect();
+        let rows = batch(vec![
+            ("k", ints(keys)),
+            ("v", texts(values.iter().map(|value| Some(value.as_str())))),
+            ("p", ints((0..30).map(|i| Some(i % 2)))),
+        ]);
+        let files = at.write(&target, &[rows]).unwrap().files;
+        match &mut written {
+            Some(written) => written.append(files),
+            None => written = Some(files),
+        }
+    }
+    commit_rows(&at.catalog, &target.destination(false), &table, written.unwrap()).unwrap();
+    let files = at.catalog.files(table.id).unwrap();
+    assert!(files.len() <= 6, "two partitions of three buckets, not {} files", files.len());
+    assert_eq!(std::fs::read_dir(at.catalog.data_dir()).unwrap().count(), files.len());
+    let mut total = 0;
+    for file in files {
+        let file =
+            NewFile { id: file.id, partition: Vec::new(), bucket: file.bucket, rows: file.rows, bytes: file.bytes };
+        let stored = at.read(&file);
+        let (keys, values) = (stored.column(0).as_primitive::<Int64Type>(), stored.column(1).as_string::<i32>());
+        let rows: Vec<(&str, Option<i64>)> = values.iter().map(Option::unwrap).zip(keys).collect();
+        assert!(rows.is_sorted());
+        let buckets = hash::buckets(&[stored.column(0)], stored.num_rows(), 3).unwrap();
+        assert!(buckets.iter().all(|bucket| Some(*bucket) == file.bucket));
+        total += rows.len();
+    }
+    assert_eq!(total, 40 * 30);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 16, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
+        cases: 10, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
     })]
     /// Commits to a range-clustered table, each of several blocks; `true` overwrites.
     #[test]

@@ -17,6 +17,7 @@ use super::layout::{Distribution, Layout};
 use super::order::{KeyRange, OrderCheck};
 use super::partitions::{Partitions, Route};
 use super::target::Target;
+use super::waiting::Waiting;
 use crate::blob::references;
 use crate::catalog::{Catalog, Column, NewFile};
 use crate::read::batch_size;
@@ -42,7 +43,7 @@ pub struct TableWriter {
     /// How the files of the project are encrypted.
     encryption: Option<Arc<FileEncryptionProperties>>,
     sinks: HashMap<Place, Sink>,
-    buffered_bytes: usize,
+    waiting: Waiting,
     /// Counts writes to sinks, to find the one that was not used for longest.
     clock: u64,
     rows: u64,
@@ -112,7 +113,7 @@ impl TableWriter {
             block_rows: target.block_rows.max(1),
             encryption: catalog.keyring().encryption(&target.table.name.project)?,
             sinks: HashMap::new(),
-            buffered_bytes: 0,
+            waiting: Waiting::default(),
             clock: 0,
             rows: 0,
             files: PendingFiles::new(catalog)?,
@@ -222,12 +223,12 @@ impl TableWriter {
             sink.waiting.push(batch);
             sink.waiting_rows
         };
-        self.buffered_bytes += bytes;
+        self.waiting.add(bytes);
         // Sorted rows wait as long as there is room: the fewer and longer the sorted files, the better.
         if self.layout.sort.is_empty() && rows >= self.block_rows {
             self.write_blocks(place)?;
         }
-        while self.buffered_bytes > self.room.buffer_bytes {
+        while self.waiting.is_too_much(self.room.buffer_bytes) {
             let fullest = self.sinks.iter().max_by_key(|(_, sink)| sink.waiting_bytes).map(|(place, _)| *place);
             let Some(fullest) = fullest else { break };
             self.spill(fullest)?;
@@ -249,7 +250,7 @@ impl TableWriter {
             if now < batch.num_rows() {
                 let rest = batch.slice(now, batch.num_rows() - now);
                 let bytes = batch_size(&rest)?;
-                self.buffered_bytes += bytes;
+                self.waiting.add(bytes);
                 let sink = self.sinks.entry(place).or_default();
                 sink.waiting_rows += rest.num_rows();
                 sink.waiting_bytes += bytes;
@@ -282,7 +283,7 @@ impl TableWriter {
 
     fn take_waiting(&mut self, place: Place) -> Vec<RecordBatch> {
         let Some(sink) = self.sinks.get_mut(&place) else { return Vec::new() };
-        self.buffered_bytes = self.buffered_bytes.saturating_sub(sink.waiting_bytes);
+        self.waiting.remove(sink.waiting_bytes);
         (sink.waiting_rows, sink.waiting_bytes) = (0, 0);
         std::mem::take(&mut sink.waiting)
     }

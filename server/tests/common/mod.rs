@@ -177,6 +177,7 @@ impl Server {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = if path.starts_with(STORAGE) { path } else { path.strip_prefix("/api").unwrap_or(path) };
         let path = percent_decode_str(path).decode_utf8_lossy();
+        let query = percent_decode_str(query).decode_utf8_lossy();
         let mut pairs: Vec<&str> = query.split('&').filter(|p| !p.is_empty()).collect();
         pairs.sort_unstable();
         let resource = if pairs.is_empty() { path.to_string() } else { format!("{path}?{}", pairs.join("&")) };

@@ -10,12 +10,16 @@ pub fn table(head: &Head) -> Result<TableName, ApiError> {
     let text = required(head, "Target")?;
     let parse = || {
         let rest = text.strip_prefix("projects.")?;
-        let with_schema = || {
-            let (project, rest) = rest.split_once(".schemas.").filter(|(project, _)| !project.contains(".tables."))?;
-            rest.split_once(".tables.").map(|(schema, table)| (project, schema, table))
+        let (project, schema, table) = match rest.split_once(".schemas.") {
+            Some((project, rest)) => {
+                let (schema, table) = rest.split_once(".tables.")?;
+                (project, schema, table)
+            }
+            None => {
+                let (project, table) = rest.split_once(".tables.")?;
+                (project, "default", table)
+            }
         };
-        let without = || rest.split_once(".tables.").map(|(project, table)| (project, "default", table));
-        let (project, schema, table) = with_schema().or_else(without)?;
         let full = [project, schema, table].iter().all(|name| !name.is_empty());
         full.then(|| TableName { project: project.into(), schema: schema.into(), table: table.into() })
     };

@@ -161,9 +161,10 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
     if streaming && overwrite {
         return Err(ApiError::argument("rows of a streaming session are visible one by one: they cannot overwrite"));
     }
-    let permit = governance::admit(shared, head, Operation::CreateWriteSession, Subject::Table(&name)).await?;
-    let quota = governance::named_quota(head).map(str::to_string);
-    let quota = quota.or_else(|| request.flags.get("quota_name")?.as_str().map(str::to_string));
+    let flag = request.flags.get("quota_name").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let quota = governance::named_quota(head).or(flag).map(str::to_string);
+    let (operation, subject) = (Operation::CreateWriteSession, Subject::Table(&name));
+    let permit = governance::check_on(shared, head, quota.as_deref(), operation, subject).await?.enter().await?;
     let shared = shared.clone();
     blocking(move || {
         let _permit = permit;
@@ -181,7 +182,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
             expires_ms: now + shared.session_lifetime.as_millis() as i64,
         };
         shared.catalog.insert_write_session(&session)?;
-        governance::remember_quota(&shared, quota.as_deref().filter(|name| !name.is_empty()), &session.id)?;
+        governance::remember_quota(&shared, quota.as_deref(), &session.id)?;
         Ok(Reply::json(200, &json!({"SessionId": session.id})))
     })
     .await

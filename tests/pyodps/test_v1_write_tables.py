@@ -1,7 +1,14 @@
-"""The official client of version 1 writes every type, and reads back what a loaded file of the same rows has."""
+"""The official client of version 1 writes every type, in every unit, into clustered tables, and reads back what it wrote."""
 import pyarrow as pa
 import pytest
-from odps.apis.storage_api import ArrowOptions, Compression, ReadRowsRequest, TableBatchScanRequest, TableBatchWriteRequest
+from odps.apis.storage_api import (
+    ArrowOptions,
+    Compression,
+    ReadRowsRequest,
+    SplitOptions,
+    TableBatchScanRequest,
+    TableBatchWriteRequest,
+)
 from odps.errors import ODPSError
 
 import client
@@ -55,3 +62,30 @@ def test_units_of_timestamps(service, unit, arrow):
     other = pa.record_batch({"t": column.cast(pa.timestamp("s" if arrow != "s" else "ms"))})
     with pytest.raises(ODPSError, match="unit"):
         write(api, session, 0, other)
+
+
+@pytest.mark.parametrize("kind, name", [("clustered", "HASH"), ("range clustered", "RANGE")])
+def test_clustered_tables(service, kind, name):
+    """The client learns how rows are to be distributed; whether or not it does so, every bucket is disjoint from the others."""
+    table = client.create(service, f"(id bigint, name string) {kind} by (id) sorted by (id) into 4 buckets")
+    api = storage(service, table)
+    session = begin(api, support_write_cluster=True)
+    assert (session.required_distribution.type, session.required_distribution.buckets_number) == (name, 4)
+    assert session.required_distribution.cluster_keys == ["id"]
+    assert [(order.name, order.sort_direction) for order in session.required_ordering] == [("id", "ASC")]
+    session = begin(api)
+    shuffled = client.batch(0, 100).take(pa.array([number * 37 % 100 for number in range(100)]))
+    commit(api, session, write(api, session, 0, shuffled.slice(0, 60)), write(api, session, 1, shuffled.slice(60)))
+    scan = TableBatchScanRequest(split_options=SplitOptions.get_default_options(SplitOptions.SplitMode.BUCKET))
+    session = api.create_read_session(scan)
+    buckets = []
+    for index in range(session.split_count):
+        reader = api.read_rows_arrow(ReadRowsRequest(session.session_id, split_index=index))
+        batches = []
+        while (batch := reader.read()) is not None:
+            batches.append(batch)
+        buckets.append([row["id"] for row in client.rows(batches)])
+        assert buckets[-1] == sorted(buckets[-1]), "a bucket is sorted, however many blocks its rows came in"
+    assert len(buckets) == 4 and sorted(sum(buckets, [])) == list(range(100))
+    if name == "RANGE":
+        assert sorted(buckets) == [list(range(25 * bucket, 25 * bucket + 25)) for bucket in range(4)]
