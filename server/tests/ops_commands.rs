@@ -93,6 +93,18 @@ fn fsck_finds_what_does_not_fit() {
     let sql = |text: &str| {
         rusqlite::Connection::open(root.path().join("catalog.sqlite")).unwrap().execute_batch(text).unwrap();
     };
+    let blobs = root.path().join("blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let blob = "0123456789abcdef0123456789abcdef";
+    std::fs::write(blobs.join(blob), "abc").unwrap();
+    assert_eq!(check(&[]).1, ["orphan"]);
+    assert_eq!(check(&["--repair"]).2["removed"], 1);
+    sql(&format!("insert into blobs values ('{blob}', 's', 'local', 3, null, null, 1)"));
+    assert_eq!(check(&["--repair"]).1, ["missing"]);
+    std::fs::write(blobs.join(blob), "ab").unwrap();
+    assert_eq!(check(&[]).1, ["size"]);
+    std::fs::write(blobs.join(blob), "abc").unwrap();
+    assert!(check(&[]).1.is_empty());
     let kept = std::fs::read(&files[0]).unwrap();
     let mut damaged = kept.clone();
     let end = damaged.len() - 20;

@@ -324,3 +324,29 @@ fn version_2_breaks_in_the_same_way() {
     );
     assert_eq!(server.post(&get, "{}").json()["SessionStatus"], "CRITICAL");
 }
+
+#[test]
+fn the_classic_tunnel_breaks_in_the_same_way() {
+    let (_root, server) = table(1000, &[]);
+    let base = "/projects/local/tables/t";
+    let create = || server.post(&format!("{base}?downloads"), "");
+    plan(
+        &server,
+        json!([
+            {"match": {"action": "TunnelCreateDownload", "nth": 1}, "effect": {"kind": "throttle", "hold_client_ms": 5}},
+            {"match": {"action": "TunnelDownload", "nth": 2}, "effect": {"kind": "cut", "after_bytes": 500}},
+            {"match": {"action": "TunnelDownload", "nth": 3}, "effect": {"kind": "expire_session"}},
+        ]),
+    );
+    let throttled = create();
+    assert_eq!((throttled.status, &throttled.json()["HoldClientMillis"]), (429, &json!(5)));
+    let session = create().json();
+    let id = session["DownloadID"].as_str().unwrap();
+    let read = || server.get(&format!("{base}?data&downloadid={id}&rowrange=(0,1000)"));
+    let good = read();
+    assert!(good.status == 200 && good.complete && good.body.len() > 1000, "{}", good.text());
+    let cut = read();
+    assert!(!cut.complete && cut.body == good.body[..500]);
+    assert!((400..500).contains(&read().status), "the session is expired");
+    assert_eq!(counts(&server), [[2, 1, 1], [3, 1, 1], [3, 1, 1]]);
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use super::blobs::is_ours as is_blob;
 use super::files::is_ours;
 use super::tables::{SELECT_TABLE, read_table};
 use super::{Catalog, Table, TableName};
@@ -41,6 +42,8 @@ const RULES: &[&str] = &[
        where p.table_id not in (select id from tables)",
     "select 'table ' || project || '.' || schema || '.' || name, 'is in no project' from tables
        where lower(project) not in (select lower(name) from projects)",
+    "select 'file ' || r.file_id, 'refers to the blob ' || r.blob_id || ', which is not there' from blob_refs r
+       join files f on f.id = r.file_id where f.dropped_ms is null and r.blob_id not in (select id from blobs)",
     "select 'staged file ' || id, 'belongs to no session' from staged_files
        where session_id not in (select id from write_sessions)",
 ];
@@ -103,6 +106,14 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Every blob: its id and its bytes.
+    pub fn known_blobs(&self) -> Result<Vec<(String, u64)>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("select id, byte_count from blobs order by id")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Data files of ours that the catalogue does not name, and other things in their directory.
     pub fn unknown_files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let known: HashSet<PathBuf> = self.known_files()?.iter().map(|file| self.file_path(&file.id)).collect();
@@ -116,6 +127,15 @@ impl Catalog {
             }
             let ours = is_ours(&path) && entry.file_type().is_ok_and(|kind| kind.is_file());
             if ours { orphans.push(path) } else { foreign.push(path) }
+        }
+        let blobs: HashSet<String> = self.known_blobs()?.into_iter().map(|(id, _)| id).collect();
+        for entry in std::fs::read_dir(self.blob_dir()).into_iter().flatten() {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !blobs.contains(&name) {
+                let ours = is_blob(&name) && entry.file_type().is_ok_and(|kind| kind.is_file());
+                if ours { orphans.push(entry.path()) } else { foreign.push(entry.path()) }
+            }
         }
         orphans.sort();
         foreign.sort();

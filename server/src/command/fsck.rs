@@ -58,6 +58,16 @@ pub fn run(args: &Fsck) -> Result<ExitCode> {
         rows += file.rows;
         progress.add(1);
     }
+    for (id, bytes) in catalog.known_blobs()? {
+        match std::fs::metadata(catalog.blob_dir().join(&id)) {
+            Ok(found) if found.len() >= bytes => {}
+            Ok(found) => {
+                let why = format!("it has {} bytes, the catalogue says {bytes}", found.len());
+                findings.push(finding("size", format!("blob {id}"), why));
+            }
+            Err(error) => findings.push(finding("missing", format!("blob {id}"), error.to_string())),
+        }
+    }
     progress.finish();
     let (orphans, foreign) = catalog.unknown_files()?;
     let mut removed = 0;

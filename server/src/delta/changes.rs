@@ -1,6 +1,6 @@
 //! Incremental read: what changed in a bucket between two versions.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::bucket::{Bucket, BucketFile};
 use super::keys::Key;
@@ -9,6 +9,11 @@ use super::range::ChangeMode;
 
 /// Changes of one bucket that are held in memory at most, about 600 MiB while they are sorted.
 const MAX_CHANGES: usize = 10_000_000;
+
+/// Why changes are not told.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {MAX_CHANGES} rows of one bucket changed: read a shorter range of versions")]
+pub struct TooManyChanges;
 
 /// A row of an incremental read: a stored row and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +90,7 @@ pub(super) fn changes_in(bucket: &Bucket<'_>, start: i64, mode: ChangeMode, pass
                 found.extend(rows_of(&change, *version, mode).into_iter().flatten());
             }
             if found.len() > MAX_CHANGES {
-                bail!("more than {MAX_CHANGES} rows of one bucket changed: read a shorter range of versions");
+                return Err(TooManyChanges.into());
             }
         }
         if mode == ChangeMode::Append {

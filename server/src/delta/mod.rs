@@ -15,6 +15,6 @@ mod range;
 mod visible;
 
 pub use bucket::{Bucket, BucketFile};
-pub use changes::{ChangeRow, changes};
+pub use changes::{ChangeRow, TooManyChanges, changes};
 pub use range::{ChangeMode, IncrementalOptions, IncrementalRange, META_OPERATION, META_TIMESTAMP, system_columns};
 pub use visible::visible;

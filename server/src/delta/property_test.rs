@@ -113,7 +113,7 @@ fn expected(states: &[State], start: usize, end: usize, mode: ChangeMode) -> Vec
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 60,
+        cases: 40,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(20_261_124),
         ..ProptestConfig::default()

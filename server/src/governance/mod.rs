@@ -17,17 +17,17 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Right, Target, admit, check, check_on, named_quota, remember_quota, require_new_partitions,
+    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_member, require_new_partitions,
     require_project, require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
-pub use meters::{Counts, Facts, Meter, Meters, month};
+pub use meters::{Meter, Meters, month};
 pub use permit::Permit;
 pub use policy::Policy;
 pub use principal::{Caller, OWNER, Principal};
 pub use rights::{Columns, REGION, TENANT_ID};
-pub use settings::{STORAGE_API_SWITCH, Settings};
-pub use slots::{Over, QuotaLoad, Slots};
+pub use settings::Settings;
+pub use slots::{QuotaLoad, Slots};
 pub use statement::{Output, properties};
 
 use crate::catalog::{Catalog, PAY_AS_YOU_GO};

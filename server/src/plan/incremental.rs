@@ -8,7 +8,7 @@ use super::session::Plan;
 use super::splits::Piece;
 use crate::catalog::{Partition, Table};
 use crate::clock::now_ms;
-use crate::delta::{BucketFile, ChangeMode, IncrementalRange, system_columns};
+use crate::delta::{BucketFile, ChangeMode, IncrementalRange, TooManyChanges, system_columns};
 use crate::error::ApiError;
 use crate::types::temporal::parse_instant;
 
@@ -42,7 +42,11 @@ impl Planner<'_> {
             }
             let files = members.iter().map(|member| BucketFile::from(&member.file)).collect();
             let group = Group::new(files, first.values().to_vec());
-            let Chosen::Changes(rows) = &*chooser.chosen(&group)? else { continue };
+            let chosen = chooser.chosen(&group).map_err(|error| match error.downcast_ref::<TooManyChanges>() {
+                Some(refusal) => ApiError::argument(format!("{}: {refusal}", table.name)),
+                None => error.into(),
+            })?;
+            let Chosen::Changes(rows) = &*chosen else { continue };
             let number = plan.groups.len();
             plan.groups.push(group);
             plan.blocks.push((number, 0, rows.len() as u64));

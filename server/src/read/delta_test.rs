@@ -150,7 +150,7 @@ fn commit() -> impl Strategy<Value = (String, bool, Vec<Operation>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 12,
+        cases: 6,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(7),
         ..ProptestConfig::default()
