@@ -367,8 +367,10 @@ mod tests {
     #[test]
     fn deep_or_broken_text_is_refused() {
         let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+        let long = format!("select 1{}", " + 1".repeat(100_000));
         for text in [
             deep.as_str(),
+            long.as_str(),
             "select",
             "select 1 from",
             "insert into t",
