@@ -9,7 +9,7 @@ from odps.models import TableSchema
 import client
 
 VALUES = (
-    "(1, 7Y, 8S, 9, 1.5F, 2.5, true, 'it\\'s ä \\\\ \\n', 'abc', X'00FF', date '2026-01-02', datetime '2026-01-02 03:04:05', 1.25, array(1, null), "
+    "(1, 7Y, 8S, 9, 1.5F, 2.5, true, 'it\\'s ä \\\\ \\n', 'abc', X'00FF', date '2026-01-02', datetime '2026-01-02 03:04:05', 1.25, array(1, ITEM), "
     "map('k', 7), named_struct('a', 1, 'b', 'x'))"
 )
 COLUMNS = (
@@ -26,9 +26,9 @@ def entry(service):
 @pytest.mark.parametrize("tunnel", [False, True])
 def test_every_type_comes_back_as_it_was_written(entry, service, tunnel):
     name = client.create(service, COLUMNS)
-    entry.execute_sql(f"insert into {name} values {VALUES};")
+    # The client does not read NULL inside an ARRAY, nor BINARY, from CSV.
+    entry.execute_sql(f"insert into {name} values {VALUES.replace('ITEM', 'null' if tunnel else '2')};")
     entry.execute_sql(f"insert into {name} (id) values (2);")
-    # The client reads BINARY through the tunnel only.
     columns = "*" if tunnel else "id, a, b, c, d, e, f, g, h, null as i, j, k, l, m, n, o"
     with entry.execute_sql(f"select {columns} from {name} order by id;").open_reader(tunnel=tunnel) as reader:
         first, second = [list(record.values) for record in reader]
@@ -36,7 +36,7 @@ def test_every_type_comes_back_as_it_was_written(entry, service, tunnel):
     assert first[:4] == [1, 7, 8, 9] and first[4:7] == [1.5, 2.5, True]
     assert first[7:10] == ["it's ä \\ \n", "abc", b"\0\xff" if tunnel else None]
     assert first[10] == day and first[12] == decimal.Decimal("1.25")
-    assert first[13:15] == [[1, None], {"k": 7}] and tuple(first[15]) == (1, "x")
+    assert first[13:15] == [[1, None if tunnel else 2], {"k": 7}] and tuple(first[15]) == (1, "x")
     assert second == [2] + [None] * 15
 
 
