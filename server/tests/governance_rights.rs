@@ -354,6 +354,21 @@ fn security_documents() {
 }
 
 #[test]
+fn metadata_is_for_those_who_may_see_it() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    let alice = server.as_key("alice", "secret");
+    let status = |path: &str| alice.get(&format!("/api/projects/local{path}")).status;
+    let all = ["", "/tunnel?service", "/schemas", "/tables", "/tables/t"];
+    assert_eq!(all.map(status), [403; 5]);
+    assert_eq!(alice.get("/api/projects/nope").status, 404);
+    server.run("add user RAM$alice");
+    assert_eq!(all.map(status), [200, 200, 200, 403, 403]);
+    server.run("grant List on project local to user RAM$alice; grant Describe on table t to user RAM$alice");
+    assert_eq!(all.map(status), [200; 5]);
+    assert_eq!(status("/tables/nope"), 404);
+}
+
+#[test]
 fn everything_is_allowed_in_profile_dev() {
     let (_root, server) = start(&[]);
     server.run("set ProjectProtection=true; setproject odps.security.enabledownloadprivilege=true");

@@ -227,12 +227,15 @@ fn records_go_up_in_blocks_and_come_down() {
     assert_eq!(read_records(&call(&server, "GET", &data("t", &session, 130, 0, ""), &[], &[]), "id,name"), []);
 }
 
+/// A name in headers, and what makes and undoes the coding.
+type Coding = (&'static str, fn(&[u8]) -> Vec<u8>, fn(&[u8]) -> Vec<u8>);
+
 #[test]
 fn bodies_are_coded_as_asked() {
     let root = root();
     let server = root.serve(&[]);
     let plain = records(&rows(0, 20_000));
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>, fn(&[u8]) -> Vec<u8>); 4] = [
+    let codings: [Coding; 4] = [
         ("deflate", deflate, inflate),
         ("zstd", |b| zstd::encode_all(b, 3).unwrap(), |b| zstd::decode_all(b).unwrap()),
         ("x-lz4-frame", lz4, unlz4),
@@ -368,6 +371,9 @@ fn arrow_goes_up_and_comes_down() {
         let rows = concat_batches(first.schema_ref(), &batches).unwrap();
         assert_eq!(rows, concat_batches(first.schema_ref(), [&first, &second]).unwrap());
     }
+    let head = call(&server, "GET", "/projects/local/schemas/default/tables/t/preview?limit=3&columns=name", &[], &[]);
+    assert_eq!(head.batch().column(0), numbers(0, 3).column(1));
+    assert_eq!(call(&server, "GET", "/projects/local/tables/t/preview?limit=-1", &[], &[]).batch().num_rows(), 10_000);
     let nothing = call(&server, "GET", &data("t", &id, 7, 0, "&arrow"), &[], &[]);
     assert!(unframed(&nothing.body).is_empty());
 }

@@ -10,7 +10,8 @@ from odps.maxstorage.read.table_session import IndexedInputSplit, TableReadSessi
 import client
 
 PROPERTIES = "tblproperties ('transactional'='true', 'acid.cdc.mode.enable'='true', 'write.bucket.num'='16')"
-KEYED = f"(id bigint not null, val string, primary key (id)) {PROPERTIES}"
+KEYED = """(id BIGINT PRIMARY KEY NOT NULL, val STRING) TBLPROPERTIES ("transactional"="true", "acid.cdc.mode.enable"="true",
+    "acid.cdc.build.async"="false", "cdc.insert.into.passthrough.enable"="true", "write.bucket.num" = "16")"""
 PARTED = f"(id bigint not null, val string, primary key (id)) partitioned by (pt string) {PROPERTIES}"
 SYSTEM = ["__meta_timestamp", "__meta_op_type"]
 INSERT, DELETE, UPDATE, BEFORE, AFTER = 2, 4, 8, 16, 32

@@ -1,7 +1,7 @@
 //! The body of an upload, first as it comes, then decoded.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,10 +84,30 @@ impl Upload {
                 decoder.window_log_max(27).context("cannot read zstd")?;
                 Ok(Box::new(decoder))
             }
-            "x-lz4-frame" => Ok(Box::new(lz4_flex::frame::FrameDecoder::new(file))),
+            "x-lz4-frame" => {
+                let mut file = file;
+                demand_end_mark(file.get_mut(), self.bytes)?;
+                Ok(Box::new(lz4_flex::frame::FrameDecoder::new(file)))
+            }
             other => Err(ApiError::argument(format!("Content-Encoding {other} is neither zstd nor x-lz4-frame"))),
         }
     }
+}
+
+/// Refuses an LZ4 frame without its end mark, which the decoder takes for a whole one if the cut is between two blocks.
+fn demand_end_mark(file: &mut File, bytes: u64) -> Result<(), ApiError> {
+    /// Of the flags, behind the four magic bytes: a checksum of four bytes follows the end mark.
+    const CONTENT_CHECKSUM: u8 = 1 << 2;
+    let cut = || ApiError::argument("the body cannot be decoded: its LZ4 frame has no end");
+    let mut head = [0; 5];
+    file.read_exact(&mut head).map_err(|_| cut())?;
+    let behind = if head.last().is_some_and(|flags| flags & CONTENT_CHECKSUM != 0) { 4 } else { 0 };
+    let at = bytes.checked_sub(4 + behind).ok_or_else(cut)?;
+    let mut mark = [0xff; 4];
+    file.seek(SeekFrom::Start(at)).context("cannot read an upload")?;
+    file.read_exact(&mut mark).context("cannot read an upload")?;
+    file.rewind().context("cannot read an upload")?;
+    if mark == [0; 4] { Ok(()) } else { Err(cut()) }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -7,7 +7,7 @@ use super::Root;
 use super::output::{say, table};
 use crate::catalog::PAY_AS_YOU_GO;
 use crate::clock::now_ms;
-use crate::governance::month;
+use crate::governance::{Bill, month};
 
 #[derive(Debug, clap::Args)]
 pub struct Usage {
@@ -19,6 +19,9 @@ pub struct Usage {
     /// Where a month of metering begins: hours east of UTC, as told to the server.
     #[arg(long, value_name = "HOURS", default_value_t = 8, allow_negative_numbers = true)]
     billing_zone: i8,
+    /// Bytes of pay-as-you-go that cost nothing each month, as told to the server.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 40)]
+    free_bytes: u64,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -42,8 +45,12 @@ pub fn run(args: &Usage) -> Result<()> {
     table(&heading, &rows.iter().map(line).collect::<Vec<_>>())?;
     match only {
         Some(month) => {
-            let total = catalog.month_total(month, PAY_AS_YOU_GO)?;
-            say(format_args!("{total} logical bytes of {PAY_AS_YOU_GO} in {month}"))
+            let Bill { logical_bytes, free_left_bytes, charged_bytes, .. } =
+                Bill::of(&catalog, month, args.free_bytes)?;
+            say(format_args!(
+                "{logical_bytes} logical bytes of {PAY_AS_YOU_GO} in {month}: {free_left_bytes} free bytes left, \
+                 {charged_bytes} charged"
+            ))
         }
         None => Ok(()),
     }

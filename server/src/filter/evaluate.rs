@@ -78,7 +78,6 @@ impl World for Row<'_> {
             Term::Column(index) => match self.sources.get(*index) {
                 Some(Source::Array(Some(array), _)) => array.is_null(self.row),
                 Some(Source::Array(None, _)) => true,
-                Some(Source::Array(None, _)) => true,
                 Some(Source::Constant(_)) => false,
                 None => return Truths::ANY,
             },
@@ -96,7 +95,6 @@ impl<'a> Row<'a> {
             Term::Column(index) => match self.sources.get(*index) {
                 Some(Source::Array(Some(array), is_char)) => Cell::at(array, self.row, *is_char),
                 // The file is older than the column.
-                Some(Source::Array(None, _)) => Cell::Null,
                 Some(Source::Array(None, _)) => Cell::Null,
                 Some(Source::Constant(value)) => Cell::of(value),
                 None => Cell::Other,

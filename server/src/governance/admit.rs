@@ -372,6 +372,14 @@ pub fn require_table(shared: &Shared, caller: &Caller, table: &Table, action: &s
     Ok(if action == "Select" { columns.and(rights.labelled(table)?) } else { columns })
 }
 
+/// Demands that the caller is known in a project.
+pub fn require_member(shared: &Shared, caller: &Caller, project: &str) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    demand_member(&Rights::load(&shared.catalog, caller, project)?, caller, project)
+}
+
 /// Demands a right on a project: `Read`, `List`, `CreateTable`, `CreateInstance`.
 pub fn require_project(shared: &Shared, caller: &Caller, project: &str, action: &str) -> Result<(), ApiError> {
     if !shared.governance.checks {

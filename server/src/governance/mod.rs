@@ -17,17 +17,17 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Right, Target, admit, check, check_on, named_quota, remember_quota, require_new_partitions,
+    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_member, require_new_partitions,
     require_project, require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
-pub use meters::{Counts, Facts, Meter, Meters, month};
+pub use meters::{Meter, Meters, month};
 pub use permit::Permit;
 pub use policy::Policy;
 pub use principal::{Caller, OWNER, Principal};
 pub use rights::{Columns, REGION, TENANT_ID};
-pub use settings::{STORAGE_API_SWITCH, Settings};
-pub use slots::{Over, QuotaLoad, Slots};
+pub use settings::Settings;
+pub use slots::{QuotaLoad, Slots};
 pub use statement::{Output, properties};
 
 use crate::catalog::{Catalog, PAY_AS_YOU_GO};
@@ -53,6 +53,11 @@ pub struct Bill {
 }
 
 impl Bill {
+    /// The bill of a month.
+    pub fn of(catalog: &Catalog, month: &str, free_bytes: u64) -> anyhow::Result<Bill> {
+        Ok(Bill::new(month.to_string(), catalog.month_total(month, PAY_AS_YOU_GO)?, free_bytes))
+    }
+
     fn new(month: String, logical_bytes: u64, free_bytes: u64) -> Bill {
         let free_left_bytes = free_bytes.saturating_sub(logical_bytes);
         let charged_bytes = logical_bytes.saturating_sub(free_bytes);
@@ -75,13 +80,6 @@ impl Governance {
     /// Nothing runs yet.
     pub fn new(settings: Settings, checks: bool, limits: bool) -> Governance {
         Governance { settings, checks, limits, slots: Slots::default(), meters: Arc::default() }
-    }
-
-    /// What pay-as-you-go costs this month.
-    pub fn bill(&self, catalog: &Catalog) -> anyhow::Result<Bill> {
-        let month = month(now_ms(), self.settings.billing_zone);
-        let logical_bytes = catalog.month_total(&month, PAY_AS_YOU_GO)?;
-        Ok(Bill::new(month, logical_bytes, self.settings.free_bytes))
     }
 
     /// Forgets what nobody asks for any more: expired credentials, quotas of sessions of long ago.

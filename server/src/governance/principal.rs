@@ -66,21 +66,19 @@ impl FromStr for Principal {
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub principal: Principal,
-    /// The access key that signed; `None` with a bearer token and with `--no-auth`.
-    pub key_id: Option<String>,
     /// The policy of a bearer token, which narrows the rights of its principal.
     pub policy: Option<Arc<Policy>>,
 }
 
 impl Caller {
-    /// The owner, without a key: who everybody is with `--no-auth`.
+    /// The owner: who everybody is with `--no-auth`.
     pub fn owner() -> Caller {
-        Caller { principal: Principal::owner(), key_id: None, policy: None }
+        Caller { principal: Principal::owner(), policy: None }
     }
 
     /// Who a request comes from before its signature was checked. No right is ever given to this name.
     pub fn nobody() -> Caller {
-        Caller { principal: Principal(String::new()), key_id: None, policy: None }
+        Caller { principal: Principal(String::new()), policy: None }
     }
 
     /// Whether this is the account that owns tenant and projects.

@@ -129,7 +129,7 @@ impl Accounts {
         now: SystemTime,
     ) -> Result<Caller, ApiError> {
         if let Some(token) = signed.header("x-odps-bearer-token") {
-            return caller(self.find(stored, &bearer_id(token), now)?, true);
+            return caller(self.find(stored, &bearer_id(token), now)?);
         }
         let Some(authorization) = signed.header("authorization") else {
             return Err(match plane {
@@ -158,7 +158,7 @@ impl Accounts {
         if let Some(application) = signed.header("application-authentication") {
             self.verify_application(stored, application, authorization, now)?;
         }
-        caller(credential, false)
+        caller(credential)
     }
 
     /// The application account signs the `Authorization` value.
@@ -196,11 +196,11 @@ pub fn bearer_id(token: &str) -> String {
     format!("{BEARER}{digest}")
 }
 
-fn caller(credential: &Credential, bearer: bool) -> Result<Caller, ApiError> {
+fn caller(credential: &Credential) -> Result<Caller, ApiError> {
     let damaged = |why: String| anyhow::anyhow!("the catalogue entry of {} is damaged: {why}", credential.id);
     let principal = credential.principal.parse().map_err(damaged)?;
     let policy = credential.policy.as_deref().map(Policy::parse).transpose().map_err(damaged)?;
-    Ok(Caller { principal, key_id: (!bearer).then(|| credential.id.clone()), policy: policy.map(Arc::new) })
+    Ok(Caller { principal, policy: policy.map(Arc::new) })
 }
 
 impl Signed<'_> {
@@ -348,9 +348,7 @@ mod tests {
     #[test]
     fn accepts_both_versions_and_applications() {
         for (authorization, late_s) in [(V2, 0), (V4, 899)] {
-            let caller = verify(authorization, &[], late_s).unwrap();
-            assert!(caller.is_owner());
-            assert_eq!(caller.key_id.as_deref(), Some("LTAIexampleKeyId0001"));
+            assert!(verify(authorization, &[], late_s).unwrap().is_owner());
         }
         let v2 = application("YkA4Y+u/3lx1U/hBRMUXVK0T+g4=");
         assert!(verify(V2, &[("application-authentication", &v2)], 0).is_ok());
@@ -385,7 +383,6 @@ mod tests {
         let (by_key, by_ticket) = (verify(&key, &[], 59).unwrap(), verify("", &ticket, 59).unwrap());
         assert_eq!(by_key.principal.as_str(), "RAM$local@localhost:alice");
         assert_eq!(by_key.principal, by_ticket.principal);
-        assert_eq!((by_key.key_id.as_deref(), by_ticket.key_id), (Some("LTAIalice"), None));
         let code = |result: Result<Caller, ApiError>| result.map_err(|e| (e.status, e.code)).unwrap_err();
         assert_eq!(code(verify(&key, &[], 60)), (401, "AuthenticationRequestExpired"));
         assert_eq!(code(verify("", &ticket, 60)), (401, "AuthenticationRequestExpired"));

@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::runtime::Handle;
 
+use super::paging::Page;
 use super::reply::Reply;
 use super::request::{Head, Plane};
 use super::server::no_such;
-use super::service::{http_date, page_size};
+use super::service::http_date;
 use super::sessions::blocking;
 use super::state::Shared;
 use super::xml::{element, escape};
 use crate::catalog::{Instance, InstanceState};
 use crate::error::ApiError;
-use crate::sql::{csv, parse_job, start};
+use crate::governance::{Caller, require_member};
+use crate::sql::{MAX_ROWS, csv, parse_job, start};
 
 /// How long a client that asks for the state of an instance may be held until the state changes
 /// (account-routing-metadata.md 6, 20).
@@ -48,9 +52,9 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, project: String, id: String)
     if head.query.has("instancestatus") {
         let _ = tokio::time::timeout(HOLD, shared.running.wait(&id)).await;
     }
-    let (shared, query) = (shared.clone(), head.query.clone());
+    let (shared, query, caller) = (shared.clone(), head.query.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &project, &id)?;
+        let instance = find(&shared, &caller, &project, &id)?;
         let reply = if query.has("taskstatus") {
             tasks(&instance)
         } else if query.has("result") {
@@ -86,9 +90,9 @@ pub async fn change(
 ) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
     let is_info = head.query.has("info");
-    let shared = shared.clone();
+    let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &project, &id)?;
+        let instance = find(&shared, &caller, &project, &id)?;
         if is_info {
             return Ok(Reply::whole(200, "text/plain", ""));
         }
@@ -110,17 +114,18 @@ pub async fn change(
 
 /// The instances of a project from the newest on.
 pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Reply, ApiError> {
-    let limit = page_size(head)?;
-    let query = head.query.clone();
+    let page = Page::of(&head.query)?;
+    let limit = page.size;
+    let (query, caller) = (head.query.clone(), head.caller.clone());
     let shared = shared.clone();
     blocking(move || {
         let missing = || no_such(Plane::Service, "Project", &project);
         let (project, _) = shared.catalog.project(&project)?.ok_or_else(missing)?;
-        let after = query.get("marker").filter(|marker| !marker.is_empty());
-        let mut found = shared.catalog.instances(&project, after, limit + 1)?;
+        require_member(&shared, &caller, &project)?;
+        let mut found = shared.catalog.instances(&project, page.after.as_deref(), limit + 1)?;
         let has_more = found.len() > limit;
         found.truncate(limit);
-        let marker = found.last().filter(|_| has_more).map(|last| last.id.clone()).unwrap_or_default();
+        let marker = found.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(&last.id)).unwrap_or_default();
         let wanted = query.get("status").filter(|status| !status.is_empty());
         let range = query.get("daterange").and_then(|range| range.split_once(':'));
         let bound = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok()).map(|s| s * 1000);
@@ -147,11 +152,12 @@ pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<
     .await
 }
 
-/// The instance of that id in that project; fails with `NoSuchObject`.
-pub fn find(shared: &Shared, project: &str, id: &str) -> Result<Instance, ApiError> {
+/// The instance of that id in that project; fails with `NoSuchObject`, or `NoPermission` for strangers.
+pub fn find(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<Instance, ApiError> {
     if shared.catalog.project(project)?.is_none() {
         return Err(no_such(Plane::Service, "Project", project));
     }
+    require_member(shared, caller, project)?;
     shared
         .catalog
         .instance(project, id)?
@@ -193,7 +199,7 @@ fn tasks(instance: &Instance) -> Reply {
 fn result(shared: &Shared, instance: &Instance) -> Result<Reply, ApiError> {
     let (format, text, descriptor) = match &instance.result {
         Some(table) => {
-            let found = csv(shared, table)?;
+            let found = csv(shared, table, &[], None, MAX_ROWS)?;
             ("csv", found.text, element("ResultDescriptor", &found.descriptor))
         }
         None => ("text", instance.answer.clone(), String::new()),

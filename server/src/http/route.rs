@@ -24,7 +24,11 @@ pub enum Call {
     Security(SecurityCall),
     UsageLog,
     Tunnel(String),
+    Projects,
     Project(String),
+    LoadTables(String),
+    CreateSchema(String),
+    DropSchema(String, String),
     Tables(String),
     Table(String, String),
     Schemas(String),
@@ -129,10 +133,18 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", project, "schemas", schema] if get => Call::Schema((*project).to_string(), (*schema).to_string()),
         ["projects", project, "tables"] if get => Call::Tables((*project).to_string()),
         ["projects", project, "tables", table] if get => Call::Table((*project).to_string(), (*table).to_string()),
-        ["projects"] => Call::Missing("listing and changing projects"),
+        ["projects"] if get => Call::Projects,
+        ["projects"] => Call::Missing("changing projects"),
         ["projects", _] => Call::Missing("changing projects"),
-        ["projects", _, "tables", ..] => Call::Missing("changing tables and loading them in bulk"),
-        ["projects", _, "schemas", ..] => Call::Missing("changing schemas"),
+        ["projects", project, "tables"] if method == "POST" && head.query.has("query") => {
+            Call::LoadTables((*project).to_string())
+        }
+        ["projects", project, "schemas"] if method == "POST" => Call::CreateSchema((*project).to_string()),
+        ["projects", project, "schemas", schema] if method == "DELETE" => {
+            Call::DropSchema((*project).to_string(), (*schema).to_string())
+        }
+        ["projects", _, "tables", ..] => Call::Missing("changing tables over REST: use SQL"),
+        ["projects", _, "schemas", ..] => Call::Missing("changing schemas in this way"),
         ["projects", project, "instances"] if get => Call::ListInstances((*project).to_string()),
         ["projects", project, "instances"] if method == "POST" => Call::CreateInstance((*project).to_string()),
         ["projects", project, "instances", id] if get => Call::GetInstance((*project).to_string(), (*id).to_string()),

@@ -12,11 +12,12 @@ use uuid::Uuid;
 use super::auth::bearer_id;
 use super::reply::Reply;
 use super::request::Head;
+use super::route::Call;
 use super::server::no_such;
 use super::sessions::blocking;
 use super::state::Shared;
 use super::xml::element;
-use crate::catalog::{Credential, Role};
+use crate::catalog::{Credential, Role, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Policy};
@@ -79,6 +80,36 @@ pub fn route(head: &Head, method: &str, path: &[&str]) -> Option<SecurityCall> {
         }
         _ => return None,
     })
+}
+
+/// Refuses metadata to those who may not see it: strangers to the project, and members without List or Describe.
+pub async fn guard(shared: &Arc<Shared>, head: &Head, call: &Call) -> Result<(), ApiError> {
+    let (name, table, action) = match call {
+        Call::Project(name) | Call::Schemas(name) | Call::Schema(name, _) | Call::Tunnel(name) => (name, None, None),
+        Call::Tables(name) | Call::LoadTables(name) => (name, None, Some("List")),
+        Call::Table(name, table) => (name, Some(table.clone()), None),
+        _ => return Ok(()),
+    };
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let (shared, caller, name) = (shared.clone(), head.caller.clone(), name.clone());
+    let schema = head.query.get("curr_schema").filter(|s| !s.is_empty()).unwrap_or("default").to_string();
+    blocking(move || {
+        // What does not exist is told by the call itself.
+        let Some((project, _)) = shared.catalog.project(&name)? else { return Ok(()) };
+        governance::require_member(&shared, &caller, &project)?;
+        if let Some(action) = action {
+            governance::require_project(&shared, &caller, &project, action)?;
+        }
+        if let Some(table) = table
+            && let Some(table) = shared.catalog.table(&TableName { project, schema, table })?
+        {
+            governance::require_table(&shared, &caller, &table, "Describe")?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Answers a call.

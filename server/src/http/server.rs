@@ -196,7 +196,10 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
             let message = format!("Unknown http request location: {}", head.raw_path);
             Err(ApiError::new(404, "NoSuchObject", message))
         }
-        call => service::answer(shared, head, call).await,
+        call => {
+            security::guard(shared, head, &call).await?;
+            service::answer(shared, head, call, body).await
+        }
     }
 }
 

@@ -3,41 +3,60 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use axum::body::Body;
+
 use super::reply::Reply;
 use super::request::{Head, Plane, quota_route};
 use super::route::Call;
 use super::server::no_such;
 use super::sessions::blocking;
 use super::state::Shared;
-use super::xml::element;
-use super::{schemas, tables};
+use super::{projects, schemas, tables};
 use crate::error::ApiError;
 use crate::governance;
 pub use crate::governance::OWNER;
 
 /// Answers the calls of the service plane.
-pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call) -> Result<Reply, ApiError> {
+pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -> Result<Reply, ApiError> {
     let schema = head.query.get("curr_schema").filter(|s| !s.is_empty()).unwrap_or("default").to_string();
     match call {
         Call::NoLink => Err(ApiError::new(404, "NoSuchObject", "this server has no such link")),
         Call::UsageLog => Ok(Reply::whole(200, "text/plain", "")),
         Call::Tunnel(project) => tunnel(shared, head, project).await,
-        Call::Project(name) => with_project(shared, name, |_, name, created| Ok(project(name, created))).await,
+        Call::Projects => {
+            let query = head.query.clone();
+            let shared = shared.clone();
+            blocking(move || projects::list(&shared, &query)).await
+        }
+        Call::Project(name) => with_project(shared, name, projects::get).await,
         Call::Schemas(name) => {
-            let prefix = head.query.get("name").unwrap_or_default().to_lowercase();
-            with_project(shared, name, move |shared, project, _| schemas::list(shared, project, &prefix)).await
+            let query = head.query.clone();
+            with_project(shared, name, move |shared, project, _| schemas::list(shared, project, &query)).await
         }
         Call::Schema(name, schema) => {
             with_project(shared, name, move |shared, project, _| schemas::get(shared, project, &schema)).await
         }
+        Call::DropSchema(name, schema) => {
+            let caller = head.caller.clone();
+            with_project(shared, name, move |shared, project, _| schemas::drop(shared, &caller, project, &schema)).await
+        }
         Call::Tables(name) => {
-            let prefix = head.query.get("name").unwrap_or_default().to_lowercase();
-            with_project(shared, name, move |shared, project, _| tables::list(shared, project, &schema, &prefix)).await
+            let query = head.query.clone();
+            with_project(shared, name, move |shared, project, _| tables::list(shared, project, &schema, &query)).await
         }
         Call::Table(name, table) => {
             let query = head.query.clone();
             with_project(shared, name, move |shared, project, _| tables::get(shared, project, &schema, &table, &query))
                 .await
+        }
+        Call::CreateSchema(name) => {
+            let body = head.read_body(body).await?;
+            let caller = head.caller.clone();
+            with_project(shared, name, move |shared, project, _| schemas::create(shared, &caller, project, &body)).await
+        }
+        Call::LoadTables(name) => {
+            let body = head.read_body(body).await?;
+            with_project(shared, name, move |shared, project, _| tables::load(shared, project, &schema, &body)).await
         }
         other => Err(anyhow::anyhow!("{other:?} is not a call of the service plane").into()),
     }
@@ -79,42 +98,7 @@ async fn tunnel(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Re
     .await
 }
 
-fn project(name: &str, created_ms: i64) -> Reply {
-    let created = http_date(created_ms);
-    let property = "<Property><Name>odps.schema.model.enabled</Name><Value>false</Value></Property>\
-                    <Property><Name>odps.sql.type.system.odps2</Name><Value>true</Value></Property>";
-    let body = [
-        element("Name", name),
-        element("Type", "managed"),
-        "<Comment/><ProjectGroupName/>".to_string(),
-        element("State", "AVAILABLE"),
-        format!("<Properties>{property}</Properties><ExtendedProperties/>"),
-        element("DefaultCluster", "local"),
-        "<Clusters><Cluster><Name>local</Name><QuotaID>1</QuotaID></Cluster></Clusters>".to_string(),
-        element("DefaultQuotaNickname", "default"),
-        element("Region", "cn-local"),
-        element("TenantId", "100000001"),
-        element("Owner", OWNER),
-        element("CreationTime", &created),
-        element("LastModifiedTime", &created),
-    ];
-    Reply::xml(200, &format!("<Project>{}</Project>", body.concat()))
-        .with_header("x-odps-owner", OWNER)
-        .with_header("x-odps-creation-time", &created)
-        .with_header("last-modified", &created)
-}
-
 /// RFC 1123 text of epoch milliseconds.
 pub fn http_date(epoch_ms: i64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(epoch_ms.max(0) as u64))
-}
-
-/// Items of a page at most, and if nobody says (account-routing-metadata.md 6, 16).
-pub fn page_size(head: &Head) -> Result<usize, ApiError> {
-    const DEFAULT: usize = 1000;
-    const MOST: usize = 10_000;
-    match head.integer::<i64>("maxitems")? {
-        None => Ok(DEFAULT),
-        Some(size) => Ok(usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(DEFAULT).min(MOST)),
-    }
 }

@@ -1,60 +1,147 @@
-//! Table metadata: list, get, partitions (account-routing-metadata.md 3.2 to 3.4).
+//! Table metadata: list, get, load in bulk, partitions, first rows (account-routing-metadata.md 3.2 to 3.4).
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
+use super::document::{Size, document, entry};
+use super::paging::Page;
 use super::query::Query;
 use super::reply::Reply;
 use super::request::Plane;
 use super::schemas;
 use super::server::no_such;
-use super::service::{OWNER, http_date};
+use super::service::OWNER;
 use super::state::Shared;
 use super::xml::{element, escape};
-use crate::catalog::{Column, Partition, Table, TableName};
+use crate::catalog::{Partition, Table, TableName};
 use crate::error::ApiError;
-use crate::plan::parse_spec;
+use crate::plan::{parse_spec, partition_value};
+use crate::sql;
 
-/// Rows, bytes and files.
-#[derive(Clone, Copy, Default)]
-struct Size {
-    rows: u64,
-    bytes: u64,
-    files: u64,
-}
+/// Tables that one request may load at most.
+const MAX_BATCH: usize = 100;
 
-/// The tables of a schema whose names start with `prefix` (lower-case).
-pub fn list(shared: &Shared, project: &str, schema: &str, prefix: &str) -> Result<Reply, ApiError> {
+/// Rows that a preview in CSV has at most.
+const MAX_PREVIEW: u64 = 10_000;
+
+/// The tables of a schema. Query: `name` (a prefix), `owner`, `type`, `extended`, and which page.
+pub fn list(shared: &Shared, project: &str, schema: &str, query: &Query) -> Result<Reply, ApiError> {
     schemas::find(shared, project, schema)?;
+    let page = Page::of(query)?;
+    let given = |name: &str| query.get(name).filter(|value| !value.is_empty());
+    let prefix = given("name").unwrap_or_default().to_lowercase();
+    let mut tables = shared.catalog.tables(project, schema)?;
+    tables.retain(|table| {
+        table.name.table.to_lowercase().starts_with(&prefix)
+            && given("type").is_none_or(|kind| kind.eq_ignore_ascii_case(table.kind.name()))
+    });
+    if let Some(owner) = given("owner") {
+        let mut owned = Vec::new();
+        for table in tables {
+            let creator = shared.catalog.creator(table.id)?;
+            if creator.as_deref().unwrap_or(OWNER).eq_ignore_ascii_case(owner) {
+                owned.push(table);
+            }
+        }
+        tables = owned;
+    }
+    let (tables, head) = page.cut_sorted(tables, |table| table.name.table.clone());
     let mut items = String::new();
-    for table in shared.catalog.tables(project, schema)? {
-        let name = &table.name.table;
-        if name.to_lowercase().starts_with(prefix) {
-            let children = [element("Name", name), element("Owner", OWNER), element("Type", "MANAGED_TABLE")];
-            items.push_str(&format!("<Table>{}</Table>", children.concat()));
+    for table in tables {
+        match query.has("extended") {
+            true => items.push_str(&full(shared, &table)?),
+            false => items.push_str(&entry(&table, shared.catalog.creator(table.id)?.as_deref())),
         }
     }
-    Ok(Reply::xml(200, &format!("<Tables><Marker/><MaxItems>1000</MaxItems>{items}</Tables>")))
+    Ok(Reply::xml(200, &format!("<Tables>{head}{items}</Tables>")))
 }
 
-/// A table, its partitions, or one partition: the query decides.
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(rename = "Table", default)]
+    tables: Vec<WantedTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct WantedTable {
+    project: Option<String>,
+    schema: Option<String>,
+    name: String,
+}
+
+/// The documents of many tables at once; missing ones are left out.
+pub fn load(shared: &Shared, project: &str, schema: &str, body: &[u8]) -> Result<Reply, ApiError> {
+    let bad = |why: String| ApiError::new(400, "InvalidParameter", format!("ODPS-0420061:Invalid parameter - {why}"));
+    let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
+    let wanted: Wanted = quick_xml::de::from_str(text).map_err(|error| bad(error.to_string()))?;
+    if wanted.tables.len() > MAX_BATCH {
+        return Err(bad(format!("more than {MAX_BATCH} tables")));
+    }
+    let mut items = String::new();
+    for table in wanted.tables {
+        let given =
+            |value: Option<String>, other: &str| value.filter(|v| !v.is_empty()).unwrap_or_else(|| other.into());
+        let name = TableName {
+            project: given(table.project, project),
+            schema: given(table.schema, schema),
+            table: table.name,
+        };
+        if shared.catalog.project(&name.project)?.is_some()
+            && let Some(table) = shared.catalog.table(&name)?
+        {
+            items.push_str(&full(shared, &table)?);
+        }
+    }
+    Ok(Reply::xml(200, &format!("<Tables><Marker/><MaxItems>{MAX_BATCH}</MaxItems>{items}</Tables>")))
+}
+
+fn full(shared: &Shared, table: &Table) -> Result<String, ApiError> {
+    let total = sizes(shared, table)?.values().fold(Size::default(), |all, size| Size {
+        rows: all.rows + size.rows,
+        bytes: all.bytes + size.bytes,
+        files: all.files + size.files,
+    });
+    Ok(document(table, shared.catalog.creator(table.id)?.as_deref(), total))
+}
+
+/// A table, its partitions, one partition, or its first rows: the query decides.
 pub fn get(shared: &Shared, project: &str, schema: &str, table: &str, query: &Query) -> Result<Reply, ApiError> {
     let name = TableName { project: project.into(), schema: schema.into(), table: table.into() };
     let missing = || no_such(Plane::Service, "Table", &format!("{project}.{table}"));
     let table = shared.catalog.table(&name)?.ok_or_else(missing)?;
-    let sizes = sizes(shared, &table)?;
+    if query.has("data") {
+        return preview(shared, &table, query);
+    }
     if query.has("partitions") {
-        return partitions(shared, &table, query, &sizes);
+        return partitions(shared, &table, query);
     }
     if let Some(spec) = query.get("partition") {
         let found = matching(shared, &table, spec)?;
         return match found.first() {
-            Some(partition) => Ok(one_partition(partition, sizes.get(&Some(partition.id)).copied())),
-            None => Err(ApiError::new(404, "NoSuchObject", format!("{} has no partition {spec}", table.name))),
+            Some(partition) => {
+                let size = sizes(shared, &table)?.get(&Some(partition.id)).copied();
+                Ok(one_partition(partition, size.unwrap_or_default()))
+            }
+            None => {
+                let message = format!("ODPS-0420111:Object not found - {} has no partition {spec}", table.name);
+                Err(ApiError::new(404, "NoSuchObject", message))
+            }
         };
     }
-    Ok(document(&table, &sizes))
+    Ok(Reply::xml(200, &full(shared, &table)?))
+}
+
+/// The first rows as CSV, as a query would show them. Query: `linenum`, `partition`, `cols`.
+fn preview(shared: &Shared, table: &Table, query: &Query) -> Result<Reply, ApiError> {
+    let rows = query.get("linenum").and_then(|text| text.parse::<u64>().ok()).unwrap_or(MAX_PREVIEW).min(MAX_PREVIEW);
+    let names = ["cols", "columns"].iter().find_map(|name| query.get(name)).unwrap_or_default();
+    let columns: Vec<String> = names.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect();
+    let partition = query.get("partition").filter(|spec| !spec.is_empty());
+    let found = sql::csv(shared, &table.name, &columns, partition, rows)?;
+    Ok(Reply::whole(200, "text/csv", found.text))
 }
 
 fn sizes(shared: &Shared, table: &Table) -> Result<HashMap<Option<i64>, Size>, ApiError> {
@@ -68,73 +155,57 @@ fn sizes(shared: &Shared, table: &Table) -> Result<HashMap<Option<i64>, Size>, A
     Ok(sizes)
 }
 
-fn column(column: &Column) -> Value {
-    json!({"name": column.name, "type": column.ty.to_string(), "comment": "", "label": "", "extendedLabels": [],
-           "isNullable": column.nullable, "hasDefaultValue": false, "defaultValue": ""})
-}
-
-/// The table document; base and extended form in one.
-fn document(table: &Table, sizes: &HashMap<Option<i64>, Size>) -> Reply {
-    let total = sizes.values().fold(Size::default(), |all, size| Size {
-        rows: all.rows + size.rows,
-        bytes: all.bytes + size.bytes,
-        files: all.files + size.files,
-    });
-    let (created, modified) = (table.created_ms / 1000, table.modified_ms / 1000);
-    let schema = json!({
-        "tableName": table.name.table, "owner": OWNER, "comment": "", "createTime": created, "lastDDLTime": created,
-        "lastModifiedTime": modified, "lastAccessTime": 0, "lifecycle": -1, "hubLifecycle": -1, "tableLabel": "",
-        "extendedLabel": [], "isVirtualView": false, "isMaterializedView": false, "isExternal": false,
-        "isObjectTable": false, "shardExist": false, "size": total.bytes, "recordNum": total.rows,
-        "columns": table.columns.iter().map(column).collect::<Vec<_>>(),
-        "partitionKeys": table.partition_keys.iter().map(column).collect::<Vec<_>>(),
-        "IsArchived": false, "PhysicalSize": total.bytes, "FileNum": total.files, "Reserved": "{}"
-    });
-    let children = [
-        element("Name", &table.name.table),
-        element("TableId", &format!("{:032x}", table.id)),
-        element("Project", &table.name.project),
-        format!("<Schema format=\"Json\">{}</Schema>", escape(&schema.to_string())),
-        "<Comment/>".to_string(),
-        element("Owner", OWNER),
-        "<TableLabel/><CryptoAlgo/>".to_string(),
-        element("CreationTime", &http_date(table.created_ms)),
-        element("LastModifiedTime", &http_date(table.modified_ms)),
-        "<LastAccessTime/>".to_string(),
-        element("Type", "MANAGED_TABLE"),
-    ];
-    Reply::xml(200, &format!("<Table>{}</Table>", children.concat()))
-}
-
 /// Partitions that a full or partial spec selects.
 fn matching(shared: &Shared, table: &Table, spec: &str) -> Result<Vec<Partition>, ApiError> {
     let bad = |why: String| ApiError::new(400, "InvalidParameter", format!("ODPS-0420061:Invalid parameter - {why}"));
     let pairs = if spec.is_empty() { Vec::new() } else { parse_spec(spec).map_err(bad)? };
-    let place = |name: &str| table.partition_keys.iter().position(|key| key.name.eq_ignore_ascii_case(name));
-    let wanted: Vec<(Option<usize>, String)> = pairs.into_iter().map(|(name, value)| (place(&name), value)).collect();
+    let mut wanted = Vec::new();
+    for (name, value) in pairs {
+        let place = table.partition_keys.iter().position(|key| key.name.eq_ignore_ascii_case(&name));
+        // A value that is none of the type of its column is in no partition.
+        let value = match place.and_then(|place| table.partition_keys.get(place)) {
+            Some(key) => partition_value(&value, &key.ty).ok(),
+            None => None,
+        };
+        wanted.push((place, value));
+    }
     let mut partitions = shared.catalog.partitions(table.id)?;
     partitions.retain(|partition| {
-        wanted.iter().all(|(place, value)| place.and_then(|i| partition.values.get(i)) == Some(value))
+        wanted
+            .iter()
+            .all(|(place, value)| value.is_some() && place.and_then(|i| partition.values.get(i)) == value.as_ref())
     });
     Ok(partitions)
 }
 
-fn partitions(
-    shared: &Shared,
-    table: &Table,
-    query: &Query,
-    sizes: &HashMap<Option<i64>, Size>,
-) -> Result<Reply, ApiError> {
-    let mut items = String::new();
-    for partition in matching(shared, table, query.get("partition").unwrap_or_default())? {
-        let size = sizes.get(&Some(partition.id)).copied().unwrap_or_default();
+/// The partitions in order of creation. Query: `partition` (a prefix), `reverse`, `name`, and which page.
+fn partitions(shared: &Shared, table: &Table, query: &Query) -> Result<Reply, ApiError> {
+    let mut found = matching(shared, table, query.get("partition").unwrap_or_default())?;
+    if query.has("reverse") {
+        found.reverse();
+    }
+    let name = |partition: &Partition| -> String {
         let pairs = table.partition_keys.iter().zip(&partition.values);
-        if query.has("name") {
-            let name: Vec<String> = pairs.map(|(key, value)| format!("{}={value}", key.name)).collect();
-            items.push_str(&format!("<Partition>{}</Partition>", element("Name", &name.join("/"))));
-            continue;
+        pairs.map(|(key, value)| format!("{}={value}", key.name)).collect::<Vec<_>>().join("/")
+    };
+    let names_only = query.has("name");
+    // Who asks for names only turns no pages.
+    let page = if names_only { Page { after: None, size: usize::MAX } } else { Page::of(query)? };
+    let (found, head) = page.cut(found, |partition| name(partition));
+    let mut items = String::new();
+    if names_only {
+        for partition in &found {
+            items.push_str(&format!("<Partition>{}</Partition>", element("Name", &name(partition))));
         }
-        let columns: String = pairs
+        return Ok(Reply::xml(200, &format!("<Partitions>{items}</Partitions>")));
+    }
+    let sizes = sizes(shared, table)?;
+    for partition in &found {
+        let size = sizes.get(&Some(partition.id)).copied().unwrap_or_default();
+        let columns: String = table
+            .partition_keys
+            .iter()
+            .zip(&partition.values)
             .map(|(key, value)| format!("<Column Name=\"{}\" Value=\"{}\"/>", escape(&key.name), escape(value)))
             .collect();
         let (created, modified) = (partition.created_ms / 1000, partition.modified_ms / 1000);
@@ -145,11 +216,10 @@ fn partitions(
             size.bytes, size.rows
         ));
     }
-    Ok(Reply::xml(200, &format!("<Partitions><Marker/><MaxItems>1000</MaxItems>{items}</Partitions>")))
+    Ok(Reply::xml(200, &format!("<Partitions>{head}{items}</Partitions>")))
 }
 
-fn one_partition(partition: &Partition, size: Option<Size>) -> Reply {
-    let size = size.unwrap_or_default();
+fn one_partition(partition: &Partition, size: Size) -> Reply {
     let (created, modified) = (partition.created_ms / 1000, partition.modified_ms / 1000);
     let schema = json!({
         "createTime": created, "lastDDLTime": created, "lastModifiedTime": modified, "lastAccessTime": 0,

@@ -132,7 +132,7 @@ fn query(cursor: &mut Cursor<'_>, kind: TableKind) -> Result<Query, SqlError> {
     Ok(Query { text: cursor.slice(from, cursor.offset()), select: Some(select) })
 }
 
-/// `( column, .., PRIMARY KEY (..) )`.
+/// `( column [PRIMARY KEY], .., PRIMARY KEY (..) )`.
 pub fn columns(cursor: &mut Cursor<'_>) -> Result<(Vec<Column>, Vec<String>), SqlError> {
     let mut primary_key = Vec::new();
     let columns = cursor.list(|cursor| {
@@ -141,7 +141,12 @@ pub fn columns(cursor: &mut Cursor<'_>) -> Result<(Vec<Column>, Vec<String>), Sq
             let _ = cursor.accept(&["not", "enforced"]);
             return Ok(None);
         }
-        column(cursor).map(Some)
+        let mut column = column(cursor)?;
+        if cursor.accept(&["primary", "key"]) {
+            primary_key.push(column.name.clone());
+            attributes(cursor, &mut column)?;
+        }
+        Ok(Some(column))
     })?;
     Ok((columns.into_iter().flatten().collect(), primary_key))
 }
@@ -150,6 +155,12 @@ pub fn columns(cursor: &mut Cursor<'_>) -> Result<(Vec<Column>, Vec<String>), Sq
 pub fn column(cursor: &mut Cursor<'_>) -> Result<Column, SqlError> {
     let name = cursor.identifier()?;
     let mut column = Column::new(name, data_type(cursor)?, true);
+    attributes(cursor, &mut column)?;
+    Ok(column)
+}
+
+/// What may follow the type of a column.
+fn attributes(cursor: &mut Cursor<'_>, column: &mut Column) -> Result<(), SqlError> {
     loop {
         if cursor.accept(&["not", "null"]) {
             column.nullable = false;
@@ -160,7 +171,7 @@ pub fn column(cursor: &mut Cursor<'_>) -> Result<Column, SqlError> {
         } else if cursor.is_word("default") || cursor.is_word("generated") {
             return cursor.unsupported("a DEFAULT of a column");
         } else {
-            return Ok(column);
+            return Ok(());
         }
     }
 }

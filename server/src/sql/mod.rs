@@ -23,6 +23,6 @@ mod run;
 mod show;
 mod tables;
 
-pub use csv::csv;
+pub use csv::{MAX_ROWS, csv};
 pub use instances::{Running, start};
 pub use job::parse as parse_job;

@@ -10,7 +10,7 @@ mod writer;
 
 pub use footers::{Footers, column_index};
 pub use gather::{Gathered, gather};
-pub use keyring::{FileKey, KeyDisabled, Keyring, ProjectKey};
+pub use keyring::{KeyDisabled, Keyring};
 pub use lock::{RootLock, clean};
 pub use pending::PendingFiles;
 pub use sizing::batch_rows;

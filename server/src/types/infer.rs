@@ -74,7 +74,7 @@ fn fits(source: &DataType, ty: &Type) -> bool {
         ) => true,
         (
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_),
-            Type::Binary,
+            Type::Binary | Type::Blob,
         ) => true,
         (DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s), ty) => {
             ty.decimal_shape() == Some((*p, *s))

@@ -3,6 +3,7 @@
 
 pub mod tables;
 pub mod upload;
+pub mod v2;
 
 pub mod governance;
 

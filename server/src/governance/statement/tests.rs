@@ -33,7 +33,7 @@ impl Fixture {
     }
 
     fn as_user(&self, user: &str, text: &str) -> Result<Output, ApiError> {
-        let caller = Caller { principal: user.parse().unwrap(), key_id: None, policy: None };
+        let caller = Caller { principal: user.parse().unwrap(), policy: None };
         self.by(By::Caller(&caller), text)
     }
 }
@@ -202,7 +202,7 @@ fn without_a_project_only_the_tenant_is_spoken_of() {
     at_tenant(&format!("put policy {PAGE_POLICY} on tenant role r")).unwrap();
     assert_eq!(at_tenant("get policy on tenant role r").unwrap().text, PAGE_POLICY);
     assert_eq!(at_tenant("add user ALIYUN$x").map_err(|error| error.code), Err("InvalidParameter"));
-    let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), key_id: None, policy: None };
+    let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), policy: None };
     run(&f.catalog, By::Caller(&nobody), "", "whoami").unwrap().unwrap();
     let refused = run(&f.catalog, By::Caller(&nobody), "", "get policy on tenant role r").unwrap().unwrap_err();
     assert_eq!(refused.status, 403);

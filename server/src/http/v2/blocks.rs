@@ -14,6 +14,7 @@ use crate::http::state::Shared;
 use crate::http::write_sessions::{self, is_of_blocks};
 
 use super::required;
+use crate::write::drain;
 
 /// Longest fields below this are raised to it.
 const MIN_FIELD_BYTES: i64 = 8 << 20;
@@ -63,7 +64,13 @@ pub async fn reserve(shared: &Arc<Shared>, head: &Head, name: TableName, id: Str
 
 /// Writes a block.
 pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, stream: Body) -> Result<Reply, ApiError> {
-    let id = required(head, "SessionId")?.to_string();
+    let id = match required(head, "SessionId") {
+        Ok(id) => id.to_string(),
+        Err(error) => {
+            drain(stream).await;
+            return Err(error);
+        }
+    };
     let mut reply = write_sessions::write(shared, head, name, id, stream).await?;
     let mut answer = body(&reply);
     let message: Option<Value> = answer["CommitMessage"].as_str().and_then(|text| serde_json::from_str(text).ok());

@@ -15,6 +15,7 @@ mod write;
 mod write_session;
 
 pub use instance::shorten;
+pub use preview::{MAX_ROWS as PREVIEW_ROWS, Wanted, deliver as deliver_preview};
 
 use std::sync::Arc;
 
@@ -26,16 +27,38 @@ use super::request::Head;
 use super::state::Shared;
 use crate::error::ApiError;
 use crate::subject::UNKNOWN;
+use crate::write::drain;
 
 /// Steers the requests of a client to the node that knows its session. There is one node, so any token will do.
 const ROUTE_TOKEN: (&str, &str) = ("x-odps-max-storage-route-token", "local");
 
 /// Answers a call of version 2 or 3.
 pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
-    let reply = act(shared, head, body).await.map_err(spell)?;
+    // Whatever is refused, the body is read, so that the client sees the answer and not a broken connection.
+    let reply = match head.subject.action {
+        "TableWrite" | "TableWriteBlob" => store(shared, head, body).await,
+        _ => act(shared, head, Body::from(head.read_body(body).await?)).await,
+    };
+    let reply = reply.map_err(spell)?;
     Ok(reply.with_header(ROUTE_TOKEN.0, ROUTE_TOKEN.1))
 }
 
+/// The actions whose bodies are streams.
+async fn store(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
+    let table = match demand_method(head).and_then(|()| target::table(head)) {
+        Ok(table) => table,
+        Err(error) => {
+            drain(body).await;
+            return Err(error);
+        }
+    };
+    match head.subject.action {
+        "TableWrite" => write::write(shared, head, table, body).await,
+        _ => blob::write(shared, head, table, body).await,
+    }
+}
+
+/// The actions whose bodies are small and have been read.
 async fn act(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
     demand_method(head)?;
     match head.subject.action {
@@ -54,9 +77,7 @@ async fn act(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, Api
         "InstanceCreateReadSession" => instance::create(shared, head, body).await,
         "InstanceGetReadSession" => instance::get(shared, head).await,
         "InstanceRead" => instance::read(shared, head, body).await,
-        "TableWriteBlob" => blob::write(shared, head, target::table(head)?, body).await,
         "BlobRead" => blob::read(shared, head, body).await,
-        "TableWrite" => write::write(shared, head, target::table(head)?, body).await,
         _ => Err(unknown(head)),
     }
 }
