@@ -227,12 +227,15 @@ fn records_go_up_in_blocks_and_come_down() {
     assert_eq!(read_records(&call(&server, "GET", &data("t", &session, 130, 0, ""), &[], &[]), "id,name"), []);
 }
 
+/// A name in headers, and what makes and undoes the coding.
+type Coding = (&'static str, fn(&[u8]) -> Vec<u8>, fn(&[u8]) -> Vec<u8>);
+
 #[test]
 fn bodies_are_coded_as_asked() {
     let root = root();
     let server = root.serve(&[]);
     let plain = records(&rows(0, 20_000));
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>, fn(&[u8]) -> Vec<u8>); 4] = [
+    let codings: [Coding; 4] = [
         ("deflate", deflate, inflate),
         ("zstd", |b| zstd::encode_all(b, 3).unwrap(), |b| zstd::decode_all(b).unwrap()),
         ("x-lz4-frame", lz4, unlz4),
@@ -368,6 +371,9 @@ fn arrow_goes_up_and_comes_down() {
         let rows = concat_batches(first.schema_ref(), &batches).unwrap();
         assert_eq!(rows, concat_batches(first.schema_ref(), [&first, &second]).unwrap());
     }
+    let head = call(&server, "GET", "/projects/local/schemas/default/tables/t/preview?limit=3&columns=name", &[], &[]);
+    assert_eq!(head.batch().column(0), numbers(0, 3).column(1));
+    assert_eq!(call(&server, "GET", "/projects/local/tables/t/preview?limit=-1", &[], &[]).batch().num_rows(), 10_000);
     let nothing = call(&server, "GET", &data("t", &id, 7, 0, "&arrow"), &[], &[]);
     assert!(unframed(&nothing.body).is_empty());
 }
@@ -497,4 +503,27 @@ fn sessions_survive_a_crash_and_expire() {
     assert_eq!(read.error(), (409, "StatusConflict".into()));
     assert_eq!(block(&server, "t", &late_up, 0, &records(&rows(0, 1))).error(), (409, "StatusConflict".into()));
     assert_eq!(commit(&server, "t", &late_up).error(), (409, "StatusConflict".into()));
+}
+
+#[test]
+fn rights_are_those_of_the_table() {
+    let root = root();
+    let server = root.serve(&["--profile", "strict"]);
+    server.create_user("alice");
+    let alice = server.as_key("alice", "secret");
+    let no = || (403, "NoPermission".to_string());
+    let down = || alice.post(&table("t", "downloads"), "");
+    let up = |name: &str, query: &str| alice.post(&table(name, &format!("uploads{query}")), "");
+    assert_eq!(down().error(), no());
+    server.run("add user RAM$alice; grant Describe on table t to user RAM$alice; grant Select on table t(id) to user RAM$alice");
+    assert_eq!(down().error(), no(), "a session opens all columns");
+    server.run("grant Select on table t to user RAM$alice");
+    assert_eq!(down().status, 200);
+    assert_eq!(up("t", "").error(), no());
+    server.run("grant Update on table t to user RAM$alice; grant Describe, Update on table p to user RAM$alice");
+    assert_eq!(up("t", "").status, 200);
+    assert_eq!(up("p", "&partition=ds=0,hh=0").status, 200);
+    assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").error(), no());
+    server.run("grant Alter on table p to user RAM$alice");
+    assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").status, 200);
 }

@@ -207,6 +207,14 @@ def test_results_of_an_instance_with_times(service):
         assert found[row["id"]] == values and arrow[row["id"]] == values
 
 
+def test_a_preview(tunnel, service):
+    table = client.entry(service).get_table("ramp")
+    with tunnel.open_preview_reader(table, columns=["c_timestamp", "id"], limit=5) as reader:
+        assert reader.read().to_pylist() == tables.ramp().slice(0, 5).select(["id", "c_timestamp"]).to_pylist()
+    with tunnel.open_preview_reader(client.entry(service).get_table("parted"), partition_spec="ds=20260101,region=eu", arrow=False) as reader:
+        assert sum(1 for _ in reader) == 1000
+
+
 def test_refusals_come_at_once(tunnel, service):
     with pytest.raises(odps.errors.NoSuchTable):
         tunnel.create_download_session("nothing")

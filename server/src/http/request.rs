@@ -134,7 +134,7 @@ impl Head {
         let last = self.segments.last().filter(|_| self.segments.len() > 4);
         self.segments.first().is_some_and(|first| first == "projects")
             && (TUNNEL_NAMES.iter().any(|name| self.query.has(name))
-                || last.is_some_and(|last| last == "streams" || last == "upserts"))
+                || last.is_some_and(|last| ["streams", "upserts", "preview"].contains(&last.as_str())))
     }
 
     /// What the client signed.

@@ -98,6 +98,7 @@ fn tunnel(head: &Head, path: &[&str]) -> Subject {
     subject.action = match head.method.as_str() {
         _ if has("upserts") || has("upsertid") || rest == ["upserts"] => "TunnelUpsert",
         _ if has("streams") || has("slotid") || rest == ["streams"] => "TunnelStream",
+        "GET" if rest == ["preview"] => "TablePreview",
         _ if has("downloads") => "TunnelCreateDownload",
         _ if has("uploads") => "TunnelCreateUpload",
         "GET" if has("data") => "TunnelDownload",

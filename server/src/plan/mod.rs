@@ -15,7 +15,9 @@ mod shuffle;
 mod splits;
 
 pub use chosen::Chosen;
-pub use columns::{OutputColumn, column_ids};
+pub use columns::OutputColumn;
+#[cfg(test)]
+pub use columns::column_ids;
 pub use kinds::demand_rows;
 pub use partitions::{parse_spec, partition_cell, partition_value};
 pub use planner::{Limits, Planner};

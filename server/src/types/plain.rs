@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, MapArray, StructArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Fields, Int64Type, IntervalDayTimeType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, IntervalDayTimeType, IntervalUnit};
 use arrow::error::ArrowError;
 
 use super::{Type, Units, arrow_type};

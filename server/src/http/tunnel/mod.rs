@@ -15,15 +15,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 
-use self::place::Place;
+use self::place::{Place, previewed};
 use super::reply::Reply;
 use super::request::Head;
 use super::state::Shared;
+use super::v2::{PREVIEW_ROWS, Wanted, deliver_preview};
+use crate::catalog::TableName;
 use crate::error::ApiError;
 use crate::write::drain;
 
 /// Answers a call of the tunnel. What the tunnel does not do is refused with 405: clients repeat every 5xx for minutes.
 pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
+    if let Some(table) = previewed(head) {
+        return preview(shared, head, table).await;
+    }
     let place = match Place::of(head) {
         Ok(place) => place,
         Err(error) => {
@@ -46,4 +51,16 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Rep
             Err(ApiError::new(405, "MethodNotAllowed", message))
         }
     }
+}
+
+/// `GET …/preview[?limit=][&partition=][&columns=]`: the first rows without a session, as in version 2 of the Storage API.
+async fn preview(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result<Reply, ApiError> {
+    let columns = head.query.get("columns").unwrap_or_default().split(',').filter(|name| !name.is_empty());
+    let wanted = Wanted {
+        // Clients say -1 for no limit of their own.
+        rows: head.integer("limit")?.filter(|limit| *limit >= 0).unwrap_or(PREVIEW_ROWS),
+        partition: head.query.get("partition").unwrap_or_default().to_string(),
+        columns: columns.map(str::to_string).collect(),
+    };
+    deliver_preview(shared, head, table, wanted).await
 }

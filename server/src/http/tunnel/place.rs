@@ -12,22 +12,35 @@ pub enum Place {
     Instance { project: String, id: String },
 }
 
+/// The table of a path `projects/P[/schemas/S]/tables/T`, and what follows it.
+fn on_table<'a>(segments: &'a [&'a str]) -> Option<(TableName, &'a [&'a str])> {
+    let (project, schema, table, rest) = match segments {
+        ["projects", project, "schemas", schema, "tables", table, rest @ ..] => (*project, *schema, *table, rest),
+        ["projects", project, "tables", table, rest @ ..] => (*project, "default", *table, rest),
+        _ => return None,
+    };
+    Some((TableName { project: project.into(), schema: schema.into(), table: table.into() }, rest))
+}
+
+/// The table whose first rows are asked for without a session.
+pub fn previewed(head: &Head) -> Option<TableName> {
+    let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
+    on_table(&segments).filter(|(_, rest)| head.method == "GET" && *rest == ["preview"]).map(|(table, _)| table)
+}
+
 impl Place {
     /// Reads `/projects/P[/schemas/S]/tables/T` or `/projects/P/instances/I`.
     pub fn of(head: &Head) -> Result<Place, ApiError> {
         let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
-        let (project, schema, table, rest) = match segments.as_slice() {
-            ["projects", project, "instances", id] => {
-                return Ok(Place::Instance { project: (*project).to_string(), id: (*id).to_string() });
+        if let ["projects", project, "instances", id] = segments.as_slice() {
+            return Ok(Place::Instance { project: (*project).to_string(), id: (*id).to_string() });
+        }
+        match on_table(&segments) {
+            Some((table, [])) => Ok(Place::Table(table)),
+            Some((_, ["streams"])) => Err(missing("stream uploads: upload blocks, or write through the Storage API")),
+            Some((_, ["upserts"])) => {
+                Err(missing("upserts: write to primary-key tables through the Storage API or SQL"))
             }
-            ["projects", project, "schemas", schema, "tables", table, rest @ ..] => (*project, *schema, *table, rest),
-            ["projects", project, "tables", table, rest @ ..] => (*project, "default", *table, rest),
-            _ => return Err(unknown(head)),
-        };
-        match rest {
-            [] => Ok(Place::Table(TableName { project: project.into(), schema: schema.into(), table: table.into() })),
-            ["streams"] => Err(missing("stream uploads: upload blocks, or write through the Storage API")),
-            ["upserts"] => Err(missing("upserts: write to primary-key tables through the Storage API or SQL")),
             _ => Err(unknown(head)),
         }
     }

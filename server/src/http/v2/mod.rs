@@ -15,6 +15,7 @@ mod write;
 mod write_session;
 
 pub use instance::shorten;
+pub use preview::{MAX_ROWS as PREVIEW_ROWS, Wanted, deliver as deliver_preview};
 
 use std::sync::Arc;
 

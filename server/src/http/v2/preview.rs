@@ -20,7 +20,7 @@ use crate::read::{Coding, Compression, Joined, Shape};
 
 /// Rows if the client does not say, and at most.
 const DEFAULT_ROWS: i64 = 1000;
-const MAX_ROWS: i64 = 10_000;
+pub const MAX_ROWS: i64 = 10_000;
 
 /// A client looks at the first batch only, so it holds all rows unless they are very wide.
 const BATCH_BYTES: usize = 32 << 20;
@@ -33,7 +33,17 @@ struct PreviewRequest {
     columns: Vec<String>,
 }
 
-/// Answers uncompressed, whatever the client asks for.
+/// Which rows are wanted.
+pub struct Wanted {
+    /// At most so many; never more than the limit of previews.
+    pub rows: i64,
+    /// A partition spec, which may leave out partition columns; the empty text is the whole table.
+    pub partition: String,
+    /// All columns if there are none.
+    pub columns: Vec<String>,
+}
+
+/// `TablePreview`.
 pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
     let mut request: PreviewRequest = parse(&head.read_body(body).await?)?;
     if request.limit.is_none() {
@@ -42,15 +52,20 @@ pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName, body: B
     if request.partition.is_empty() {
         request.partition = head.query.get("Partition").unwrap_or_default().to_string();
     }
-    let limit = request.limit.unwrap_or(DEFAULT_ROWS);
-    let Some(limit) = u64::try_from(limit.min(MAX_ROWS)).ok() else {
-        return Err(ApiError::argument(format!("Limit {limit} is negative")));
+    let rows = request.limit.unwrap_or(DEFAULT_ROWS);
+    deliver(shared, head, name, Wanted { rows, partition: request.partition, columns: request.columns }).await
+}
+
+/// The first rows as an Arrow stream, uncompressed whatever the client asks for.
+pub async fn deliver(shared: &Arc<Shared>, head: &Head, name: TableName, wanted: Wanted) -> Result<Reply, ApiError> {
+    let Some(limit) = u64::try_from(wanted.rows.min(MAX_ROWS)).ok() else {
+        return Err(ApiError::argument(format!("Limit {} is negative", wanted.rows)));
     };
     let mut right = governance::check(shared, head, Operation::Preview, Target::Table(&name)).await?;
     let state = shared.clone();
     let plan = blocking(move || {
         let snapshot = resolve(&state, &name)?;
-        let request = plan_request(&snapshot.table, &request)?;
+        let request = plan_request(&snapshot.table, &wanted)?;
         let planner = Planner { catalog: &state.catalog, footers: &state.footers, limits: limits(&state) };
         Ok(Arc::new(planner.plan(snapshot, &request)?))
     })
@@ -71,7 +86,7 @@ pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName, body: B
 }
 
 /// Columns in table order: data columns, then partition columns.
-fn plan_request(table: &Table, preview: &PreviewRequest) -> Result<CreateRequest, ApiError> {
+fn plan_request(table: &Table, preview: &Wanted) -> Result<CreateRequest, ApiError> {
     let named = |name: &str| preview.columns.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
     let of = |columns: &[crate::catalog::Column]| -> Vec<String> {
         columns.iter().map(|column| column.name.clone()).filter(|name| named(name)).collect()

@@ -45,7 +45,7 @@ struct Stored {
 pub enum Place {
     /// The table itself: session `default`.
     Table(Table),
-    Session(WriteSession, StreamOptions, Table),
+    Session(Box<WriteSession>, StreamOptions, Table),
 }
 
 impl Place {
@@ -64,7 +64,7 @@ impl Place {
         if session.destination.table_id != table.id {
             return Err(ApiError::new(409, "TableModified", format!("{name} is another table by now")));
         }
-        Ok(Place::Session(session, stored.streams, table))
+        Ok(Place::Session(Box::new(session), stored.streams, table))
     }
 
     pub fn table(&self) -> &Table {
