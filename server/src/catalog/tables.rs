@@ -224,6 +224,13 @@ impl Catalog {
         find_table(&self.lock(), name)
     }
 
+    /// The table of that id, whatever its name is by now. Ids are never used again.
+    pub fn table_by_id(&self, id: i64) -> Result<Option<Table>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!("{SELECT_TABLE} where id = ?1"))?;
+        statement.query_row([id], read_table).optional()?.map(RawTable::parse).transpose()
+    }
+
     /// The partition columns of a table, if it exists.
     pub fn partition_keys(&self, name: &TableName) -> Result<Option<Vec<Column>>> {
         find_raw(&self.lock(), name)?.map(|table| table.partition_keys()).transpose()

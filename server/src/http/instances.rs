@@ -18,6 +18,7 @@ use super::state::Shared;
 use super::xml::{element, escape};
 use crate::catalog::{Instance, InstanceState};
 use crate::error::ApiError;
+use crate::governance::{Caller, require_member};
 use crate::sql::{MAX_ROWS, csv, parse_job, start};
 
 /// How long a client that asks for the state of an instance may be held until the state changes
@@ -51,9 +52,9 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, project: String, id: String)
     if head.query.has("instancestatus") {
         let _ = tokio::time::timeout(HOLD, shared.running.wait(&id)).await;
     }
-    let (shared, query) = (shared.clone(), head.query.clone());
+    let (shared, query, caller) = (shared.clone(), head.query.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &project, &id)?;
+        let instance = find(&shared, &caller, &project, &id)?;
         let reply = if query.has("taskstatus") {
             tasks(&instance)
         } else if query.has("result") {
@@ -89,9 +90,9 @@ pub async fn change(
 ) -> Result<Reply, ApiError> {
     let body = head.read_body(body).await?;
     let is_info = head.query.has("info");
-    let shared = shared.clone();
+    let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &project, &id)?;
+        let instance = find(&shared, &caller, &project, &id)?;
         if is_info {
             return Ok(Reply::whole(200, "text/plain", ""));
         }
@@ -115,11 +116,12 @@ pub async fn change(
 pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Reply, ApiError> {
     let page = Page::of(&head.query)?;
     let limit = page.size;
-    let query = head.query.clone();
+    let (query, caller) = (head.query.clone(), head.caller.clone());
     let shared = shared.clone();
     blocking(move || {
         let missing = || no_such(Plane::Service, "Project", &project);
         let (project, _) = shared.catalog.project(&project)?.ok_or_else(missing)?;
+        require_member(&shared, &caller, &project)?;
         let mut found = shared.catalog.instances(&project, page.after.as_deref(), limit + 1)?;
         let has_more = found.len() > limit;
         found.truncate(limit);
@@ -150,11 +152,12 @@ pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<
     .await
 }
 
-/// The instance of that id in that project; fails with `NoSuchObject`.
-pub fn find(shared: &Shared, project: &str, id: &str) -> Result<Instance, ApiError> {
+/// The instance of that id in that project; fails with `NoSuchObject`, or `NoPermission` for strangers.
+pub fn find(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<Instance, ApiError> {
     if shared.catalog.project(project)?.is_none() {
         return Err(no_such(Plane::Service, "Project", project));
     }
+    require_member(shared, caller, project)?;
     shared
         .catalog
         .instance(project, id)?

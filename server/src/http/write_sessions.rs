@@ -203,7 +203,7 @@ pub fn demand_partitions(
     session: &WriteSession,
     units: &[Unit],
 ) -> Result<(), ApiError> {
-    let Some(table) = shared.catalog.table(&session.table)? else { return Ok(()) };
+    let Some(table) = shared.catalog.table_by_id(session.destination.table_id)? else { return Ok(()) };
     if !shared.governance.checks || table.partition_keys.is_empty() {
         return Ok(());
     }
@@ -361,8 +361,8 @@ fn describe(session: &WriteSession, options: &BlockOptions, target: &Target) -> 
 /// The description of a stored session; the bare summary if its table is gone or has changed.
 fn describe_stored(shared: &Shared, session: &WriteSession, options: &BlockOptions) -> Result<Value, ApiError> {
     let destination = &session.destination;
-    let same = |table: &Table| table.id == destination.table_id && table.schema_version == destination.schema_version;
-    match shared.catalog.table(&session.table)?.filter(same) {
+    let same = |table: &Table| table.schema_version == destination.schema_version;
+    match shared.catalog.table_by_id(destination.table_id)?.filter(same) {
         Some(table) => describe(session, options, &options.target(table)?),
         None => Ok(Value::Object(summary(session))),
     }

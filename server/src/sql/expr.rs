@@ -11,6 +11,9 @@ use crate::types::temporal::{parse_date, parse_instant};
 /// Nesting of expressions accepted.
 const MAX_DEPTH: usize = 64;
 
+/// Operators that one sum or product may have, for the same reason: each makes the tree one level deeper.
+const MAX_OPERATORS: usize = 256;
+
 /// Reads an expression.
 pub fn expression(cursor: &mut Cursor<'_>) -> Result<Expr, SqlError> {
     sum(cursor, 0)
@@ -36,7 +39,9 @@ pub fn fold(expr: Expr) -> Result<Datum, SqlError> {
 
 fn sum(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
     let mut left = product(cursor, depth)?;
+    let mut count = 0;
     while let Some(op) = ["+", "-"].into_iter().find(|op| cursor.is_symbol(op)) {
+        count_operator(cursor, &mut count)?;
         cursor.skip();
         left = arithmetic(op, left, product(cursor, depth)?);
     }
@@ -45,11 +50,21 @@ fn sum(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
 
 fn product(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
     let mut left = primary(cursor, depth)?;
+    let mut count = 0;
     while let Some(op) = ["*", "/", "%"].into_iter().find(|op| cursor.is_symbol(op)) {
+        count_operator(cursor, &mut count)?;
         cursor.skip();
         left = arithmetic(op, left, primary(cursor, depth)?);
     }
     Ok(left)
+}
+
+fn count_operator(cursor: &Cursor<'_>, count: &mut usize) -> Result<(), SqlError> {
+    *count += 1;
+    match *count > MAX_OPERATORS {
+        true => cursor.unsupported(&format!("an expression of more than {MAX_OPERATORS} operators")),
+        false => Ok(()),
+    }
 }
 
 fn arithmetic(op: &str, left: Expr, right: Expr) -> Expr {

@@ -279,3 +279,108 @@ fn describe(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
     let spec = if cursor.is_word("partition") { spec(cursor)? } else { Vec::new() };
     Ok(Statement::Describe { name, spec, extended })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ast::{CreateTable, Insert, Item, Select, Source};
+    use super::*;
+    use crate::catalog::ClusteringKind;
+    use crate::datum::Datum;
+
+    fn one(text: &str) -> Statement {
+        parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).statement.unwrap()
+    }
+
+    fn table(text: &str) -> CreateTable {
+        match one(text) {
+            Statement::CreateTable(table) => *table,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn tables_as_clients_define_them() {
+        // The text of PyODPS 0.13.2.
+        let found = table(
+            "CREATE TABLE IF NOT EXISTS demo.s1.`tt` (\n  `a b` bigint NOT NULL COMMENT 'x\\'y',\n  `m` map<string,array<decimal(10,2)>>,\n  \
+             PRIMARY KEY (`a b`)\n)\nCOMMENT 'c'\nPARTITIONED BY (\n  `ds` string\n)\nTBLPROPERTIES (\n  'transactional' = 'true'\n)\nLIFECYCLE 7\n;",
+        );
+        assert_eq!(found.name.parts, ["demo", "s1", "tt"]);
+        assert!(found.if_not_exists && !found.columns[0].nullable);
+        assert_eq!(found.columns[0].comment, "x'y");
+        assert_eq!(found.columns[1].ty.to_string(), "map<string,array<decimal(10,2)>>");
+        assert_eq!((found.primary_key, found.lifecycle), (vec!["a b".to_string()], Some(7)));
+        assert_eq!(found.partition_keys[0].name, "ds");
+        let clustered = table("create table t (k bigint) range clustered by (k) sorted by (k desc) into 4 buckets");
+        let clustering = clustered.clustering.unwrap();
+        assert_eq!(
+            (clustering.kind, clustering.buckets, clustering.sort[0].ascending),
+            (ClusteringKind::Range, 4, false)
+        );
+        let view = table("create or replace view v (a comment 'x') as select f(a), 1 from t join u on (t.a = u.a);");
+        assert_eq!(view.query.unwrap().text, "select f(a), 1 from t join u on (t.a = u.a)");
+        let external = table(
+            "create external table e (a int) stored by 'h' with serdeproperties ('d'='|') location 'oss://x' using 'r.jar'",
+        );
+        assert_eq!((external.kind, external.properties.len()), (TableKind::External, 4));
+        assert_eq!(
+            table("create table t lifecycle 3 as select * from u limit 5").query.unwrap().text,
+            "select * from u limit 5"
+        );
+    }
+
+    #[test]
+    fn rows_in_every_spelling() {
+        let Statement::Insert(insert) =
+            one("insert overwrite table t partition (ds='1', hh) (a, hh) values (-7, 1), (cast('2' as bigint), 2L);")
+        else {
+            panic!("no insert")
+        };
+        let Insert { overwrite, spec, columns, source, .. } = *insert;
+        assert_eq!((overwrite, spec.len(), columns), (true, 2, vec!["a".to_string(), "hh".into()]));
+        let Source::Values(rows) = source else { panic!("no values") };
+        assert_eq!(rows, [[Datum::int(-7), Datum::int(1)], [Datum::int(2), Datum::int(2)]]);
+        let Statement::Select(select) = one(
+            "select t.*, a + 1 as b from p.t t where a in (1, (2)) and b = 'order by' order by b desc, 1 nulls last limit 5, 10",
+        ) else {
+            panic!("no select")
+        };
+        let Select { items, filter, order, offset, limit, .. } = *select;
+        assert_eq!((items.len(), &items[0]), (2, &Item::Star));
+        assert_eq!(filter.unwrap().0, "a in (1, (2)) and b = 'order by'");
+        assert_eq!(
+            (order.len(), order[0].ascending, order[1].nulls_first, offset, limit),
+            (2, false, false, 5, Some(10))
+        );
+    }
+
+    #[test]
+    fn settings_come_first_and_keep_positions() {
+        let script = parse("set a.b = c;\nSET x=y;\n\nselect 1").unwrap();
+        assert_eq!(script.settings, [("a.b".to_string(), "c".to_string()), ("x".into(), "y".into())]);
+        assert!(script.statement.is_some());
+        let error = parse("set a=b;\nselekt 1").unwrap_err().to_string();
+        assert!(error.starts_with("ODPS-0130161:[2,1]"), "{error}");
+        assert_eq!(parse("set a=b;").unwrap().statement, None);
+    }
+
+    #[test]
+    fn deep_or_broken_text_is_refused() {
+        let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+        let long = format!("select 1{}", " + 1".repeat(100_000));
+        for text in [
+            deep.as_str(),
+            long.as_str(),
+            "select",
+            "select 1 from",
+            "insert into t",
+            "create table t (a",
+            "alter table t",
+            "select 1 where",
+            "drop",
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.starts_with("ODPS-0130161:["), "{error}");
+        }
+    }
+}

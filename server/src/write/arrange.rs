@@ -39,7 +39,7 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
     for _ in 0..ATTEMPTS {
         let session = catalog.write_session(id)?.filter(|session| session.status != WriteStatus::Committed);
         let table = match &session {
-            Some(session) => catalog.table(&session.table)?,
+            Some(session) => catalog.table_by_id(session.destination.table_id)?,
             None => None,
         };
         let (Some(session), Some(table)) = (session, table) else { return catalog.commit_session(id, units) };
@@ -61,7 +61,7 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
 /// Makes rows visible at once. Returns the new version of the table.
 pub fn commit_rows(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<i64> {
     for _ in 0..ATTEMPTS {
-        let table = catalog.table(&table.name)?.ok_or(CommitRefusal::Gone)?;
+        let table = catalog.table_by_id(table.id)?.ok_or(CommitRefusal::Gone)?;
         let Some(arranged) = arrange(catalog, &table, destination, written.files())? else {
             return written.hand_over(catalog, |files| catalog.commit_rows(destination, files));
         };

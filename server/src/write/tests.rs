@@ -193,6 +193,22 @@ fn the_blocks_of_a_commit_become_one_sorted_file_per_bucket() {
     assert_eq!(total, 40 * 30);
 }
 
+#[test]
+fn a_table_that_gets_another_name_meanwhile_gets_its_rows() {
+    let at = fixture();
+    let table = at.table(&[("k", "bigint")], &[], clustered(ClusteringKind::Range, &["k"], &[], 2));
+    let target = Target::table(table.clone());
+    let written = at.write(&target, &[batch(vec![("k", ints((0..10).map(Some)))])]).unwrap();
+    let catalogue = rusqlite::Connection::open(at.catalog.root().join("catalog.sqlite")).unwrap();
+    catalogue.execute("update tables set name = 'u'", []).unwrap();
+    commit_rows(&at.catalog, &target.destination(false), &table, written.files).unwrap();
+    assert_eq!(at.catalog.files(table.id).unwrap().iter().filter(|file| file.bucket.is_some()).count(), 2);
+    at.catalog.drop_table(&"p.default.u".parse().unwrap()).unwrap();
+    let late = at.write(&target, &[batch(vec![("k", ints([Some(1)]))])]).unwrap();
+    let gone = commit_rows(&at.catalog, &target.destination(false), &table, late.files).unwrap_err();
+    assert_eq!(gone.downcast_ref(), Some(&crate::catalog::CommitRefusal::Gone));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 10, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
