@@ -183,6 +183,13 @@ fn usage_is_counted_by_logical_size_and_survives() {
     assert_eq!((rows, logical, requests), (ROWS as u64, ROWS as u64 * 8, 1));
     assert_eq!(usage(&root, "CreateReadSession", "pay-as-you-go").3, 1);
     drop(server);
+    let text = |args: &[&str]| String::from_utf8(root.run("usage", args).stdout).unwrap();
+    let bill = text(&["--free-bytes", "1000"]);
+    assert!(bill.contains(&format!("0 free bytes left, {} charged", logical_bytes() - 1000)), "{bill}");
+    let last = text(&["--requests", "2", "--json"]);
+    let last: Vec<serde_json::Value> = last.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(last.len(), 2);
+    assert_eq!((&last[0]["operation"], &last[0]["quota"]), (&"ReadRows".into(), &"x".into()));
 
     // Killed, the server has lost no more than the last second.
     let mut server = root.serve(&[]);

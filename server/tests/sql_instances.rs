@@ -132,6 +132,34 @@ fn clustered_delta_and_derived_tables() {
 }
 
 #[test]
+fn earlier_versions_of_a_transactional_table() {
+    let root = Root::new();
+    let server = root.serve(&[]);
+    ok(
+        &server,
+        "create table t (id bigint not null, v string, primary key (id)) tblproperties ('transactional'='true')",
+    );
+    ok(&server, "insert into t values (1, 'a'), (2, 'b')");
+    ok(&server, "delete from t where id = 1");
+    let count = |as_of: &str| ok(&server, &format!("select count(*) as n from t {as_of}"));
+    assert_eq!(
+        ["1", "2", "3"].map(|v| count(&format!("version as of {v}")).replace("\"n\"", "")),
+        ["\n0\n", "\n2\n", "\n1\n"]
+    );
+    assert_eq!(count("timestamp as of datetime'2999-01-01 00:00:00' x where id = 2"), count(""));
+    for (refused, why) in [
+        ("select * from t version as of 4", "has the versions 1 to 3"),
+        ("select * from t timestamp as of datetime'2000-01-01 00:00:00'", "has the versions 1 to 3, not 0"),
+        ("select * from t timestamp as of true", "needs a point in time"),
+    ] {
+        let message = failure(&server, refused);
+        assert!(message.contains(why), "{message}");
+    }
+    ok(&server, "create table plain (id bigint)");
+    assert!(failure(&server, "select * from plain version as of 1").contains("is not transactional"));
+}
+
+#[test]
 fn failures_say_what_and_where() {
     let root = Root::new();
     let server = root.serve(&[]);

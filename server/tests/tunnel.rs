@@ -504,3 +504,26 @@ fn sessions_survive_a_crash_and_expire() {
     assert_eq!(block(&server, "t", &late_up, 0, &records(&rows(0, 1))).error(), (409, "StatusConflict".into()));
     assert_eq!(commit(&server, "t", &late_up).error(), (409, "StatusConflict".into()));
 }
+
+#[test]
+fn rights_are_those_of_the_table() {
+    let root = root();
+    let server = root.serve(&["--profile", "strict"]);
+    server.create_user("alice");
+    let alice = server.as_key("alice", "secret");
+    let no = || (403, "NoPermission".to_string());
+    let down = || alice.post(&table("t", "downloads"), "");
+    let up = |name: &str, query: &str| alice.post(&table(name, &format!("uploads{query}")), "");
+    assert_eq!(down().error(), no());
+    server.run("add user RAM$alice; grant Describe on table t to user RAM$alice; grant Select on table t(id) to user RAM$alice");
+    assert_eq!(down().error(), no(), "a session opens all columns");
+    server.run("grant Select on table t to user RAM$alice");
+    assert_eq!(down().status, 200);
+    assert_eq!(up("t", "").error(), no());
+    server.run("grant Update on table t to user RAM$alice; grant Describe, Update on table p to user RAM$alice");
+    assert_eq!(up("t", "").status, 200);
+    assert_eq!(up("p", "&partition=ds=0,hh=0").status, 200);
+    assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").error(), no());
+    server.run("grant Alter on table p to user RAM$alice");
+    assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").status, 200);
+}

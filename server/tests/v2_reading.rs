@@ -267,3 +267,62 @@ fn refusals_are_told_apart() {
     assert_eq!(session["SessionStatus"], "INIT");
     assert_eq!(api.refused("TableRead", TABLE, &id(&session), json!({})), (409, "InvalidStateSetting".into()));
 }
+
+/// The id of an instance that has run a statement to its end.
+fn run(server: &Server, statement: &str) -> String {
+    let body = format!(
+        "<Instance><Job><Priority>9</Priority><Tasks><SQL><Name>T</Name><Query>{statement}</Query></SQL></Tasks></Job></Instance>"
+    );
+    let answer = server.post("/api/projects/local/instances", &body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = answer.header("location").unwrap().rsplit('/').next().unwrap().to_string();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !server.get(&format!("/api/projects/local/instances/{id}?instancestatus")).text().contains("Terminated") {
+        assert!(std::time::Instant::now() < end, "{statement} does not end");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    id
+}
+
+#[test]
+fn results_of_instances_are_read_like_tables() {
+    let root = root();
+    let server = serve(&root, &[]);
+    let api = Api { server: &server, version: 2 };
+    let instance = format!("projects.local.instances.{}", run(&server, "select * from t limit 10000;"));
+    let create = |body: &str| api.send("InstanceCreateReadSession", &instance, "", body.as_bytes(), &[]).json();
+    let session = create("{\"EnableLimit\": false}");
+    assert_eq!((session["Status"].as_str(), session["RecordCount"].as_i64()), (Some("normal"), Some(10_000)));
+    let column = &session["TableSchema"]["DataColumns"][1]["columnType"];
+    assert_eq!(
+        (column["MemberName"].as_str(), column["ColumnId"].as_i64(), column["Type"].as_i64()),
+        (Some("name"), Some(2), Some(4))
+    );
+    let query = format!("&SessionId={}", session["DownloadID"].as_str().unwrap());
+    let again = server.raw(
+        "GET",
+        &format!("/api/storage/v3?Action=InstanceGetReadSession&Target={instance}{query}"),
+        None,
+        &[],
+    );
+    assert_eq!(again.json(), session);
+    let read = |more: &str, body: Value| {
+        api.send("InstanceRead", &instance, &format!("{query}{more}"), body.to_string().as_bytes(), &[])
+    };
+    let task = json!({"TaskName": "AnonymousSQLTask", "QueryId": 0, "EnableLimit": false, "Columns": []});
+    let all = ids(&read("&Offset=0", task.clone()).batches());
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, range(0, 10_000));
+    assert_eq!(ids(&read("&Offset=100&Count=5", task).batches()), all[100..105]);
+    let narrow = read("&Offset=9999", json!({"Columns": ["DS", "id"]})).batch();
+    assert_eq!((names(&narrow), narrow.num_rows()), (vec!["ds".into(), "id".into()], 1));
+    assert_eq!(read("&Offset=9999&Count=2", json!({})).error(), (400, "InvalidArgument".into()));
+    assert_eq!(read("", json!({"Columns": ["x"]})).error(), (400, "InvalidArgument".into()));
+    let refused = |statement: &str| {
+        let target = format!("projects.local.instances.{}", run(&server, statement));
+        api.send("InstanceCreateReadSession", &target, "", b"{}", &[]).error()
+    };
+    assert_eq!(refused("create table u (a bigint);"), (404, "NoSuchObject".into()), "it is no SELECT");
+    assert_eq!(refused("select * from nothing;"), (409, "InvalidStateSetting".into()), "it failed");
+}

@@ -24,7 +24,7 @@ SLOW_S = 8           # how long a slow client takes at least
 BASE = "/api/storage/v1/projects/local/schemas/default/tables"
 
 # What one client may cost the service: two encoded pieces, a decoded batch and its pages, or the rows of a block that is written.
-BYTES_PER_CLIENT = 12 << 20
+BYTES_PER_CLIENT = 8 << 20
 BYTES_AT_REST = 256 << 20
 
 checks = {True: 0, False: 0}

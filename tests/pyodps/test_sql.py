@@ -124,3 +124,21 @@ def test_arrow_types_of_a_table(entry):
     with entry.get_table("ramp").open_reader(arrow=True) as reader:
         table = reader.read_all()
     assert table.num_rows == 4000 and table.schema.field("id").type == pa.int64() and table.schema.field("c_date").type == pa.date32()
+
+
+def test_earlier_versions(entry, service):
+    name = client.create(service, "(id bigint not null, name string, primary key (id)) tblproperties ('transactional'='true')")
+    for statement in (f"insert into {name} values (1, 'one'), (2, 'two');", f"delete from {name} where id = 1;", f"insert into {name} values (2, 'new'), (3, 'three');"):
+        entry.execute_sql(statement)
+
+    def rows(as_of):
+        with entry.execute_sql(f"select * from {name} {as_of};").open_reader(tunnel=True) as reader:
+            return sorted(tuple(record.values) for record in reader)
+
+    assert [rows(f"version as of {version}") for version in (1, 2, 3)] == [[], [(1, "one"), (2, "two")], [(2, "two")]]
+    assert rows("version as of 4") == rows("timestamp as of datetime'2999-01-01 00:00:00'") == rows("") == [(2, "new"), (3, "three")]
+    for refused in ("version as of 5", "version as of 0", "timestamp as of datetime'2000-01-01 00:00:00'"):
+        with pytest.raises(ODPSError):
+            rows(refused)
+    with pytest.raises(ODPSError):
+        entry.execute_sql("select * from ramp version as of 1;")

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Root;
 use super::output::{say, table};
-use crate::catalog::PAY_AS_YOU_GO;
+use crate::catalog::{PAY_AS_YOU_GO, RequestRow};
 use crate::clock::now_ms;
 use crate::governance::{Bill, month};
 
@@ -22,6 +22,9 @@ pub struct Usage {
     /// Bytes of pay-as-you-go that cost nothing each month, as told to the server.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 40)]
     free_bytes: u64,
+    /// List the last N requests instead, the newest first.
+    #[arg(long, value_name = "N", conflicts_with = "month", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    requests: Option<u32>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -29,6 +32,9 @@ pub struct Usage {
 
 pub fn run(args: &Usage) -> Result<()> {
     let catalog = args.root.open()?;
+    if let Some(count) = args.requests {
+        return requests(&catalog.recent_requests(count as usize)?, args.json);
+    }
     let chosen = args.month.clone().unwrap_or_else(|| month(now_ms(), args.billing_zone));
     let only = (chosen != "all").then_some(chosen.as_str());
     let rows = catalog.usage(only)?;
@@ -54,4 +60,20 @@ pub fn run(args: &Usage) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// The requests that ended last.
+fn requests(rows: &[RequestRow], json: bool) -> Result<()> {
+    if json {
+        return rows.iter().try_for_each(|row| say(json!(row)));
+    }
+    let line = |row: &RequestRow| {
+        let place = [&row.project, &row.schema, &row.table].map(String::as_str);
+        let place = place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+        let texts = [&row.request_id, &row.principal, &row.quota, &place, &row.operation].map(String::clone);
+        let numbers = [(row.ended_ms - row.started_ms).max(0) as u64, row.rows, row.logical_bytes, row.wire_bytes];
+        [texts.to_vec(), numbers.map(|number| number.to_string()).to_vec()].concat()
+    };
+    let heading = ["request", "principal", "quota", "place", "operation", "ms", "rows", "logical bytes", "wire bytes"];
+    table(&heading, &rows.iter().map(line).collect::<Vec<_>>())
 }

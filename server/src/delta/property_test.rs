@@ -126,22 +126,21 @@ proptest! {
         let footers = Footers::new(catalog.keyring());
         let (files, states) = store(&catalog, &commits);
         let keys = [Column::new("A", Type::BigInt, false), Column::new("b", Type::String, false)];
-        let bucket = |files: &[BucketFile]| files.to_vec();
         // The number of the first row of every file, for rows are numbered through all files.
         let mut firsts: Vec<i64> = vec![0];
         files.iter().for_each(|file| firsts.push(firsts.last().unwrap() + file.rows as i64));
         let number_of = |id: &str, row: usize| firsts[id[4..].parse::<usize>().unwrap()] + row as i64;
         let latest = states.len() - 1;
-        for end in 1..=latest {
+        for (end, state) in states.iter().enumerate().skip(1) {
             let now = end as i64;
-            let at = bucket(&files).into_iter().filter(|f| f.version <= now && f.dropped_version.is_none_or(|d| d > now));
-            let at: Vec<BucketFile> = at.collect();
+            let is_part = |f: &&BucketFile| f.version <= now && f.dropped_version.is_none_or(|d| d > now);
+            let at: Vec<BucketFile> = files.iter().filter(is_part).cloned().collect();
             let parts = Bucket { catalog: &catalog, footers: &footers, files: &at, keys: &keys };
             let bits = visible_in(&parts, passes).unwrap();
             let found = at.iter().zip(&bits).flat_map(|(file, bits)| bits.set_indices().map(|row| number_of(&file.id, row)));
             let mut found: Vec<i64> = found.collect();
             found.sort_unstable();
-            let mut wanted: Vec<i64> = states[end].values().copied().collect();
+            let mut wanted: Vec<i64> = state.values().copied().collect();
             wanted.sort_unstable();
             prop_assert_eq!(found, wanted, "version {}", end);
         }

@@ -152,12 +152,22 @@ pub enum Source {
 pub struct Select {
     pub items: Vec<Item>,
     pub from: Option<Name>,
+    /// `VERSION AS OF` or `TIMESTAMP AS OF`, and where it stands.
+    pub as_of: Option<(AsOf, Position)>,
     /// The text of the condition, and where it starts.
     pub filter: Option<(String, Position)>,
     pub order: Vec<Order>,
     pub offset: u64,
     pub limit: Option<u64>,
     pub at: Position,
+}
+
+/// An earlier state of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    Version(i64),
+    /// Milliseconds since the epoch.
+    Time(i64),
 }
 
 /// One entry of the list behind `SELECT`.

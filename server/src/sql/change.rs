@@ -39,7 +39,7 @@ pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
         let value = fold(expr.clone())?.cast(&column.ty).map_err(|why| SqlError::semantic(expr.at, why))?;
         values.push((column.clone(), value));
     }
-    let plan = Arc::new(plan(context, &table, change.filter.as_ref(), &[])?);
+    let plan = Arc::new(plan(context, &table, None, change.filter.as_ref(), &[])?);
     let Some(range) = plan.rows(0, plan.row_count()) else { return Ok(()) };
     let catalog = &context.shared.catalog;
     let mut fields: Vec<Field> =

@@ -1,12 +1,14 @@
 //! `SELECT` and `INSERT`.
 
-use super::ast::{Change, Insert, Item, Order, OrderBy, Select, Source};
+use super::ast::{AsOf, Change, Insert, Item, Order, OrderBy, Select, Source};
 use super::cursor::Cursor;
 use super::define::name_list;
 use super::error::{Position, SqlError};
 use super::expr::{constant, expression};
 use super::lexer::Token;
 use super::parser::spec;
+use crate::datum::Datum;
+use crate::types::Type;
 
 /// Keywords that end a list of columns or a condition.
 const CLAUSES: [&str; 17] = [
@@ -41,12 +43,14 @@ pub fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     while cursor.accept_symbol(",") {
         items.push(item(cursor)?);
     }
-    let mut select = Select { items, from: None, filter: None, order: Vec::new(), offset: 0, limit: None, at };
+    let mut select =
+        Select { items, from: None, as_of: None, filter: None, order: Vec::new(), offset: 0, limit: None, at };
     if cursor.accept(&["from"]) {
         if cursor.is_symbol("(") {
             return cursor.unsupported("a subquery");
         }
         select.from = Some(cursor.name()?);
+        select.as_of = as_of(cursor)?;
         let is_alias = |token: &Token| match token {
             Token::Name(_) => true,
             Token::Word(word) => !is_clause(word) && !is_join(word),
@@ -83,6 +87,24 @@ pub fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
             cursor.unsupported(&what)
         }
         _ => Ok(select),
+    }
+}
+
+/// `VERSION AS OF 3`, `TIMESTAMP AS OF datetime'2026-01-02 03:04:05'`.
+fn as_of(cursor: &mut Cursor<'_>) -> Result<Option<(AsOf, Position)>, SqlError> {
+    let at = cursor.position();
+    if cursor.accept(&["version", "as", "of"]) {
+        return Ok(Some((AsOf::Version(cursor.integer()?), at)));
+    }
+    if !cursor.accept(&["timestamp", "as", "of"]) {
+        return Ok(None);
+    }
+    match constant(cursor)?.cast(&Type::Timestamp) {
+        Ok(Datum::Instant(ns)) => {
+            let ms = i64::try_from(ns.div_euclid(1_000_000)).unwrap_or(i64::MAX);
+            Ok(Some((AsOf::Time(ms), at)))
+        }
+        _ => Err(SqlError::semantic(at, "TIMESTAMP AS OF needs a point in time")),
     }
 }
 

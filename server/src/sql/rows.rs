@@ -6,11 +6,12 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{SortColumn, SortOptions, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef, TimeUnit};
 
-use super::ast::{Expr, ExprKind, Item, OrderBy, Select};
+use super::ast::{AsOf, Expr, ExprKind, Item, OrderBy, Select};
 use super::context::{Context, short};
 use super::error::{Position, SqlError};
 use super::tables::demand_rows;
-use crate::catalog::{Column, NewTable, Table};
+use crate::catalog::{Catalog, Column, NewTable, Snapshot, Table};
+use crate::clock::now_ms;
 use crate::datum::{self, Datum};
 use crate::governance::Columns;
 use crate::plan::{CreateRequest, FilterMode, JsonColumns, Limits, Plan, Planner, Reading, SplitMode};
@@ -135,7 +136,9 @@ impl<'a> Query<'a> {
                 return Err(SqlError::semantic(self.select.at, "WHERE needs a table"));
             }
             let count = match &self.table {
-                Some(table) => plan(self.context, table, self.select.filter.as_ref(), &[])?.row_count(),
+                Some(table) => {
+                    plan(self.context, table, self.select.as_of, self.select.filter.as_ref(), &[])?.row_count()
+                }
                 None => 1,
             };
             if offset > 0 || limit == Some(0) {
@@ -146,7 +149,7 @@ impl<'a> Query<'a> {
         let Some(table) = &self.table else { return Ok(()) };
         let mut used = Vec::new();
         self.outputs.iter().for_each(|expr| collect_columns(expr, &mut used));
-        let plan = plan(self.context, table, self.select.filter.as_ref(), &used)?;
+        let plan = plan(self.context, table, self.select.as_of, self.select.filter.as_ref(), &used)?;
         let total = plan.row_count();
         let window = |total: u64| {
             let start = offset.min(total);
@@ -369,12 +372,17 @@ fn arithmetic(op: char, left: Datum, right: Datum, ty: &Type) -> Result<Datum, S
 pub fn plan(
     context: &Context,
     table: &Table,
+    as_of: Option<(AsOf, Position)>,
     filter: Option<&(String, Position)>,
     columns: &[String],
 ) -> Result<Plan, SqlError> {
     let shared = &context.shared;
     let missing = || SqlError::no_table(Position::START, short(&table.name));
-    let snapshot = shared.catalog.snapshot(&table.name)?.ok_or_else(missing)?;
+    let newest = shared.catalog.snapshot(&table.name)?.ok_or_else(missing)?;
+    let snapshot = match as_of {
+        None => newest,
+        Some((as_of, at)) => earlier(&shared.catalog, newest, as_of, at)?,
+    };
     let (keys, data): (Vec<String>, Vec<String>) = columns
         .iter()
         .cloned()
@@ -393,6 +401,31 @@ pub fn plan(
         (400, Some((_, at))) => SqlError::semantic(*at, format_args!("WHERE: {}", error.message)),
         _ => SqlError::from(error),
     })
+}
+
+/// The table as it was, with the columns that it has now.
+fn earlier(catalog: &Catalog, newest: Snapshot, as_of: AsOf, at: Position) -> Result<Snapshot, SqlError> {
+    let table = &newest.table;
+    let name = short(&table.name);
+    if !table.properties.transactional && !table.has_primary_key() {
+        return Err(SqlError::semantic(at, format_args!("{name} is not transactional and keeps no earlier versions")));
+    }
+    let version = match as_of {
+        AsOf::Version(version) => version,
+        AsOf::Time(ms) => catalog.version_at(table.id, ms)?,
+    };
+    if !(1..=table.version).contains(&version) {
+        let message = format!("{name} has the versions 1 to {}, not {version}", table.version);
+        return Err(SqlError::semantic(at, message));
+    }
+    let kept_since = now_ms() - table.history_ms(false);
+    let replaced = catalog.commits(table.id, version, table.version)?.first().map(|commit| commit.1);
+    if replaced.is_some_and(|ms| ms < kept_since) {
+        let message = format!("version {version} of {name} is kept no longer (acid.data.retain.hours)");
+        return Err(SqlError::semantic(at, message));
+    }
+    let files = catalog.files_between(table.id, version, version, kept_since)?;
+    Ok(Snapshot { files, ..newest })
 }
 
 /// Stores the rows of a `SELECT` as the result of the instance.

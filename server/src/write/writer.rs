@@ -49,8 +49,11 @@ pub struct TableWriter {
     rows: u64,
     files: PendingFiles,
     room: Room,
-    observer: Option<Box<dyn Fn(&RecordBatch) + Send>>,
+    observer: Option<Observer>,
 }
+
+/// Sees every batch as it is stored.
+type Observer = Box<dyn Fn(&RecordBatch) + Send>;
 
 /// What a writer may hold at once.
 #[derive(Clone, Copy, Debug)]

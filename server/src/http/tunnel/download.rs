@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::place::Place;
 use super::schema::{demand_carried, schema};
 use super::stream::{Form, RowStream};
-use crate::catalog::{InstanceState, Snapshot, StoredSession, TableName};
+use crate::catalog::{Column, InstanceState, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation};
@@ -46,8 +46,14 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<R
         limited: head.query.has("instance_tunnel_limit_enabled") && matches!(place, Place::Instance { .. }),
         quota: governance::named_quota(head).map(str::to_string),
     };
-    // Which columns are read is said when they are.
-    let permit = right.with_columns([])?.enter().await?;
+    // The session opens all columns to whoever has its id.
+    let (state, asked) = (shared.clone(), place.clone());
+    let columns: Vec<Column> = blocking(move || {
+        let table = snapshot(&state, &asked)?.table;
+        Ok(table.columns.into_iter().chain(table.partition_keys).collect())
+    })
+    .await?;
+    let permit = right.with_columns(columns.iter().map(|column| column.name.as_str()))?.enter().await?;
     let state = shared.clone();
     blocking(move || {
         let (session, plan) = open(&state, &place, &wish)?;
