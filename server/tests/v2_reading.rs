@@ -162,6 +162,12 @@ fn bodies_are_compressed_as_a_whole_also_when_replayed() {
             assert_eq!(concat_batches(&plain.schema(), &decoded(&answer)).unwrap(), plain, "{coding}");
             assert_eq!(names(&decoded(&read("{\"DataColumns\":[\"name\"]}", coding))[0]), ["name"]);
         }
+        // The storage client of the Java SDK asks with the same words, and decodes the buffers of batches only.
+        let java = [("accept-encoding", "x-lz4-frame"), ("user-agent", "JavaSDK/0.57.1-public (id:1)")];
+        let answer = api.send("TableRead", &target(TABLE), &format!("{}&Index=0", id(&session)), b"{}", &java);
+        assert_eq!(answer.header("content-encoding"), None);
+        assert!(answer.body.len() < read("{}", "").body.len());
+        assert_eq!(answer.batch(), plain);
     }
 }
 
