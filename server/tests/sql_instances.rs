@@ -160,6 +160,25 @@ fn earlier_versions_of_a_transactional_table() {
 }
 
 #[test]
+fn concurrent_updates_are_not_lost() {
+    let root = Root::new();
+    let server = root.serve(&[]);
+    ok(&server, "create table u (id bigint not null, a bigint, b bigint, primary key (id))");
+    let rows: Vec<String> = (0..1000).map(|id| format!("({id},0,0)")).collect();
+    ok(&server, &format!("insert into u values {}", rows.join(",")));
+    for round in 1..5 {
+        std::thread::scope(|scope| {
+            for column in ["a", "b"] {
+                let server = &server;
+                scope.spawn(move || ok(server, &format!("update u set {column} = {round} where id >= 0")));
+            }
+        });
+        let both = format!("select count(*) from u where a = {round} and b = {round}");
+        assert!(ok(&server, &both).contains("1000"), "round {round}");
+    }
+}
+
+#[test]
 fn failures_say_what_and_where() {
     let root = Root::new();
     let server = root.serve(&[]);

@@ -10,17 +10,33 @@ use super::context::{Context, short};
 use super::error::SqlError;
 use super::expr::fold;
 use super::rows::plan;
-use crate::catalog::CommitRefusal;
+use crate::catalog::{Arranged, CommitRefusal, NewFile};
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
 use crate::read::Rows;
 use crate::types::{Delivery, Stage, conform};
-use crate::write::{OPERATION, OPERATION_DELETE, OPERATION_UPSERT, TableWriter, Target, WriteError, commit_rows};
+use crate::write::{OPERATION, OPERATION_DELETE, OPERATION_UPSERT, TableWriter, Target, WriteError, arranged};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
 
+/// Attempts to change rows while others commit to the same table.
+const ATTEMPTS: usize = 10;
+
+/// Changes the rows as they are at the commit: where others committed since they were read, they are read again.
 pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
+    for _ in 0..ATTEMPTS {
+        context.check_cancelled()?;
+        if attempt(context, &change)? {
+            return Ok(());
+        }
+    }
+    Err(SqlError::runtime(format_args!("conflict after {ATTEMPTS} attempts: {}", CommitRefusal::Stale)))
+}
+
+/// False if the table got another version meanwhile; then nothing has changed.
+fn attempt(context: &Context, change: &Change) -> Result<bool, SqlError> {
+    // Read before the plan is made, so that the plan is of this version or of one whose commit is refused.
     let (table, _) = context.table(&change.name, "Update")?;
     let at = change.name.at;
     if !table.has_primary_key() {
@@ -40,7 +56,7 @@ pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
         values.push((column.clone(), value));
     }
     let plan = Arc::new(plan(context, &table, None, change.filter.as_ref(), &[])?);
-    let Some(range) = plan.rows(0, plan.row_count()) else { return Ok(()) };
+    let Some(range) = plan.rows(0, plan.row_count()) else { return Ok(true) };
     let catalog = &context.shared.catalog;
     let mut fields: Vec<Field> =
         plan.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
@@ -69,11 +85,17 @@ pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
         writer.write(&changed).map_err(failed)?;
     }
     let written = writer.finish().map_err(failed)?;
-    commit_rows(catalog, &target.destination(false), &table, written.files).map_err(|error| {
-        match error.downcast_ref::<CommitRefusal>() {
-            Some(refusal) => SqlError::runtime(refusal),
-            None => SqlError::from(error),
-        }
-    })?;
-    Ok(())
+    let destination = target.destination(false);
+    let files = arranged(catalog, &destination, &table, written.files)?;
+    let commit = |files: &[NewFile]| {
+        catalog.commit_arranged(&destination, Arranged { files, table_version: Some(table.version) })
+    };
+    match files.hand_over(catalog, commit) {
+        Ok(_) => Ok(true),
+        Err(error) => match error.downcast_ref::<CommitRefusal>() {
+            Some(CommitRefusal::Stale) => Ok(false),
+            Some(refusal) => Err(SqlError::runtime(refusal)),
+            None => Err(SqlError::from(error)),
+        },
+    }
 }
