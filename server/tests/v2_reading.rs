@@ -215,7 +215,19 @@ fn columns_have_the_layout_of_version_2() {
     };
     root.load("local.default.near", &root.parquet("near.parquet", &table(1_700_000_000_123_456)), &[]);
     root.load("local.default.far", &root.parquet("far.parquet", &table(253_402_300_799_999_999)), &[]);
-    let server = serve(&root, &[]);
+    {
+        let server = serve(&root, &[]);
+        let api = Api { server: &server, version: 3 };
+        let refused = (400, "InvalidArgument".to_string());
+        assert_eq!(
+            api.refused("TableCreateReadSession", "near", "", json!({})),
+            refused,
+            "JSON is read nowhere by default"
+        );
+        assert_eq!(api.refused("TablePreview", "near", "", json!({})), refused);
+        api.call("TableCreateReadSession", "near", "", json!({"RequiredDataColumns": ["n"]}));
+    }
+    let server = serve(&root, &["--json", "utf8"]);
     let api = Api { server: &server, version: 3 };
     let read = |table: &str, request: Value| {
         let session = api.call("TableCreateReadSession", table, "", request);

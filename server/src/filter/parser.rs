@@ -441,5 +441,9 @@ mod tests {
         assert!(parse(&deep(100)).is_ok());
         assert!(parse(&format!("a = {}1{}", "(".repeat(100_000), ")".repeat(100_000))).is_err());
         assert!(parse(&"not ".repeat(100_000)).is_err());
+        // Chains stay flat, however long.
+        for chain in [" and a = 1", " or a = 1", " + 1"] {
+            assert!(parse(&format!("a = 1{}", chain.repeat(100_000))).is_ok(), "{chain}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Expressions: columns, literals, arithmetic, CAST, constructors of nested values, COUNT(*).
 
+use std::cell::Cell;
+
 use super::ast::{Expr, ExprKind};
 use super::cursor::Cursor;
 use super::define::data_type;
@@ -11,12 +13,36 @@ use crate::types::temporal::{parse_date, parse_instant};
 /// Nesting of expressions accepted.
 const MAX_DEPTH: usize = 64;
 
-/// Operators that one sum or product may have, for the same reason: each makes the tree one level deeper.
-const MAX_OPERATORS: usize = 256;
+/// Operators that one expression may have, for the same reason: each makes the tree one level deeper, wherever in the
+/// brackets it stands.
+const MAX_OPERATORS: usize = 512;
+
+/// How far into an expression its reader is.
+#[derive(Clone, Copy)]
+struct Extent<'a> {
+    /// Brackets, signs and calls around the place.
+    depth: usize,
+    /// Operators read so far, in the expression as a whole.
+    operators: &'a Cell<usize>,
+}
+
+impl Extent<'_> {
+    fn deeper(self) -> Self {
+        Extent { depth: self.depth + 1, ..self }
+    }
+
+    fn count_operator(self, cursor: &Cursor<'_>) -> Result<(), SqlError> {
+        self.operators.set(self.operators.get() + 1);
+        match self.operators.get() > MAX_OPERATORS {
+            true => cursor.unsupported(&format!("an expression of more than {MAX_OPERATORS} operators")),
+            false => Ok(()),
+        }
+    }
+}
 
 /// Reads an expression.
 pub fn expression(cursor: &mut Cursor<'_>) -> Result<Expr, SqlError> {
-    sum(cursor, 0)
+    sum(cursor, Extent { depth: 0, operators: &Cell::new(0) })
 }
 
 /// Reads an expression that must be constant.
@@ -37,34 +63,24 @@ pub fn fold(expr: Expr) -> Result<Datum, SqlError> {
     }
 }
 
-fn sum(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
-    let mut left = product(cursor, depth)?;
-    let mut count = 0;
+fn sum(cursor: &mut Cursor<'_>, extent: Extent<'_>) -> Result<Expr, SqlError> {
+    let mut left = product(cursor, extent)?;
     while let Some(op) = ["+", "-"].into_iter().find(|op| cursor.is_symbol(op)) {
-        count_operator(cursor, &mut count)?;
+        extent.count_operator(cursor)?;
         cursor.skip();
-        left = arithmetic(op, left, product(cursor, depth)?);
+        left = arithmetic(op, left, product(cursor, extent)?);
     }
     Ok(left)
 }
 
-fn product(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
-    let mut left = primary(cursor, depth)?;
-    let mut count = 0;
+fn product(cursor: &mut Cursor<'_>, extent: Extent<'_>) -> Result<Expr, SqlError> {
+    let mut left = primary(cursor, extent)?;
     while let Some(op) = ["*", "/", "%"].into_iter().find(|op| cursor.is_symbol(op)) {
-        count_operator(cursor, &mut count)?;
+        extent.count_operator(cursor)?;
         cursor.skip();
-        left = arithmetic(op, left, primary(cursor, depth)?);
+        left = arithmetic(op, left, primary(cursor, extent)?);
     }
     Ok(left)
-}
-
-fn count_operator(cursor: &Cursor<'_>, count: &mut usize) -> Result<(), SqlError> {
-    *count += 1;
-    match *count > MAX_OPERATORS {
-        true => cursor.unsupported(&format!("an expression of more than {MAX_OPERATORS} operators")),
-        false => Ok(()),
-    }
 }
 
 fn arithmetic(op: &str, left: Expr, right: Expr) -> Expr {
@@ -73,19 +89,19 @@ fn arithmetic(op: &str, left: Expr, right: Expr) -> Expr {
     Expr { kind: ExprKind::Arithmetic(op, Box::new(left), Box::new(right)), at }
 }
 
-fn primary(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
+fn primary(cursor: &mut Cursor<'_>, extent: Extent<'_>) -> Result<Expr, SqlError> {
     let at = cursor.position();
-    if depth > MAX_DEPTH {
+    if extent.depth > MAX_DEPTH {
         return Err(SqlError::parse(at, format_args!("expressions are nested deeper than {MAX_DEPTH} levels")));
     }
     let literal = |value| Ok(Expr { kind: ExprKind::Literal(value), at });
     if cursor.accept_symbol("(") {
-        let inner = sum(cursor, depth + 1)?;
+        let inner = sum(cursor, extent.deeper())?;
         cursor.expect_symbol(")")?;
         return Ok(inner);
     }
     if cursor.accept_symbol("-") {
-        let inner = primary(cursor, depth + 1)?;
+        let inner = primary(cursor, extent.deeper())?;
         return match inner.kind {
             ExprKind::Literal(value) => match value.negate() {
                 Some(value) => literal(value),
@@ -113,20 +129,20 @@ fn primary(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, SqlError> {
             }
             None => cursor.unexpected("hexadecimal digits"),
         },
-        Some(Token::Word(word)) => named(cursor, &word, at, depth),
+        Some(Token::Word(word)) => named(cursor, &word, at, extent),
         Some(Token::Name(_)) => column(cursor, at),
         _ => cursor.unexpected("an expression"),
     }
 }
 
 /// What begins with a word: a keyword literal, a function, or a column.
-fn named(cursor: &mut Cursor<'_>, word: &str, at: Position, depth: usize) -> Result<Expr, SqlError> {
+fn named(cursor: &mut Cursor<'_>, word: &str, at: Position, extent: Extent<'_>) -> Result<Expr, SqlError> {
     let literal = |value| Ok(Expr { kind: ExprKind::Literal(value), at });
     let lower = word.to_ascii_lowercase();
     let is_call = matches!(cursor.ahead(1), Some(Token::Symbol(symbol)) if symbol == "(");
     if is_call {
         cursor.skip();
-        return call(cursor, &lower, at, depth);
+        return call(cursor, &lower, at, extent);
     }
     match lower.as_str() {
         "null" | "true" | "false" => {
@@ -167,11 +183,11 @@ fn column(cursor: &mut Cursor<'_>, at: Position) -> Result<Expr, SqlError> {
     Ok(Expr { kind: ExprKind::Column(name), at })
 }
 
-fn call(cursor: &mut Cursor<'_>, function: &str, at: Position, depth: usize) -> Result<Expr, SqlError> {
+fn call(cursor: &mut Cursor<'_>, function: &str, at: Position, extent: Extent<'_>) -> Result<Expr, SqlError> {
     let literal = |value| Ok(Expr { kind: ExprKind::Literal(value), at });
     cursor.expect_symbol("(")?;
     if function == "cast" {
-        let inner = sum(cursor, depth + 1)?;
+        let inner = sum(cursor, extent.deeper())?;
         cursor.expect(&["as"])?;
         let ty = data_type(cursor)?;
         cursor.expect_symbol(")")?;
@@ -192,7 +208,7 @@ fn call(cursor: &mut Cursor<'_>, function: &str, at: Position, depth: usize) -> 
         if !items.is_empty() {
             cursor.expect_symbol(",")?;
         }
-        items.push(fold(sum(cursor, depth + 1)?)?);
+        items.push(fold(sum(cursor, extent.deeper())?)?);
     }
     match function {
         "array" => literal(Datum::List(items)),

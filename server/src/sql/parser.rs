@@ -39,29 +39,26 @@ pub fn parse(text: &str) -> Result<Script, SqlError> {
 /// Cuts leading `SET key=value;` lines off. They are blanked, so that positions in the rest stay right.
 pub fn take_settings(text: &str) -> (Vec<(String, String)>, String) {
     let mut settings = Vec::new();
-    let mut rest = text.to_string();
-    loop {
-        let blank = rest.len() - rest.trim_start().len();
-        let line = rest.get(blank..).unwrap_or_default();
-        let is_set = line
-            .get(..4)
-            .and_then(|word| Some((word.get(..3)?, word)))
-            .is_some_and(|(set, word)| set.eq_ignore_ascii_case("set") && word.ends_with(char::is_whitespace));
-        let end = line.find(';').unwrap_or(line.len());
-        let Some((key, value)) = line.get(4..end).filter(|_| is_set).and_then(|pair| pair.split_once('=')) else {
-            return (settings, rest);
-        };
+    let mut rest = text;
+    while let Some((key, value, behind)) = setting(rest) {
         settings.push((key.trim().to_string(), value.trim().to_string()));
-        let cut = blank + (end + 1).min(line.len());
-        let blanks: String = rest
-            .chars()
-            .scan(0, |at, c| {
-                *at += c.len_utf8();
-                (*at <= cut).then_some(if c == '\n' { '\n' } else { ' ' })
-            })
-            .collect();
-        rest = format!("{blanks}{}", rest.get(cut..).unwrap_or_default());
+        rest = behind;
     }
+    let blanked = text.strip_suffix(rest).unwrap_or_default();
+    let blanks: String = blanked.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+    (settings, format!("{blanks}{rest}"))
+}
+
+/// Key and value of the `SET` line that `text` begins with, and what follows it.
+fn setting(text: &str) -> Option<(&str, &str, &str)> {
+    let line = text.trim_start();
+    let (set, pair) = (line.get(..3)?, line.get(3..)?);
+    if !set.eq_ignore_ascii_case("set") || !pair.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let (pair, behind) = pair.split_once(';').unwrap_or((pair, ""));
+    let (key, value) = pair.split_once('=')?;
+    Some((key, value, behind))
 }
 
 fn statement(cursor: &mut Cursor<'_>) -> Result<Statement, SqlError> {
@@ -362,6 +359,24 @@ mod tests {
         let error = parse("set a=b;\nselekt 1").unwrap_err().to_string();
         assert!(error.starts_with("ODPS-0130161:[2,1]"), "{error}");
         assert_eq!(parse("set a=b;").unwrap().statement, None);
+        let (_, rest) = take_settings("set ä=b;\n select 1");
+        assert_eq!(rest, "        \n select 1");
+    }
+
+    #[test]
+    fn many_settings_are_read_in_one_walk() {
+        // Copying the text for each of them would take minutes.
+        let (settings, rest) = take_settings(&format!("{}select 1", "set a=b;".repeat(100_000)));
+        assert_eq!((settings.len(), rest.trim_start()), (100_000, "select 1"));
+    }
+
+    #[test]
+    fn operators_are_counted_across_brackets() {
+        let nested =
+            |n: usize| format!("select {}1{}", "(".repeat(50), format!("{})", " + 1 * 2".repeat(n)).repeat(50));
+        assert!(parse(&nested(5)).is_ok());
+        let error = parse(&nested(200)).unwrap_err().to_string();
+        assert!(error.starts_with("ODPS-0130161:[1,") && error.contains("operators"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::http::sessions::{Status, look_up, open};
 use crate::http::state::Shared;
 use crate::plan::{CreateRequest, JsonColumns, Limits, Plan, Reading, SplitMode};
 
-/// The rules of planning: those of version 1, but JSON columns are delivered as text.
+/// The rules of planning for what is no session on a table: JSON columns are delivered as text.
 pub fn limits(shared: &Shared) -> Limits {
     Limits { reading: Reading { json: JsonColumns::Utf8, ..shared.limits.reading }, ..shared.limits }
 }
@@ -24,7 +24,7 @@ pub fn limits(shared: &Shared) -> Limits {
 /// Creates a session. It is ready at once, unless planning is delayed on request.
 pub async fn create(shared: &Arc<Shared>, head: &Head, table: TableName, body: Body) -> Result<Reply, ApiError> {
     let request = CreateRequest::parse(&head.read_body(body).await?)?;
-    let (session, plan) = open(shared, head, table, request, limits(shared)).await?;
+    let (session, plan) = open(shared, head, table, request, shared.limits).await?;
     Ok(Reply::json(200, &describe(&session, &plan)))
 }
 
