@@ -5,6 +5,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::commit::{advance_version, drop_files, ensure_partition, find_partition};
 use super::tables::{RawTable, ensure_schema, find_raw};
+use super::writes::holds_rows;
 use super::{Catalog, Table, TableName};
 use crate::clock::now_ms;
 
@@ -130,7 +131,8 @@ impl Catalog {
             };
             let before = shape(&table);
             let mut files = transaction.prepare_cached("select 1 from files where table_id = ?1")?;
-            let has_rows = files.exists([table.id])?;
+            // Files name their columns, so rows that a session holds bind the table as visible ones do.
+            let has_rows = files.exists([table.id])? || holds_rows(transaction, table.id)?;
             if let Err(why) = change(&mut table, has_rows) {
                 refusal = Some(why);
                 return Ok(Defined::Done);

@@ -217,6 +217,10 @@ impl Catalog {
         if let Some(exactly) = write.exactly {
             exactly.check(&found, write.rows)?;
         }
+        if write.session != Stream::of_table(found.table_id) {
+            // It may have ended while the rows were on their way.
+            writes::demand_open(&transaction, write.session)?;
+        }
         let version = match write.landing {
             Landing::Staged => {
                 let facts = UnitFacts { rows: write.rows, ..UnitFacts::default() };
@@ -314,7 +318,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Column, NewTable};
+    use crate::catalog::{Column, NewTable, SessionRefusal, TableName, WriteSession, WriteStatus};
     use crate::types::Type;
 
     fn stream(version: i64, token: Option<&str>) -> Stream {
@@ -371,5 +375,48 @@ mod tests {
         assert!(refusal(catalog.create_stream(&stream(1, None), true)).to_string().contains("version 2"));
         catalog.create_stream(&stream(2, None), true).unwrap();
         assert!(!catalog.stream(&session, "s").unwrap().unwrap().closed, "goes on");
+    }
+
+    #[test]
+    fn rows_of_a_session_that_has_ended_do_not_become_visible() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let name: TableName = "p.default.t".parse().unwrap();
+        let new = NewTable::plain(&name, &[Column::new("a", Type::Int, true)], &[]);
+        let table_id = catalog.create_table(&new).unwrap().unwrap();
+        let to = Destination { table_id, schema_version: 1, partition: Vec::new(), overwrite: false };
+        let open = |id: &str, expires_ms: i64| {
+            let session = WriteSession {
+                id: id.into(),
+                table: name.clone(),
+                destination: to.clone(),
+                request: "{}".into(),
+                status: WriteStatus::Normal,
+                message: String::new(),
+                created_ms: now_ms(),
+                expires_ms,
+            };
+            catalog.insert_write_session(&session).unwrap();
+            catalog.create_stream(&Stream { session: id.into(), table_id, ..stream(1, None) }, true).unwrap();
+        };
+        let write = |session: &str, file: &str| {
+            let landing = Landing::Visible(&to);
+            let write = StreamWrite { session, name: "s", version: 1, rows: 1, exactly: None, landing };
+            let file = NewFile { id: file.into(), partition: Vec::new(), bucket: None, rows: 1, bytes: 7 };
+            catalog.append(&write, &[file])
+        };
+        ["open", "aborted", "committed"].iter().for_each(|id| open(id, i64::MAX));
+        open("expired", now_ms());
+        catalog.end_write_session("aborted", WriteStatus::Aborted, "").unwrap();
+        catalog.commit_session("committed", &[]).unwrap();
+        write("open", "f1").unwrap();
+        for (id, refusal) in [
+            ("aborted", SessionRefusal::Status(WriteStatus::Aborted)),
+            ("committed", SessionRefusal::Status(WriteStatus::Committed)),
+            ("expired", SessionRefusal::Expired),
+        ] {
+            assert_eq!(write(id, id).unwrap_err().downcast_ref(), Some(&refusal), "{id}");
+        }
+        assert_eq!(catalog.files(table_id).unwrap().len(), 1);
     }
 }

@@ -381,6 +381,21 @@ fn check_limits(transaction: &Transaction<'_>, session: &str, limits: StageLimit
     Ok(())
 }
 
+/// Fails with a [`SessionRefusal`] unless a session takes rows.
+pub(super) fn demand_open(connection: &Connection, session: &str) -> Result<()> {
+    let found = find_session(connection, session)?.ok_or(SessionRefusal::Unknown)?;
+    Ok(check_open(&found)?)
+}
+
+/// Whether a session that can still be committed holds rows for a table.
+pub(super) fn holds_rows(connection: &Connection, table_id: i64) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "select 1 from staged_files join write_sessions on write_sessions.id = staged_files.session_id
+         where table_id = ?1 and (status = 'COMMITTING' or (status = 'NORMAL' and expires_ms > ?2))",
+    )?;
+    Ok(statement.exists(params![table_id, now_ms()])?)
+}
+
 fn check_open(session: &WriteSession) -> Result<(), SessionRefusal> {
     match session.status {
         WriteStatus::Normal if session.expires_ms <= now_ms() => Err(SessionRefusal::Expired),
@@ -599,5 +614,38 @@ mod tests {
         assert!(at.catalog.commit_session("s", &[unit("0", 0)]).is_err());
         assert_eq!(at.catalog.write_session("s").unwrap().unwrap().status, WriteStatus::Normal);
         assert!(at.there(&id) && at.visible().is_empty());
+    }
+
+    #[test]
+    fn rows_that_a_session_holds_count_as_rows_of_the_table() {
+        let at = fixture();
+        let has_rows = || {
+            let mut found = None;
+            let note = |_: &mut crate::catalog::Table, has_rows| -> Result<(), ()> {
+                found = Some(has_rows);
+                Ok(())
+            };
+            at.catalog.alter_table(&at.table, note).unwrap().unwrap();
+            found.unwrap()
+        };
+        let unit = Unit { name: "s".into(), version: 1 };
+        let stage = |session: &str, file: &str| {
+            let file = NewFile { id: file.into(), partition: Vec::new(), bucket: None, rows: 1, bytes: 7 };
+            let facts = UnitFacts::default();
+            at.catalog.stage(session, &unit, Stage::Append, &[file], &facts, StageLimits::NONE).unwrap();
+        };
+        at.open("open", i64::MAX);
+        assert!(!has_rows());
+        stage("open", "f1");
+        assert!(has_rows());
+        at.catalog.end_write_session("open", WriteStatus::Aborted, "").unwrap();
+        assert!(!has_rows());
+        at.open("late", now_ms() + 3_600_000);
+        stage("late", "f2");
+        let expire = "update write_sessions set expires_ms = 1 where id = 'late'";
+        at.catalog.lock().execute(expire, []).unwrap();
+        assert!(!has_rows(), "nothing of an expired session is committed any more");
+        at.catalog.lock().execute("update write_sessions set status = 'COMMITTING'", []).unwrap();
+        assert!(has_rows(), "except what waits for its commit");
     }
 }

@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::{MessageHeader, root_as_message};
+use arrow::ipc::root_as_message;
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
@@ -19,6 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::WriteError;
+use super::sizes::Sizes;
 use super::writer::{TableWriter, Written};
 use crate::error::ApiError;
 
@@ -27,12 +28,6 @@ const IDLE: Duration = Duration::from_secs(120);
 
 /// Largest message, metadata and data.
 const MAX_MESSAGE_BYTES: usize = 256 << 20;
-
-/// Largest data of a message after decompression.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
-
-/// Most rows of a batch.
-const MAX_BATCH_ROWS: i64 = 1 << 26;
 
 /// What is read of a body that was refused, so that the client sees the answer and not a broken connection.
 const DRAIN_BYTES: usize = 64 << 20;
@@ -65,7 +60,7 @@ async fn receive_all(
     if messages.is_empty().await? {
         return Ok(None);
     }
-    let mut intake = Intake { decoder: StreamDecoder::new(), open: Some(open), writer: None };
+    let mut intake = Intake { sizes: Sizes::default(), decoder: StreamDecoder::new(), open: Some(open), writer: None };
     while let Some(message) = messages.next().await? {
         intake = blocking(move || intake.take(message)).await?;
     }
@@ -84,14 +79,21 @@ async fn blocking<T: Send + 'static>(
 
 /// Decoder and writer on their way from one blocking thread to the next.
 struct Intake<F> {
+    sizes: Sizes,
     decoder: StreamDecoder,
     open: Option<F>,
     writer: Option<TableWriter>,
 }
 
 impl<F: FnOnce(&Schema) -> Result<TableWriter, WriteError>> Intake<F> {
-    fn take(mut self, message: Bytes) -> Result<Self, WriteError> {
-        check_sizes(&message)?;
+    fn take(mut self, mut message: Bytes) -> Result<Self, WriteError> {
+        self.sizes.check(&message)?;
+        if self.open.is_some() {
+            // The decoder looks at the schema only when more bytes come; columns that do not fit are refused before any
+            // dictionary is decoded.
+            self.decode(message.split_to(CONTINUATION.len().min(message.len())))?;
+            self.ready()?;
+        }
         self.decode(message)?;
         Ok(self)
     }
@@ -122,57 +124,18 @@ impl<F: FnOnce(&Schema) -> Result<TableWriter, WriteError>> Intake<F> {
 
     fn ready(&mut self) -> Result<(), WriteError> {
         let schema: Option<SchemaRef> = self.decoder.schema();
-        if let (Some(schema), Some(open)) = (schema, self.open.take()) {
+        // Not before there is a schema: `open` makes one writer only.
+        let Some(schema) = schema else { return Ok(()) };
+        if let Some(open) = self.open.take() {
             self.writer = Some(open(&schema)?);
         }
         Ok(())
     }
 }
 
-fn malformed(why: &str) -> WriteError {
+/// A refusal of bytes that are no Arrow IPC stream.
+pub fn malformed(why: &str) -> WriteError {
     WriteError::Rows(format!("the body is not a complete Arrow IPC stream: {why}"))
-}
-
-/// Refuses a message that would need too much memory, before it is decoded. `message` is complete.
-fn check_sizes(message: &[u8]) -> Result<(), WriteError> {
-    let metadata = metadata_bytes(message).ok_or_else(|| malformed("a message is cut"))?;
-    let header = root_as_message(metadata).map_err(|error| malformed(&error.to_string()))?;
-    let batch = match header.header_type() {
-        MessageHeader::RecordBatch => header.header_as_record_batch(),
-        MessageHeader::DictionaryBatch => header.header_as_dictionary_batch().and_then(|batch| batch.data()),
-        _ => None,
-    };
-    let Some(batch) = batch else { return Ok(()) };
-    if !(0..=MAX_BATCH_ROWS).contains(&batch.length()) {
-        return Err(WriteError::Rows(format!(
-            "a batch has {} rows, at most {MAX_BATCH_ROWS} are taken",
-            batch.length()
-        )));
-    }
-    if batch.compression().is_none() {
-        return Ok(());
-    }
-    let body = message.get(8 + metadata.len()..).unwrap_or_default();
-    let mut total: u64 = 0;
-    for buffer in batch.buffers().into_iter().flatten() {
-        // Every compressed buffer begins with its length; -1 says that it is not compressed.
-        let start = usize::try_from(buffer.offset()).unwrap_or(usize::MAX);
-        let prefix = start.checked_add(8).and_then(|end| body.get(start..end)).and_then(|bytes| bytes.try_into().ok());
-        let length = prefix.map_or(-1, i64::from_le_bytes);
-        total = total.saturating_add(u64::try_from(length).unwrap_or(buffer.length().max(0) as u64));
-    }
-    if total > MAX_DECODED_BYTES {
-        return Err(WriteError::Rows(format!(
-            "a batch has {total} bytes, at most {MAX_DECODED_BYTES} are taken: write shorter batches"
-        )));
-    }
-    Ok(())
-}
-
-/// The metadata of a complete message.
-fn metadata_bytes(message: &[u8]) -> Option<&[u8]> {
-    let length = u32::from_le_bytes(message.get(4..8)?.try_into().ok()?);
-    message.get(8..8 + length as usize)
 }
 
 /// Cuts a body into Arrow IPC messages.

@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BinaryHeap};
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
+use arrow::datatypes::Schema;
 use arrow::row::{OwnedRow, Rows as Keys};
 
 use super::arrange::open;
 use super::bounds::BOUNDS_KEY;
 use super::order::Rows;
+use crate::blob::references;
 use crate::catalog::{Catalog, NewFile, Table};
-use crate::store::{BLOCK_ROWS, FileWriter, Footers, PendingFiles, new_file_id, sync_dir};
+use crate::store::{BLOCK_ROWS, FileWriter, Footers, PendingFiles, column_index, new_file_id, sync_dir};
+use crate::types::Type;
 
 /// Files that are merged at once. A batch of each is in memory.
 const WIDTH: usize = 16;
@@ -73,14 +76,24 @@ fn merge_into(
             writer.note(BOUNDS_KEY, text.clone());
         }
     }
+    let blobs = blob_columns(table, &schema);
     while let Some(batch) = runs.next()? {
         writer.write(&batch)?;
+        for (at, ty) in &blobs {
+            references(batch.column(*at), ty, &mut |blob| into.refer(number, blob))?;
+        }
     }
     let rows = writer.rows();
     let bytes = writer.finish()?;
     let file = into.get_mut(number).context("a file was completed that was never begun")?;
     (file.rows, file.bytes) = (rows, bytes);
     Ok(file.clone())
+}
+
+/// The columns of a file that refer to blobs. A file may lack columns that its table got later.
+fn blob_columns<'a>(table: &'a Table, schema: &Schema) -> Vec<(usize, &'a Type)> {
+    let columns = table.columns.iter().filter(|column| column.ty.contains_blob());
+    columns.filter_map(|column| Some((column_index(schema, &column.name)?, &column.ty))).collect()
 }
 
 /// Sorted files that are read side by side.

@@ -18,6 +18,7 @@ mod layout;
 mod merge;
 mod order;
 mod partitions;
+mod sizes;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Decimal128Array, Int8Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
-    TimestampSecondArray,
+    ArrayRef, AsArray, BinaryBuilder, Decimal128Array, DictionaryArray, Int8Array, Int64Array, ListBuilder,
+    RecordBatch, StringArray, TimestampMillisecondArray, TimestampSecondArray,
 };
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Int64Type, TimeUnit};
+use arrow::datatypes::{Int32Type, Int64Type, TimeUnit};
 use arrow::ipc::writer::StreamWriter;
 use axum::body::Body;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use proptest::test_runner::RngSeed;
 use super::partitions::Invalid;
 use super::*;
 use crate::catalog::{
-    Catalog, Clustering, ClusteringKind, Column, NewFile, NewTable, SortColumn, Table, TableKind, TableProperties,
+    Blob, Catalog, Clustering, ClusteringKind, Column, NewFile, NewTable, SortColumn, Table, TableKind, TableProperties,
 };
 
 struct Fixture {
@@ -191,6 +191,41 @@ fn the_blocks_of_a_commit_become_one_sorted_file_per_bucket() {
         total += rows.len();
     }
     assert_eq!(total, 40 * 30);
+}
+
+#[test]
+fn merged_files_refer_to_the_blobs_of_their_rows() {
+    let at = fixture();
+    let table =
+        at.table(&[("k", "bigint"), ("b", "array<blob>")], &[], clustered(ClusteringKind::Hash, &["k"], &["k"], 1));
+    let target = Target::table(table.clone());
+    let mut written: Option<crate::store::PendingFiles> = None;
+    for block in 0..20 {
+        let id = format!("{block:032x}");
+        let blob = Blob {
+            id: id.clone(),
+            session: "s".into(),
+            project: "p".into(),
+            bytes: 1,
+            content_type: None,
+            file_name: None,
+        };
+        at.catalog.insert_blobs(&[blob]).unwrap();
+        let mut cells = ListBuilder::new(BinaryBuilder::new());
+        cells.append_value([Some(crate::blob::reference(&id))]);
+        let rows = batch(vec![("k", ints([Some(block)])), ("b", Arc::new(cells.finish()))]);
+        let files = at.write(&target, &[rows]).unwrap().files;
+        match &mut written {
+            Some(written) => written.append(files),
+            None => written = Some(files),
+        }
+    }
+    commit_rows(&at.catalog, &target.destination(false), &table, written.unwrap()).unwrap();
+    let [file] = at.catalog.files(table.id).unwrap().try_into().unwrap();
+    let catalogue = rusqlite::Connection::open(at.catalog.root().join("catalog.sqlite")).unwrap();
+    let sql = "select count(distinct blob_id) from blob_refs where file_id = ?1";
+    let count: i64 = catalogue.query_row(sql, [file.id], |row| row.get(0)).unwrap();
+    assert_eq!(count, 20, "the garbage collector keeps the blobs of visible rows only");
 }
 
 #[test]
@@ -433,4 +468,37 @@ async fn damaged_messages_are_refused_before_they_take_memory() {
             assert!(written.rows <= 2000);
         }
     }
+}
+
+#[tokio::test]
+async fn columns_are_matched_before_a_dictionary_is_decoded() {
+    let at = fixture();
+    let table = at.table(&[("a", "bigint")], &[], TableProperties::default());
+    let catalog = Arc::new(at.catalog);
+    let values: DictionaryArray<Int32Type> = ["x".repeat(64).as_str()].into_iter().collect();
+    let mut bytes = stream(&[batch(vec![("a", Arc::new(values))])], None);
+    let text = bytes.windows(16).position(|window| window == [b'x'; 16]).unwrap();
+    bytes[text] = 0xff;
+    let open = move |schema: &_| TableWriter::new(&catalog, &Target::table(table), schema);
+    let refused = receive(in_pieces(bytes, 61), open).await.err().unwrap();
+    assert!(refused.message.starts_with("column a: cannot turn"), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn buffers_that_name_the_same_bytes_count_each_time() {
+    let at = fixture();
+    let names: Vec<String> = (0..9).map(|number| format!("c{number}")).collect();
+    let columns: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "bigint")).collect();
+    let table = at.table(&columns, &[], TableProperties::default());
+    let catalog = Arc::new(at.catalog);
+    let rows = batch(names.iter().map(|name| (name.as_str(), ints((0..1001).map(Some)))).collect());
+    let mut bytes = stream(&[rows], None);
+    // Each buffer alone is small enough; they are found by their length.
+    let length = (1001i64 * 8).to_le_bytes();
+    let places: Vec<usize> = (0..bytes.len() - 8).filter(|at| bytes[*at..at + 8] == length).collect();
+    assert_eq!(places.len(), 9);
+    places.iter().for_each(|at| bytes[*at..at + 8].copy_from_slice(&(60i64 << 20).to_le_bytes()));
+    let open = move |schema: &_| TableWriter::new(&catalog, &Target::table(table), schema);
+    let refused = receive(Body::from(bytes), open).await.err().unwrap();
+    assert!(refused.message.contains("a batch has 566231040 bytes"), "{}", refused.message);
 }
