@@ -104,7 +104,7 @@
 #define MS_OPT_RETRY_MAX_BACKOFF_MS "retry.max_backoff_ms"
 /** No further attempt starts this long after the first one. */
 #define MS_OPT_RETRY_BUDGET_MS "retry.budget_ms"
-/** Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A split that waits for its engine keeps its place. */
+/** Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A request whose rows the engine does not take does not count while it waits. */
 #define MS_OPT_LIMITS_CONCURRENT_REQUESTS "limits.concurrent_requests"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
@@ -912,7 +912,7 @@ MS_API MS_NODISCARD ms_status ms_split_try_next_batch(ms_split *split, struct Ar
 /**
  * Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
  * pending, would have an answer again: a batch, the end or a failure. Register it before the first try. Calls come from a thread of
- * the library, or from the thread that cancels the split, never two at once. When this call, or ms_split_free, returns, the
+ * the library, or from a thread that cancels the split or registers a callback, never two at once. When this call, or ms_split_free, returns, the
  * former callback is not running and will not be called again.
  * @param[in] split the reader.
  * @param[in] wake is called; NULL unregisters.
@@ -969,7 +969,8 @@ ms_status ms_split_set_deadline_ms(ms_split *split,
 MS_API MS_NODISCARD ms_status ms_split_schema(const ms_split *split, struct ArrowSchema *out_schema, ms_error **err);
 
 /**
- * Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
+ * Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read; a callback that
+ * was registered with ms_split_set_waker stays until then. Its
  * get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
  * @param[in] split consumed, on success and on failure alike: do not use or free it afterwards. The one exception is MS_BUSY.
  * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
@@ -1018,10 +1019,12 @@ void ms_split_cancel(const ms_split *split);
 /**
  * Ends the read and frees the reader. Batches that were taken stay valid.
  * @param[in] split may be NULL.
- * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * Thread: any, once, when no other call uses the handle. Blocking: until a running wake callback has returned; so do not hold a lock
+ * that the callback takes.
  * @since 0.1
  */
-MS_API void ms_split_free(ms_split *split);
+MS_API
+void ms_split_free(ms_split *split);
 
 /**
  * The number of figures.

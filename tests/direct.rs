@@ -162,3 +162,49 @@ fn a_peer_that_wants_to_close_gets_a_new_connection() {
     }
     assert_eq!(ports.lock().unwrap().len(), 2);
 }
+
+#[test]
+fn bytes_that_nobody_asked_for_are_no_answer() {
+    // After the answer the peer sends another one on its own: the next read must not take it for its own.
+    let (ports, note) = ports();
+    let peer = Peer::table(COLUMN, 1, move |exchange, number| {
+        note(exchange);
+        whole(exchange);
+        if number == 0 {
+            exchange.answer("408 Request Timeout", "Connection: close\r\n", b"");
+        }
+    });
+    let mut options = peer.options();
+    options.set("retry.max_attempts", "1").unwrap();
+    let session = Session::open(&maxstorage::client::Client::open(&options).unwrap(), &options).unwrap();
+    assert_eq!(read(&session, &peer), Ok(ROWS));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(read(&session, &peer), Ok(ROWS));
+    assert_eq!(ports.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn a_silent_kept_connection_gets_a_new_one_within_the_same_attempt() {
+    let (ports, note) = ports();
+    let first = Mutex::new(None::<u16>);
+    let peer = Peer::table(COLUMN, 1, move |exchange, number| {
+        note(exchange);
+        let port = exchange.stream.peer_addr().unwrap().port();
+        let mut first = first.lock().unwrap();
+        if number > 0 && *first == Some(port) {
+            drop(first);
+            return exchange.stall();
+        }
+        first.get_or_insert(port);
+        whole(exchange);
+    });
+    let mut options = peer.options();
+    for (key, value) in [("retry.max_attempts", "1"), ("connect_timeout_ms", "200"), ("read_idle_timeout_ms", "200")] {
+        options.set(key, value).unwrap();
+    }
+    let session = Session::open(&maxstorage::client::Client::open(&options).unwrap(), &options).unwrap();
+    for _ in 0..2 {
+        assert_eq!(read(&session, &peer), Ok(ROWS));
+    }
+    assert_eq!(ports.lock().unwrap().len(), 2);
+}

@@ -264,3 +264,43 @@ fn the_limit_of_a_client_holds_over_all_its_scans() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert!((2..=3).contains(&most.load(Ordering::SeqCst)), "{most:?}");
 }
+
+/// A scan whose engine waits for split 0 while the readers of the others hold everything they were given.
+fn a_scan_that_waits_for_one_split_ends(more: &[(&str, &str)], refuse_first: bool) {
+    let refused = AtomicUsize::new(usize::from(!refuse_first));
+    let peer = Peer::table(COLUMN, 6, move |exchange, _| {
+        // Split 0 comes last and is refused once, when the others are there already.
+        if split_of(exchange) == 0 {
+            std::thread::sleep(Duration::from_millis(50));
+            if refused.fetch_add(1, Ordering::SeqCst) == 0 {
+                let body = r#"{"Code":"SlotExceeded","Message":"x","HoldClientMillis":"1"}"#;
+                return exchange.json("429 Too Many Requests", body);
+            }
+        }
+        let split = split_of(exchange);
+        // More batches than a lane holds.
+        let batches: Vec<RecordBatch> =
+            (0..30).map(|part| batch(split * 1000 + part * 10..split * 1000 + part * 10 + 10)).collect();
+        exchange.begin();
+        exchange.chunk(&ipc(&batches, None));
+        exchange.end();
+    });
+    let scan = open(&peer, more);
+    let start = Instant::now();
+    let mut rows = 0;
+    while let Some((_, batch)) = scan.next_batch().unwrap() {
+        rows += batch.num_rows() as i64;
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(rows, 6 * ROWS);
+}
+
+#[test]
+fn readers_that_nobody_comes_to_do_not_keep_out_the_one_that_is_waited_for() {
+    let ordered = [("scan.ordered", "true"), ("scan.concurrency", "4"), ("read.prefetch_batches", "1")];
+    for limit in ["0", "1", "2", "3"] {
+        let more = [&ordered[..], &[("limits.concurrent_requests", limit)]].concat();
+        a_scan_that_waits_for_one_split_ends(&more, false);
+        a_scan_that_waits_for_one_split_ends(&more, true);
+    }
+}

@@ -29,7 +29,8 @@ impl Slabs {
         };
         match reused {
             Some(slab) if slab.capacity() >= capacity => Ok(slab),
-            _ => MutableBuffer::try_with_capacity(capacity)
+            // Zeroed by the kernel page by page when it is filled: what a peer only announces costs nothing.
+            _ => MutableBuffer::try_from_len_zeroed(capacity)
                 .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{capacity} bytes for a batch: {error}"))),
         }
     }
@@ -73,6 +74,7 @@ mod tests {
     fn a_slab_comes_back_after_its_last_reader() {
         let slabs = Slabs::default();
         let mut slab = slabs.take(100).unwrap();
+        slab.clear();
         slab.extend_from_slice(&[7u8; 100]);
         let place = slab.as_ptr();
         let buffer = slabs.share(slab);

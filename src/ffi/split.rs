@@ -133,7 +133,7 @@ pub type ms_wake_callback = Option<unsafe extern "C" fn(context: *mut c_void)>;
 
 /// Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
 /// pending, would have an answer again: a batch, the end or a failure. Register it before the first try. Calls come from a thread of
-/// the library, or from the thread that cancels the split, never two at once. When this call, or ms_split_free, returns, the
+/// the library, or from a thread that cancels the split or registers a callback, never two at once. When this call, or ms_split_free, returns, the
 /// former callback is not running and will not be called again.
 /// @param[in] split the reader.
 /// @param[in] wake is called; NULL unregisters.
@@ -244,7 +244,8 @@ pub unsafe extern "C" fn ms_split_schema(
     }
 }
 
-/// Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read. Its
+/// Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read; a callback that
+/// was registered with ms_split_set_waker stays until then. Its
 /// get_next returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
 /// @param[in] split consumed, on success and on failure alike: do not use or free it afterwards. The one exception is MS_BUSY.
 /// @param[out] out_stream receives the stream, to be released by the caller; released on failure.
@@ -343,7 +344,8 @@ pub unsafe extern "C" fn ms_split_cancel(split: *const ms_split) {
 
 /// Ends the read and frees the reader. Batches that were taken stay valid.
 /// @param[in] split may be NULL.
-/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// Thread: any, once, when no other call uses the handle. Blocking: until a running wake callback has returned; so do not hold a lock
+/// that the callback takes.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_free(split: *mut ms_split) {

@@ -49,7 +49,7 @@ keys! {
     RETRY_MAX_BACKOFF_MS = "retry.max_backoff_ms", Retry, Type::Integer(1, HOUR_MS), "10000", false, "Upper bound of any wait, also of one the service asks for.";
     RETRY_BUDGET_MS = "retry.budget_ms", Retry, Type::Integer(0, HOUR_MS), "120000", false, "No further attempt starts this long after the first one.";
 
-    LIMITS_CONCURRENT_REQUESTS = "limits.concurrent_requests", Limits, Type::Integer(0, 100_000), "0", false, "Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A split that waits for its engine keeps its place.";
+    LIMITS_CONCURRENT_REQUESTS = "limits.concurrent_requests", Limits, Type::Integer(0, 100_000), "0", false, "Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A request whose rows the engine does not take does not count while it waits.";
     RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
 
     TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required.";

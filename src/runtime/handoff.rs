@@ -81,21 +81,25 @@ impl<T> Handoff<T> {
 
     /// Adds an item when there is room for it. An item that comes after the end is dropped.
     pub async fn put(&self, item: T) {
-        let mut item = Some(item);
-        loop {
-            let done = self.change(|state| match state.end {
-                End::NotYet if state.items.len() >= self.capacity => false,
-                End::NotYet => {
-                    state.items.extend(item.take());
-                    true
-                }
-                _ => true,
-            });
-            if done {
-                return;
+        let mut rest = Some(item);
+        while let Some(item) = rest.take() {
+            rest = self.try_put(item);
+            if rest.is_some() {
+                self.room.notified().await;
             }
-            self.room.notified().await;
         }
+    }
+
+    /// Adds an item if there is room for it, else gives it back. An item that comes after the end is dropped.
+    pub fn try_put(&self, item: T) -> Option<T> {
+        self.change(|state| match state.end {
+            End::NotYet if state.items.len() >= self.capacity => Some(item),
+            End::NotYet => {
+                state.items.push_back(item);
+                None
+            }
+            _ => None,
+        })
     }
 
     /// Says that nothing more will come: all is delivered, or `result` tells what broke. The first end stays.

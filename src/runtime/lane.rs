@@ -17,6 +17,14 @@ pub fn lane<T>(capacity: usize) -> (LaneIn<T>, LaneOut<T>) {
 }
 
 impl<T> LaneIn<T> {
+    /// Adds an item if there is room for it, else gives it back; drops it if nobody will take it.
+    pub fn try_put(&self, item: T) -> Option<T> {
+        match self.0.try_send(item) {
+            Err(mpsc::error::TrySendError::Full(item)) => Some(item),
+            _ => None,
+        }
+    }
+
     /// Adds an item when there is room for it; drops it if nobody will take it.
     pub async fn put(&self, item: T) {
         // The receiver is gone only when its owner has ended, and this task is about to.

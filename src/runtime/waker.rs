@@ -28,6 +28,10 @@ impl Waker {
     /// must not be called from inside a callback.
     pub fn set(&self, callback: Option<Callback>) {
         *self.callback.lock().unwrap_or_else(PoisonError::into_inner) = callback;
+        // Whoever asked while the lock was held has left it to the holder.
+        if self.asked.load(Ordering::SeqCst) {
+            self.wake();
+        }
     }
 
     /// Ends all calls. A call that is running has returned when this returns, unless this thread is inside a callback, which must
@@ -76,6 +80,30 @@ mod tests {
         })));
         waker.wake();
         assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn no_wake_is_lost_while_the_callback_is_replaced() {
+        let (waker, calls) = (Arc::new(Waker::default()), Arc::new(AtomicUsize::new(0)));
+        let callback = |calls: &Arc<AtomicUsize>| -> Callback {
+            let calls = Arc::clone(calls);
+            Box::new(move || {
+                calls.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        waker.set(Some(callback(&calls)));
+        for round in 0..20_000 {
+            let before = calls.load(Ordering::SeqCst);
+            std::thread::scope(|scope| {
+                if round % 20 == 0 {
+                    scope.spawn(|| waker.wake());
+                    waker.set(Some(callback(&calls)));
+                } else {
+                    waker.wake();
+                }
+            });
+            assert!(calls.load(Ordering::SeqCst) > before, "round {round}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Keeps a session alive at the service: on demand, and by itself ahead of its end while splits of it are open.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +31,8 @@ pub struct Lease {
 struct Keeper {
     holders: usize,
     task: Option<Task>,
+    /// Set by the task when it gives up.
+    given_up: Arc<AtomicBool>,
 }
 
 /// While it lives, the session is refreshed ahead of its end.
@@ -70,12 +72,18 @@ impl Lease {
     pub fn hold(self: &Arc<Self>, runtime: &Runtime) -> Hold {
         let mut keeper = self.keeper();
         keeper.holders += 1;
+        if keeper.given_up.load(Ordering::Relaxed) {
+            keeper.task = None;
+        }
         if keeper.task.is_none() && self.expires_at_ms().is_some() {
+            keeper.given_up = Arc::default();
+            let given_up = Arc::clone(&keeper.given_up);
             // The task must not keep the lease: it ends with the last holder, or with the lease.
             let lease = Arc::downgrade(self);
             let keep = async move {
                 loop {
                     let Some(wait) = lease.upgrade().and_then(|lease| lease.next_refresh(SystemTime::now())) else {
+                        given_up.store(true, Ordering::Relaxed);
                         return Ok(());
                     };
                     sleep(wait).await;
@@ -83,7 +91,8 @@ impl Lease {
                     if let Err(error) = lease.refresh().await {
                         log::warn!("session {} was not refreshed: {error}", lease.plan.session_id);
                         if !error.kind().is_retryable() {
-                            // Readers find out by themselves, and say so.
+                            // Readers find out by themselves, and say so; the next one that opens tries again.
+                            given_up.store(true, Ordering::Relaxed);
                             return Ok(());
                         }
                         sleep(WAIT_AFTER_FAILURE.min(wait / 4)).await;

@@ -141,7 +141,7 @@ impl Reader {
             let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
             if fresh.num_rows() > 0 {
                 position.advance(fresh.num_rows() as u64);
-                self.metrics.queue_wait.add_time(self.hand_over(fresh).await);
+                self.metrics.queue_wait.add_time(self.hand_over(fresh, &mut body).await);
             }
         }
         if !framer.has_ended() {
@@ -194,9 +194,14 @@ impl Reader {
         Ok(batch)
     }
 
-    async fn hand_over(&self, batch: RecordBatch) -> Duration {
+    /// Hands a batch on. While the engine is slower than the service, the request does not count as one under way.
+    async fn hand_over(&self, batch: RecordBatch, body: &mut Body) -> Duration {
         let waiting = Instant::now();
-        self.sink.put(batch).await;
+        if let Some(batch) = self.sink.try_put(batch) {
+            body.set_counted(false);
+            self.sink.put(batch).await;
+            body.set_counted(true);
+        }
         waiting.elapsed()
     }
 }

@@ -19,6 +19,14 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
+    /// Hands a batch on if there is room for it, else gives it back.
+    pub(super) fn try_put(&self, batch: RecordBatch) -> Option<RecordBatch> {
+        match self {
+            Sink::Engine(queue, split) => queue.try_put((*split, batch)).map(|(_, batch)| batch),
+            Sink::Lane(lane) => lane.try_put(batch),
+        }
+    }
+
     /// Hands a batch on when there is room for it.
     pub(super) async fn put(&self, batch: RecordBatch) {
         match self {

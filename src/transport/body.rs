@@ -19,7 +19,7 @@ pub struct Body {
     source: Source,
     request_id: String,
     /// Given back with the body.
-    _slot: Option<Slot>,
+    slot: Option<Slot>,
 }
 
 #[derive(Debug)]
@@ -32,15 +32,24 @@ enum Source {
 
 impl Body {
     pub(super) fn from_library(response: reqwest::Response, request_id: String, idle: Duration) -> Self {
-        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id, _slot: None }
+        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id, slot: None }
     }
 
     pub(super) fn direct(body: DirectBody, request_id: String) -> Self {
-        Body { source: Source::Direct(body), request_id, _slot: None }
+        Body { source: Source::Direct(body), request_id, slot: None }
     }
 
     pub(super) fn with_slot(self, slot: Slot) -> Self {
-        Body { _slot: Some(slot), ..self }
+        Body { slot: Some(slot), ..self }
+    }
+
+    /// Whether the body counts as a request under way; not while nobody takes its rows.
+    pub fn set_counted(&mut self, counted: bool) {
+        match &mut self.slot {
+            Some(slot) if counted => slot.go_on(),
+            Some(slot) => slot.pause(),
+            None => {}
+        }
     }
 
     /// `x-odps-request-id` of the answer, empty if it had none.

@@ -9,6 +9,7 @@ mod retry;
 mod slots;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
@@ -89,7 +90,9 @@ impl Transport {
     pub async fn download(&self, endpoint: &str, request: Request, attempts: &mut Attempts) -> Result<Body> {
         let request = self.with_quota(request);
         loop {
+            let queued = Instant::now();
             let slot = self.slots.take().await;
+            attempts.waited(queued.elapsed());
             attempts.begin();
             match self.http.open(endpoint, &request).await {
                 Ok(body) => {

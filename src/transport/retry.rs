@@ -61,6 +61,11 @@ impl Attempts {
         self.start = Instant::now();
     }
 
+    /// Leaves out of account that nothing could be tried for so long.
+    pub fn waited(&mut self, time: Duration) {
+        self.start += time;
+    }
+
     /// Counts a request that is about to be made.
     pub fn begin(&mut self) {
         self.made += 1;

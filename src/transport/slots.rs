@@ -1,7 +1,8 @@
 //! How many requests for rows a client has under way: bounded by an option, and by what the service bears.
 //!
 //! A refusal for too many requests halves the number, every request that is let in raises it a little again (additive increase,
-//! multiplicative decrease). Whoever waits longest goes first, whatever split or scan it belongs to.
+//! multiplicative decrease). A request whose rows nobody takes does not count while it waits: else readers that the engine has not
+//! come to yet could keep out the one that it waits for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,17 +21,25 @@ struct State {
     /// How many may be taken; fractions add up to the next whole one.
     limit: f64,
     taken: usize,
+    /// How often the limit was halved.
+    cuts: u64,
 }
 
 /// A taken slot.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<Slots>);
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    /// The cuts before it was taken.
+    cuts: u64,
+    /// It does not count for now.
+    paused: bool,
+}
 
 impl Slots {
     /// `most` slots; 0 for as many as the service bears.
     pub(super) fn new(most: u64) -> Arc<Self> {
         let most = if most == 0 { f64::INFINITY } else { most as f64 };
-        Arc::new(Slots { state: Mutex::new(State { limit: most, taken: 0 }), freed: Notify::new(), most })
+        Arc::new(Slots { state: Mutex::new(State { limit: most, taken: 0, cuts: 0 }), freed: Notify::new(), most })
     }
 
     /// Waits for a slot.
@@ -44,7 +53,7 @@ impl Slots {
                         // Two slots that are freed at once may leave one permit: whoever gets it passes it on.
                         self.freed.notify_one();
                     }
-                    return Slot(Arc::clone(self));
+                    return Slot { slots: Arc::clone(self), cuts: state.cuts, paused: false };
                 }
             }
             // A slot that is freed before this wait begins leaves a permit, so it is not missed.
@@ -60,28 +69,49 @@ impl Slots {
 impl Slot {
     /// The service let the request in: it may bear more.
     pub(super) fn accepted(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.slots.lock();
         let before = state.limit;
-        if before < self.0.most {
-            state.limit = (before + 1.0 / before).min(self.0.most);
+        if before < self.slots.most {
+            state.limit = (before + 1.0 / before).min(self.slots.most);
             if state.limit.floor() > before.floor() {
-                self.0.freed.notify_one();
+                self.slots.freed.notify_one();
             }
         }
     }
 
-    /// The service refused the request because there are too many: halves what is under way.
+    /// The service refused the request because there are too many: halves what is under way, once for all requests that were
+    /// made under the same limit.
     pub(super) fn refused(self) {
-        let mut state = self.0.lock();
+        let mut state = self.slots.lock();
+        if self.cuts != state.cuts {
+            return;
+        }
+        state.cuts += 1;
         state.limit = (state.limit.min(state.taken as f64) / 2.0).max(1.0);
         log::info!("the service bears no more requests: going on with {}", state.limit.floor());
     }
 }
 
+impl Slot {
+    /// Nobody takes the rows of the request: another one may go on meanwhile.
+    pub(super) fn pause(&mut self) {
+        if !std::mem::replace(&mut self.paused, true) {
+            self.slots.lock().taken -= 1;
+            self.slots.freed.notify_one();
+        }
+    }
+
+    /// The rows of the request are taken again. Does not wait: its connection is there.
+    pub(super) fn go_on(&mut self) {
+        if std::mem::replace(&mut self.paused, false) {
+            self.slots.lock().taken += 1;
+        }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.lock().taken -= 1;
-        self.0.freed.notify_one();
+        self.pause();
     }
 }
 
@@ -126,8 +156,14 @@ mod tests {
                 taken.last().unwrap().accepted();
             }
             assert_eq!(slots.lock().limit.floor(), 9.0);
-            for _ in 0..10 {
-                taken.pop().into_iter().for_each(Slot::refused);
+            // A burst of refusals is one piece of news.
+            let (one, two) = (slots.take().await, slots.take().await);
+            one.refused();
+            two.refused();
+            assert_eq!(slots.lock().limit, 4.5);
+            drop(taken);
+            for _ in 0..5 {
+                slots.take().await.refused();
             }
             assert_eq!(slots.lock().limit, 1.0, "one request is always tried");
             let last = slots.take().await;
@@ -143,6 +179,23 @@ mod tests {
             let slot = slots.take().await;
             (0..100).for_each(|_| slot.accepted());
             assert_eq!(slots.lock().limit, 3.0);
+        });
+    }
+
+    #[test]
+    fn a_request_whose_rows_nobody_takes_makes_room() {
+        block_on(async {
+            let slots = Slots::new(1);
+            let mut stalled = slots.take().await;
+            assert!(!is_free(&slots).await);
+            stalled.pause();
+            let other = slots.take().await;
+            stalled.go_on();
+            drop(other);
+            assert!(!is_free(&slots).await);
+            drop(stalled);
+            assert!(is_free(&slots).await);
+            assert_eq!(slots.lock().taken, 0);
         });
     }
 }

@@ -22,7 +22,14 @@ pub(in crate::transport) struct Head {
 impl Head {
     /// The value of a header, empty if it is absent.
     pub(in crate::transport) fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// The values of all headers of that name.
+    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_ascii_lowercase();
+        let named = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(&name));
+        named.map(|(_, value)| value.as_str())
     }
 }
 
@@ -66,7 +73,9 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>> {
     let mut head = Head { status, headers, length: Length::UntilClose, keep_alive: false };
     head.length = length_of(&head)?;
     let closes = head.header("connection").to_ascii_lowercase().contains("close");
-    head.keep_alive = answer.version == Some(1) && !closes && head.length != Length::UntilClose;
+    // Whoever says both may mean another end of the body than we do.
+    let doubtful = !head.header("transfer-encoding").is_empty() && !head.header("content-length").is_empty();
+    head.keep_alive = answer.version == Some(1) && !closes && !doubtful && head.length != Length::UntilClose;
     Ok(Some((head, length)))
 }
 
@@ -74,14 +83,20 @@ fn length_of(head: &Head) -> Result<Length> {
     if matches!(head.status, 100..200 | 204 | 304) {
         return Ok(Length::Bytes(0));
     }
-    match (head.header("transfer-encoding"), head.header("content-length")) {
-        (coding, _) if coding.eq_ignore_ascii_case("chunked") => Ok(Length::Chunked),
-        ("", "") => Ok(Length::UntilClose),
-        ("", length) => length
-            .parse()
-            .map(Length::Bytes)
-            .map_err(|_| Error::new(Kind::CorruptData, format!("the answer has the Content-Length {length}"))),
-        (coding, _) => Err(Error::new(Kind::CorruptData, format!("the answer has the Transfer-Encoding {coding}"))),
+    let refuse =
+        |what: &str, value: &str| Err(Error::new(Kind::CorruptData, format!("the answer has the {what} {value}")));
+    let codings = head.all("transfer-encoding").collect::<Vec<_>>();
+    match codings.as_slice() {
+        [] => {}
+        [coding] if coding.eq_ignore_ascii_case("chunked") => return Ok(Length::Chunked),
+        codings => return refuse("Transfer-Encoding", &codings.join(", ")),
+    }
+    let lengths = head.all("content-length").collect::<Vec<_>>();
+    let Some(first) = lengths.first() else { return Ok(Length::UntilClose) };
+    let number = first.bytes().all(|byte| byte.is_ascii_digit()).then(|| first.parse().ok()).flatten();
+    match number {
+        Some(number) if lengths.iter().all(|length| length == first) => Ok(Length::Bytes(number)),
+        _ => refuse("Content-Length", &lengths.join(", ")),
     }
 }
 
@@ -101,6 +116,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: Close\r\n\r\n", Length::Bytes(7), false),
             ("HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\n", Length::Bytes(7), false),
             ("HTTP/1.1 200 OK\r\n\r\n", Length::UntilClose, false),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 7\r\n\r\n", Length::Bytes(7), true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n", Length::Chunked, false),
             ("HTTP/1.1 204 No Content\r\n\r\n", Length::Bytes(0), true),
         ] {
             let (head, taken) = read(text).unwrap().unwrap();
@@ -114,7 +131,10 @@ mod tests {
         for text in [
             "SSH-2.0-OpenSSH\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: -7\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: +7\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 8\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n",
         ] {
             assert_eq!(read(text).unwrap_err().kind(), Kind::CorruptData, "{text}");
         }

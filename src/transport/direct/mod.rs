@@ -6,10 +6,12 @@ mod head;
 mod socket;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
 pub(super) use body::DirectBody;
@@ -18,8 +20,8 @@ use socket::Socket;
 
 use crate::error::{Error, Kind, Result};
 
-/// Connections without a request, by authority.
-type Idle = Mutex<HashMap<String, Vec<TcpStream>>>;
+/// A connection that nobody used for longer may have been forgotten by something on the way, which nobody would tell.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// Makes requests and keeps connections for the next one.
 #[derive(Debug)]
@@ -29,30 +31,51 @@ pub(super) struct Direct {
     idle_timeout: Duration,
 }
 
+/// Connections without a request, by authority, and since when.
 #[derive(Debug)]
 struct Connections {
-    idle: Idle,
+    idle: Mutex<HashMap<String, Vec<(TcpStream, Instant)>>>,
     /// Idle connections kept per authority.
     kept: usize,
 }
 
 impl Connections {
+    /// A connection that looks alive and has nothing to say: bytes that nobody asked for belong to no answer of ours.
     fn take(&self, authority: &str) -> Option<TcpStream> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(authority)?.pop()
+        let mut idle = self.idle();
+        let connections = idle.get_mut(authority)?;
+        connections.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+        while let Some((stream, _)) = connections.pop() {
+            let silent = stream.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            if silent {
+                return Some(stream);
+            }
+        }
+        None
     }
 
     fn put_back(&self, authority: &str, stream: TcpStream) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         let connections = idle.entry(authority.to_owned()).or_default();
         if connections.len() < self.kept {
-            connections.push(stream);
+            connections.push((stream, Instant::now()));
         }
+    }
+
+    /// Drops what is kept for an authority.
+    fn forget(&self, authority: &str) {
+        self.idle().remove(authority);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<(TcpStream, Instant)>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Direct {
     pub(super) fn new(connect_timeout: Duration, idle_timeout: Duration, kept: usize) -> Self {
-        Direct { connections: Arc::new(Connections { idle: Idle::default(), kept }), connect_timeout, idle_timeout }
+        let connections = Arc::new(Connections { idle: Mutex::default(), kept });
+        Direct { connections, connect_timeout, idle_timeout }
     }
 
     /// Makes a GET request for `url`, which must begin with `http://`, and reads the head of the answer.
@@ -63,10 +86,12 @@ impl Direct {
             None => (rest, "/"),
         };
         let request = head::request(authority, target, headers);
-        // A connection may have been closed by the peer while nobody used it, which shows only now.
+        // A kept connection may be dead, which shows only now: then a new one gets its chance.
         while let Some(stream) = self.connections.take(authority) {
             match self.exchange(stream, authority, &request).await {
                 Err(error) if error.kind() == Kind::Connection => {}
+                // Silence says that the others are no better.
+                Err(error) if error.kind() == Kind::Timeout => self.connections.forget(authority),
                 answer => return answer,
             }
         }
@@ -74,23 +99,32 @@ impl Direct {
         self.exchange(stream, authority, &request).await
     }
 
+    /// Connects to the first address of a host that answers; each gets its share of the time.
     async fn connect(&self, authority: &str) -> Result<TcpStream> {
         let named = match authority.rsplit_once(':') {
             Some((_, port)) if !port.ends_with(']') => authority.to_owned(),
             _ => format!("{authority}:80"),
         };
-        match timeout(self.connect_timeout, TcpStream::connect(named.as_str())).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|error| broken("no connection", &error))?;
-                Ok(stream)
-            }
-            Ok(Err(error)) => Err(broken(&format!("no connection to http://{authority}"), &error)),
-            Err(_) => {
-                let message =
-                    format!("no connection to http://{authority} within {} ms", self.connect_timeout.as_millis());
-                Err(Error::new(Kind::Timeout, message))
+        let what = format!("no connection to http://{authority}");
+        let found = timeout(self.connect_timeout, lookup_host(named)).await;
+        let addresses: Vec<SocketAddr> = match found {
+            Ok(found) => found.map_err(|error| broken(&what, &error))?.collect(),
+            Err(_) => return Err(self.too_slow(&what)),
+        };
+        let share = self.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut failure = Error::new(Kind::Connection, format!("{what}: the name has no address"));
+        for address in addresses {
+            match timeout(share, dial(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failure = broken(&what, &error),
+                Err(_) => failure = self.too_slow(&what),
             }
         }
+        Err(failure)
+    }
+
+    fn too_slow(&self, what: &str) -> Error {
+        Error::new(Kind::Timeout, format!("{what} within {} ms", self.connect_timeout.as_millis()))
     }
 
     async fn exchange(&self, stream: TcpStream, authority: &str, request: &[u8]) -> Result<(Head, DirectBody)> {
@@ -111,6 +145,15 @@ impl Direct {
         let body = DirectBody::new(socket, head.length, self.idle_timeout, home);
         Ok((head, body))
     }
+}
+
+/// A connection that notices a peer which is gone.
+async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn broken(what: &str, error: &std::io::Error) -> Error {
