@@ -133,6 +133,8 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         .enable_all()
         .thread_name("maxstorage-server")
         .thread_stack_size(8 << 20)
+        // An upload through the classic tunnel holds one for as long as its client takes: they must leave some to all others.
+        .max_blocking_threads(2048)
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(http::serve(options));

@@ -25,6 +25,9 @@ use crate::types::Type;
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: u64 = 8 << 20;
 
+/// Where the bytes of a text or the values of a list end.
+const OFFSET_BYTES: u64 = size_of::<i32>() as u64;
+
 const NANOS: i64 = 1_000_000_000;
 
 /// Reads the records of a stream to its footer. Blocking; holds one batch.
@@ -32,6 +35,8 @@ pub struct RecordReader {
     source: Source,
     schema: SchemaRef,
     columns: Vec<Box<dyn Cells>>,
+    /// Bytes that a row takes at least.
+    width: u64,
     records: i64,
     total: u32,
     finished: bool,
@@ -45,8 +50,9 @@ impl RecordReader {
         schema: SchemaRef,
     ) -> Result<RecordReader, StreamError> {
         let cells = columns.iter().zip(schema.fields()).map(|(column, field)| cells(&column.ty, field.data_type()));
-        let columns = cells.collect::<Result<_, _>>()?;
-        Ok(RecordReader { source: Source::new(input), schema, columns, records: 0, total: 0, finished: false })
+        let columns = cells.collect::<Result<Vec<_>, _>>()?;
+        let width = columns.iter().map(|cells| cells.width()).sum();
+        Ok(RecordReader { source: Source::new(input), schema, columns, width, records: 0, total: 0, finished: false })
     }
 
     /// The next rows; `None` after the footer, when all checksums were right.
@@ -76,6 +82,7 @@ impl RecordReader {
             self.finished = true;
             return Ok(false);
         }
+        self.source.spend(self.width)?;
         loop {
             let number = self.source.field()?;
             match number {
@@ -147,6 +154,8 @@ trait Cells: Send {
     /// Reads a value that is not NULL.
     fn read(&mut self, source: &mut Source) -> Result<(), StreamError>;
     fn null(&mut self);
+    /// Bytes that every value takes in memory, a NULL as well; what lists and texts hold is not among them.
+    fn width(&self) -> u64;
     fn len(&self) -> usize;
     fn finish(&mut self) -> Result<ArrayRef, StreamError>;
 
@@ -279,6 +288,10 @@ where
         self.builder.append_null();
     }
 
+    fn width(&self) -> u64 {
+        size_of::<T::Native>() as u64
+    }
+
     fn len(&self) -> usize {
         arrow::array::ArrayBuilder::len(&self.builder)
     }
@@ -293,7 +306,7 @@ struct Texts(StringBuilder);
 struct Binaries(BinaryBuilder);
 
 macro_rules! simple_cells {
-    ($name:ident, $source:ident => $value:expr) => {
+    ($name:ident of $width:expr, $source:ident => $value:expr) => {
         impl Cells for $name {
             fn read(&mut self, $source: &mut Source) -> Result<(), StreamError> {
                 self.0.append_value($value);
@@ -302,6 +315,10 @@ macro_rules! simple_cells {
 
             fn null(&mut self) {
                 self.0.append_null();
+            }
+
+            fn width(&self) -> u64 {
+                $width
             }
 
             fn len(&self) -> usize {
@@ -315,9 +332,9 @@ macro_rules! simple_cells {
     };
 }
 
-simple_cells!(Booleans, source => source.boolean()?);
-simple_cells!(Binaries, source => source.text()?);
-simple_cells!(Texts, source => {
+simple_cells!(Booleans of 1, source => source.boolean()?);
+simple_cells!(Binaries of OFFSET_BYTES, source => source.text()?);
+simple_cells!(Texts of OFFSET_BYTES, source => {
     String::from_utf8(source.text()?).map_err(|_| StreamError::Malformed("a text is not UTF-8".into()))?
 });
 
@@ -328,9 +345,11 @@ struct Lists {
     nulls: NullBufferBuilder,
 }
 
-/// Reads a count and as many values.
+/// Reads a count and as many values, if they fit what a record may take.
 fn read_items(items: &mut dyn Cells, source: &mut Source) -> Result<u32, StreamError> {
     let count = source.unsigned()?;
+    // A NULL struct has one byte on the wire and the width of all its fields in memory.
+    source.spend(items.width().saturating_mul(u64::from(count)))?;
     (0..count).try_for_each(|_| items.read_nullable(source))?;
     Ok(count)
 }
@@ -350,6 +369,10 @@ impl Cells for Lists {
     fn null(&mut self) {
         self.offsets.extend_from_within(self.offsets.len() - 1..);
         self.nulls.append_null();
+    }
+
+    fn width(&self) -> u64 {
+        OFFSET_BYTES
     }
 
     fn len(&self) -> usize {
@@ -389,6 +412,10 @@ impl Cells for Maps {
         self.nulls.append_null();
     }
 
+    fn width(&self) -> u64 {
+        OFFSET_BYTES
+    }
+
     fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -418,6 +445,10 @@ impl Cells for Structs {
     fn null(&mut self) {
         self.parts.iter_mut().for_each(|part| part.null());
         self.nulls.append_null();
+    }
+
+    fn width(&self) -> u64 {
+        self.parts.iter().map(|part| part.width()).sum()
     }
 
     fn len(&self) -> usize {

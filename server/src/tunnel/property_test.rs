@@ -240,3 +240,44 @@ fn a_stream_says_why_it_is_refused() {
     assert!(matches!(decoded(vec![0x42, 0xff, 0xff, 0xff, 0xff, 0x0f]), Err(StreamError::Malformed(_))));
     assert_eq!(decoded(Vec::new()).unwrap().num_rows(), 0);
 }
+
+/// The records of columns `c0`, `c1`, ... of these types, as far as they can be read.
+fn read_as(types: &[String], bytes: Vec<u8>) -> Result<Option<RecordBatch>, StreamError> {
+    let column = |(at, ty): (usize, &String)| Column::new(format!("c{at}"), ty.parse().unwrap(), true);
+    let columns: Vec<Column> = types.iter().enumerate().map(column).collect();
+    RecordReader::new(Box::new(Cursor::new(bytes)), &columns, record_schema(&columns))?.next_batch()
+}
+
+fn struct_of(fields: usize) -> String {
+    let fields: Vec<String> = (0..fields).map(|at| format!("f{at}:bigint")).collect();
+    format!("struct<{}>", fields.join(","))
+}
+
+#[test]
+fn the_limit_of_a_record_counts_what_its_nulls_take_when_decoded() {
+    // One byte on the wire, 320 bytes in memory.
+    let nulls = |count: u64| {
+        let mut sink = super::wire::Sink::default();
+        sink.column(1, super::wire::WireType::Delimited);
+        sink.varint(count);
+        sink.bytes.resize(sink.bytes.len() + count as usize, 1);
+        sink.bytes
+    };
+    let list = format!("array<{}>", struct_of(40));
+    let refused = read_as(std::slice::from_ref(&list), nulls(400_000));
+    assert!(matches!(&refused, Err(StreamError::Malformed(why)) if why.contains("larger")), "{refused:?}");
+    // Lists in lists are NULL themselves, which takes little; so do fewer structs. Both streams are cut.
+    assert!(matches!(read_as(&[format!("array<{list}>")], nulls(400_000)), Err(StreamError::Incomplete(_))));
+    assert!(matches!(read_as(&[list], nulls(100_000)), Err(StreamError::Incomplete(_))));
+}
+
+#[test]
+fn a_batch_ends_by_what_its_missing_columns_take_when_decoded() {
+    let mut sink = super::wire::Sink::default();
+    for _ in 0..4096 {
+        sink.tag(super::wire::END_RECORD, super::wire::WireType::Varint);
+        sink.varint(0);
+    }
+    let first = read_as(&vec![struct_of(40); 50], sink.bytes).unwrap().unwrap();
+    assert!((100..1000).contains(&first.num_rows()), "{} rows of 16,000 bytes", first.num_rows());
+}

@@ -14,7 +14,7 @@ pub const END_RECORD: u32 = 33_553_408;
 pub const META_COUNT: u32 = 33_554_430;
 pub const META_CHECKSUM: u32 = 33_554_431;
 
-/// Bytes of one record at most, so that a few compressed bytes cannot fill the memory.
+/// Bytes of one record at most, on the wire and decoded together, so that a few compressed bytes cannot fill the memory.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
 /// Longest text of a record (service-behaviour.md 3.6).
@@ -113,7 +113,7 @@ impl Sink {
 pub struct Source {
     input: BufReader<Box<dyn Read + Send>>,
     crc: u32,
-    /// Bytes read since the record began.
+    /// Bytes read since the record began, and those that their values take.
     taken: u64,
 }
 
@@ -132,7 +132,7 @@ impl Source {
         self.crc
     }
 
-    /// Bytes read since the record began.
+    /// Bytes read since the record began, and those that their values take.
     pub fn taken(&self) -> u64 {
         self.taken
     }
@@ -148,8 +148,9 @@ impl Source {
         Ok(bytes)
     }
 
-    fn spend(&mut self, bytes: u64) -> Result<(), StreamError> {
-        self.taken += bytes;
+    /// Counts bytes of the record: those that are read, and those that values take in memory.
+    pub fn spend(&mut self, bytes: u64) -> Result<(), StreamError> {
+        self.taken = self.taken.saturating_add(bytes);
         match self.taken > MAX_RECORD_BYTES {
             true => Err(StreamError::Malformed(format!("a record is larger than {MAX_RECORD_BYTES} bytes"))),
             false => Ok(()),
