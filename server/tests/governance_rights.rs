@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::governance::Caller;
 use common::governance::{OWNER, PAGE_POLICY};
 use common::{Answer, Root, STORAGE, Server, base, data, numbers, sessions};
 
@@ -366,6 +367,209 @@ fn metadata_is_for_those_who_may_see_it() {
     server.run("grant List on project local to user RAM$alice; grant Describe on table t to user RAM$alice");
     assert_eq!(all.map(status), [200; 5]);
     assert_eq!(status("/tables/nope"), 404);
+}
+
+/// Two projects, of which alice is in the first only.
+fn start_two() -> (Root, Server) {
+    let (root, server) = start(&["--profile", "strict"]);
+    drop(server);
+    let server = root.serve(&["--profile", "strict", "--project", "other"]);
+    server.run("add user RAM$alice; grant CreateInstance, CreateTable, List on project local to user RAM$alice");
+    (root, server)
+}
+
+/// Submits a statement under a repeat id and returns the path of its instance.
+fn submit_as(caller: &Caller<'_>, statement: &str, repeat_id: &str) -> String {
+    let body = format!(
+        "<Instance><Job><Guid>{repeat_id}</Guid><Priority>9</Priority><Tasks><SQL><Name>T</Name><Query>{statement}\
+         </Query></SQL></Tasks></Job></Instance>"
+    );
+    let answer = caller.post("/api/projects/local/instances", &body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let location = answer.header("location").unwrap();
+    location[location.find("/api/").unwrap()..].to_string()
+}
+
+/// Runs a statement to its end: whether it succeeded, and the document of its result.
+fn sql(caller: &Caller<'_>, statement: &str) -> (bool, String) {
+    let instance = submit_as(caller, statement, "");
+    while !caller.get(&format!("{instance}?instancestatus")).text().contains("Terminated") {}
+    let text = caller.get(&format!("{instance}?result")).text();
+    (text.contains("<Status>Success</Status>"), text)
+}
+
+#[test]
+fn a_preview_in_csv_needs_what_reading_needs() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    server.run("add user RAM$alice; grant Describe on table t to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let status = |more: &str| alice.get(&format!("/api/projects/local/tables/t?data&linenum=3{more}")).status;
+    assert_eq!(status(""), 403);
+    server.run("grant Select on table t(id) to user RAM$alice");
+    assert_eq!([status(""), status("&cols=name"), status("&cols=ID")], [403, 403, 200]);
+    server.run("grant Select on table t to user RAM$alice");
+    assert_eq!(status(""), 200);
+    server.run("setproject odps.security.enabledownloadprivilege=true");
+    assert_eq!(status(""), 403);
+    server.run("grant Download on table t to user RAM$alice; set ProjectProtection=true");
+    assert_eq!(status(""), 403);
+    assert_eq!(server.get("/api/projects/local/tables/t?data").status, 403);
+    server.run("set ProjectProtection=false");
+    assert_eq!(status(""), 200);
+    assert_eq!(alice.get("/api/projects/local/tables/nope?data").status, 404);
+}
+
+#[test]
+fn instances_are_for_their_owners_and_the_administrators() {
+    let (_root, server) = start_two();
+    let (alice, owner) = (server.as_key("alice", "secret"), server.owner());
+    let theirs = submit_as(&owner, "select * from t", "same");
+    let own = submit_as(&alice, "select 1", "same");
+    assert_ne!(theirs, own, "an id is repeated by one owner only");
+    assert_eq!(submit_as(&alice, "select 1", "same"), own);
+    let id = theirs.rsplit('/').next().unwrap();
+    for query in ["", "?taskstatus", "?result", "?source", "?instancestatus"] {
+        assert_eq!(alice.get(&format!("{theirs}{query}")).status, 403, "{query}");
+        assert_eq!(alice.get(&format!("{own}{query}")).status, 200, "{query}");
+        assert_eq!(owner.get(&format!("{own}{query}")).status, 200, "{query}");
+    }
+    let end = "<Instance><Status>Terminated</Status></Instance>";
+    assert_eq!(alice.send("PUT", &theirs, Some(end)).status, 403);
+    let downloads = format!("/projects/local/instances/{id}?downloads");
+    let action = |action: &str| format!("/api/storage/v2?Action={action}&Target=projects.local.instances.{id}");
+    let create = action("InstanceCreateReadSession");
+    assert_eq!(alice.post(&create, "{}").status, 403);
+    assert_eq!(alice.post(&downloads, "").status, 403);
+    let session = owner.post(&create, "{}").json();
+    let session = session["DownloadID"].as_str().unwrap().to_string();
+    for name in ["InstanceGetReadSession", "InstanceRead"] {
+        let target = format!("{}&SessionId={session}", action(name));
+        assert_eq!((alice.post(&target, "{}").status, owner.post(&target, "{}").status), (403, 200), "{name}");
+    }
+    let session = owner.post(&downloads, "").json()["DownloadID"].as_str().unwrap().to_string();
+    for more in ["", "&data&rowrange=(0,1)"] {
+        let target = format!("/projects/local/instances/{id}?downloadid={session}{more}");
+        assert_eq!((alice.get(&target).status, owner.get(&target).status), (403, 200), "{more}");
+    }
+    let listed = |caller: &Caller<'_>| caller.get("/api/projects/local/instances").text().matches("<Instance>").count();
+    assert_eq!((listed(&alice), listed(&owner)), (1, 2));
+    // A stranger does not find out what was submitted before.
+    server.run("remove user RAM$alice");
+    assert_eq!(alice.get(&own).status, 403);
+}
+
+#[test]
+fn instances_keep_no_secrets() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    let owner = server.owner();
+    for statement in [
+        "create access key 'k' secret 'hush' token 'hush' for user RAM$alice; show grants",
+        "create access key k secret hush for user RAM$alice",
+        "create access key secret secret hush for user RAM$alice",
+        "create bearer token 'hush' for user RAM$alice",
+        "drop bearer token -- the one
+         'hush'",
+        "create access key 'k' secret 'hush",
+    ] {
+        let source = owner.get(&format!("{}?source", submit_as(&owner, statement, ""))).text();
+        assert!(!source.contains("hush"), "{source}");
+    }
+    let source = owner.get(&format!("{}?source", submit_as(&owner, "select 'hush'  x", ""))).text();
+    assert!(source.contains("<Query>select 'hush'  x"), "{source}");
+    assert_eq!(server.as_key("k", "hush").get("/api/tenants").status, 200, "the statement itself is not masked");
+}
+
+#[test]
+fn web_pages_are_not_the_operator() {
+    let (_root, server) = start(&["--profile", "strict"]);
+    let body = "{\"project\":\"local\",\"statement\":\"list users\"}";
+    let status = |headers: &[(&str, &str)]| {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        server.raw("POST", "/_maxstorage/statements", Some(body), &headers).status
+    };
+    let json = ("content-type", "application/json");
+    assert_eq!(status(&[json]), 200);
+    assert_eq!(status(&[json, ("sec-fetch-site", "same-origin")]), 200);
+    assert_eq!(status(&[]), 401);
+    assert_eq!(status(&[("content-type", "text/plain")]), 401);
+    assert_eq!(status(&[json, ("origin", "http://127.0.0.1")]), 401);
+    assert_eq!(status(&[json, ("sec-fetch-site", "cross-site")]), 401);
+    assert_eq!(status(&[json, ("sec-fetch-site", "same-site")]), 401);
+    // What is signed needs none of this.
+    assert_eq!(server.owner().post("/_maxstorage/statements", body).status, 200);
+}
+
+#[test]
+fn replacing_a_table_needs_the_right_to_drop_it() {
+    let (_root, server) = start_two();
+    let alice = server.as_key("alice", "secret");
+    let (done, text) = sql(&alice, "create or replace table t (x bigint)");
+    assert!(!done && text.contains("odps:Drop"), "{text}");
+    assert_eq!(server.count("t", "{}"), 100);
+    assert!(sql(&alice, "create table mine (x bigint)").0);
+    assert!(sql(&alice, "create or replace table mine (y bigint)").0);
+    server.run("grant Drop on table t to user RAM$alice");
+    assert!(sql(&alice, "create or replace table t (x bigint)").0);
+}
+
+#[test]
+fn a_condition_needs_rights_on_its_columns() {
+    let (_root, server) = start_two();
+    server.run("grant Describe on table t to user RAM$alice; grant Select on table t(id) to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    assert!(sql(&alice, "select id from t where id = 1").0);
+    for statement in ["select id from t where name = 'name 1'", "select count(*) from t where name = 'name 1'"] {
+        let (done, text) = sql(&alice, statement);
+        assert!(!done && text.contains("'odps:Select' on these columns"), "{text}");
+    }
+}
+
+#[test]
+fn lists_and_names_tell_nothing_about_what_is_not_ones_own() {
+    let (root, server) = start_two();
+    drop(server);
+    let file = root.parquet("o.parquet", &numbers(0, 10));
+    root.load("other.default.o", &file, &[]);
+    let server = root.serve(&["--profile", "strict"]);
+    let alice = server.as_key("alice", "secret");
+    let projects = alice.get("/api/projects").text();
+    assert!(projects.contains("<Name>local</Name>") && !projects.contains("<Name>other</Name>"), "{projects}");
+    assert!(server.get("/api/projects").text().contains("<Name>other</Name>"));
+    let load = |name: &str, project: &str| {
+        let body = format!("<Tables><Table><Project>{project}</Project><Name>{name}</Name></Table></Tables>");
+        alice.post("/api/projects/local/tables?query", &body).text()
+    };
+    let extended = || alice.get("/api/projects/local/tables?extended").text();
+    assert!(!load("t", "local").contains("<Name>t") && !load("o", "other").contains("<Name>o"));
+    assert!(extended().contains("<Name>t</Name>") && !extended().contains("<Schema"), "{}", extended());
+    server.run("grant Describe on table t to user RAM$alice");
+    assert!(load("t", "local").contains("<Name>t</Name>"), "{}", load("t", "local"));
+    assert!(extended().contains("<Schema"), "{}", extended());
+    let told = |statement: &str| sql(&alice, statement).1;
+    for statement in ["show schemas in other", "describe schema other.default"] {
+        assert!(told(statement).contains("[4002]"), "{}", told(statement));
+    }
+    for name in ["other.o", "other.nope", "other.nope.o"] {
+        let text = told(&format!("select * from {name}"));
+        assert!(text.contains("[4002]"), "{text}");
+    }
+}
+
+#[test]
+fn rows_of_a_protected_project_stay_in_it() {
+    let (_root, server) = start_two();
+    let owner = server.owner();
+    assert!(sql(&owner, "create table other.default.o (id bigint, name string)").0);
+    let out = "insert into other.default.o select id, name from t limit 1";
+    assert!(sql(&owner, out).0);
+    server.run("set ProjectProtection=true");
+    for statement in [out, "create table other.default.p as select id, name from t"] {
+        let (done, text) = sql(&owner, statement);
+        assert!(!done && text.contains("[4021]"), "{text}");
+    }
+    assert!(sql(&owner, "create table within as select id, name from t").0);
+    server.run("set ProjectProtection=false");
+    assert!(sql(&owner, out).0);
 }
 
 #[test]

@@ -42,8 +42,9 @@ fn everything_a_client_sees_follows_the_clock() {
     assert_eq!(running["frozen"], false);
     let back = server.admin("DELETE", "clock", None);
     assert_eq!(back["ahead_ms"], 0);
+    let json = [("content-type".to_string(), "application/json".to_string())];
     for wrong in ["{\"set_ms\": -1}", "{\"advance\": 1}", "[]", "{\"advance_ms\": 9223372036854775807}"] {
-        assert_eq!(server.raw("PUT", "/_maxstorage/clock", Some(wrong), &[]).status, 400, "{wrong}");
+        assert_eq!(server.raw("PUT", "/_maxstorage/clock", Some(wrong), &json).status, 400, "{wrong}");
     }
 }
 

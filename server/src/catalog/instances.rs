@@ -150,21 +150,31 @@ impl Catalog {
         Ok(statement.query_row([project, id], read).optional()?)
     }
 
-    /// The instance that a request with this id has created in the last minutes.
-    pub fn repeated_instance(&self, project: &str, repeat_id: &str) -> Result<Option<Instance>> {
+    /// The instance that a request of this owner with this id has created in the last minutes.
+    pub fn repeated_instance(&self, project: &str, owner: &str, repeat_id: &str) -> Result<Option<Instance>> {
         let connection = self.lock();
-        let sql = format!("{SELECT} where project = ?1 and repeat_id = ?2 and created_ms > ?3");
+        let sql = format!(
+            "{SELECT} where project = ?1 and repeat_id = ?2 and created_ms > ?3
+             and owner = ?4 collate nocase"
+        );
         let mut statement = connection.prepare_cached(&sql)?;
-        Ok(statement.query_row(params![project, repeat_id, now_ms() - REPEAT_MS], read).optional()?)
+        Ok(statement.query_row(params![project, repeat_id, now_ms() - REPEAT_MS, owner], read).optional()?)
     }
 
-    /// The instances of a project from the newest on, behind `after` if given.
-    pub fn instances(&self, project: &str, after: Option<&str>, limit: usize) -> Result<Vec<Instance>> {
+    /// The instances of a project from the newest on, behind `after` and of `owner` if given.
+    pub fn instances(
+        &self,
+        project: &str,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Instance>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "{SELECT} where project = ?1 and (?2 is null or id < ?2) order by id desc limit ?3"
+            "{SELECT} where project = ?1 and (?2 is null or id < ?2)
+             and (?4 is null or owner = ?4 collate nocase) order by id desc limit ?3"
         ))?;
-        let rows = statement.query_map(params![project, after, limit as i64], read)?;
+        let rows = statement.query_map(params![project, after, limit as i64, owner], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -222,8 +232,9 @@ mod tests {
         let first = catalog.instance("P", "1").unwrap().unwrap();
         assert_eq!((first.state, first.answer.as_str(), first.result), (InstanceState::Cancelled, "", None));
         assert!(catalog.instance("q", "1").unwrap().is_none());
-        assert_eq!(catalog.repeated_instance("p", "repeat 2").unwrap().unwrap().id, "2");
-        let ids = |after| catalog.instances("p", after, 2).unwrap().into_iter().map(|i| i.id).collect::<Vec<_>>();
+        assert_eq!(catalog.repeated_instance("p", "O", "repeat 2").unwrap().unwrap().id, "2");
+        assert!(catalog.repeated_instance("p", "other", "repeat 2").unwrap().is_none());
+        let ids = |after| catalog.instances("p", None, after, 2).unwrap().into_iter().map(|i| i.id).collect::<Vec<_>>();
         assert_eq!((ids(None), ids(Some("2"))), (vec!["3".into(), "2".into()], vec!["1".to_string()]));
         catalog.end_lost_instances().unwrap();
         assert!(catalog.instance("p", "2").unwrap().unwrap().answer.contains("was stopped"));

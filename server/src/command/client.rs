@@ -86,6 +86,9 @@ impl Server {
             for (name, value) in sign(&account, method, &path, SystemTime::now()) {
                 request = request.header(name, value);
             }
+        } else if body.is_some() {
+            // Without it the server takes the call for that of a web page. A signature would have to cover it.
+            request = request.header("content-type", "application/json");
         }
         let text = body.map(Value::to_string).unwrap_or_default();
         let response = sender.send_request(request.body(Body::from(text))?).await.context("the server hung up")?;

@@ -242,11 +242,7 @@ fn demand_read(catalog: &Catalog, rights: &Rights<'_>, project: &str, table: &Ta
     let object = Named::Table(&table.name, table.id);
     rights.demand("Describe", &object)?;
     let columns = rights.demand("Select", &object)?.and(rights.labelled(table)?);
-    let download = catalog.project_property(project, DOWNLOAD_CONTROL)?;
-    if download.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        rights.demand_download(&object)?;
-    }
-    rights.demand_exit(&object)?;
+    demand_exit(catalog, rights, project, &object)?;
     Ok(columns)
 }
 
@@ -378,6 +374,41 @@ pub fn require_member(shared: &Shared, caller: &Caller, project: &str) -> Result
         return Ok(());
     }
     demand_member(&Rights::load(&shared.catalog, caller, project)?, caller, project)
+}
+
+/// Demands that an instance is the caller's own, or that the caller administers the project. A bearer token with a policy
+/// must allow instances.
+pub fn require_instance(shared: &Shared, caller: &Caller, project: &str, owner: &str) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let rights = Rights::load(&shared.catalog, caller, project)?;
+    demand_member(&rights, caller, project)?;
+    if caller.policy.is_some() {
+        rights.demand("CreateInstance", &Named::Project)?;
+    }
+    if rights.is_admin() || owner.eq_ignore_ascii_case(caller.principal.as_str()) {
+        return Ok(());
+    }
+    Err(no_permission(4019, format!("{} neither owns this instance nor administers {project}", caller.principal)))
+}
+
+/// Demands the rights that data needs to go to another project: Download where it is demanded, and an open border.
+pub fn require_exit(shared: &Shared, caller: &Caller, table: &Table) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let project = &table.name.project;
+    let rights = Rights::load(&shared.catalog, caller, project)?;
+    demand_exit(&shared.catalog, &rights, project, &Named::Table(&table.name, table.id))
+}
+
+fn demand_exit(catalog: &Catalog, rights: &Rights<'_>, project: &str, object: &Named<'_>) -> Result<(), ApiError> {
+    let download = catalog.project_property(project, DOWNLOAD_CONTROL)?;
+    if download.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        rights.demand_download(object)?;
+    }
+    rights.demand_exit(object)
 }
 
 /// Demands a right on a project: `Read`, `List`, `CreateTable`, `CreateInstance`.

@@ -17,8 +17,8 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_member, require_new_partitions,
-    require_project, require_schema, require_table,
+    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_exit, require_instance,
+    require_member, require_new_partitions, require_project, require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
 pub use meters::{Meter, Meters, month};
@@ -28,7 +28,7 @@ pub use principal::{Caller, OWNER, Principal};
 pub use rights::{Columns, REGION, TENANT_ID};
 pub use settings::Settings;
 pub use slots::{QuotaLoad, Slots};
-pub use statement::{Output, properties};
+pub use statement::{Output, masked, properties};
 
 use crate::catalog::{Catalog, PAY_AS_YOU_GO};
 use crate::clock::now_ms;

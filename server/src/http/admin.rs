@@ -119,10 +119,18 @@ pub async fn demand(shared: &Arc<Shared>, head: &mut Head) -> Result<(), ApiErro
     Err(ApiError::new(403, "NoPermission", "only the owner of the server may do this"))
 }
 
-/// Whether a request comes from a program on this machine that meant to talk to it: no proxy has passed it on, and its
-/// `Host` is a name of this machine, which it is not when a web page has been led here.
+/// Whether a request comes from a program on this machine that meant to talk to it: no proxy has passed it on, its
+/// `Host` is a name of this machine, which it is not when a web page has been led here, and no web page has sent it: those
+/// name their origin, and what they may send without asking first is no JSON.
 fn is_local(head: &Head) -> bool {
     let passed_on = ["forwarded", "x-forwarded-for", "via"].iter().any(|name| head.header(name).is_some());
+    let same = |site: &str| ["none", "same-origin"].iter().any(|own| site.eq_ignore_ascii_case(own));
+    let from_page = head.header("origin").is_some() || head.header("sec-fetch-site").is_some_and(|site| !same(site));
+    let kind = head.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+    let is_json = kind.trim().eq_ignore_ascii_case("application/json");
+    if from_page || (["POST", "PUT"].contains(&head.method.as_str()) && !is_json) {
+        return false;
+    }
     let host = head.header("host").unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,

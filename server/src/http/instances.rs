@@ -18,7 +18,7 @@ use super::state::Shared;
 use super::xml::{element, escape};
 use crate::catalog::{Instance, InstanceState};
 use crate::error::ApiError;
-use crate::governance::{Caller, require_member};
+use crate::governance::{Caller, require_instance, require_member};
 use crate::sql::{MAX_ROWS, csv, parse_job, start};
 
 /// How long a client that asks for the state of an instance may be held until the state changes
@@ -54,7 +54,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, project: String, id: String)
     }
     let (shared, query, caller) = (shared.clone(), head.query.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &caller, &project, &id)?;
+        let instance = find(&shared, &caller, Plane::Service, &project, &id)?;
         let reply = if query.has("taskstatus") {
             tasks(&instance)
         } else if query.has("result") {
@@ -92,7 +92,7 @@ pub async fn change(
     let is_info = head.query.has("info");
     let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
-        let instance = find(&shared, &caller, &project, &id)?;
+        let instance = find(&shared, &caller, Plane::Service, &project, &id)?;
         if is_info {
             return Ok(Reply::whole(200, "text/plain", ""));
         }
@@ -112,7 +112,7 @@ pub async fn change(
     .await
 }
 
-/// The instances of a project from the newest on.
+/// The instances of a project from the newest on: all for those who administer it, else those of the caller.
 pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<Reply, ApiError> {
     let page = Page::of(&head.query)?;
     let limit = page.size;
@@ -121,8 +121,13 @@ pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<
     blocking(move || {
         let missing = || no_such(Plane::Service, "Project", &project);
         let (project, _) = shared.catalog.project(&project)?.ok_or_else(missing)?;
-        require_member(&shared, &caller, &project)?;
-        let mut found = shared.catalog.instances(&project, page.after.as_deref(), limit + 1)?;
+        require_instance(&shared, &caller, &project, caller.principal.as_str())?;
+        let own = match require_instance(&shared, &caller, &project, "") {
+            Ok(()) => None,
+            Err(error) if error.status == 403 => Some(caller.principal.as_str()),
+            Err(error) => return Err(error),
+        };
+        let mut found = shared.catalog.instances(&project, own, page.after.as_deref(), limit + 1)?;
         let has_more = found.len() > limit;
         found.truncate(limit);
         let marker = found.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(&last.id)).unwrap_or_default();
@@ -152,16 +157,17 @@ pub async fn list(shared: &Arc<Shared>, head: &Head, project: String) -> Result<
     .await
 }
 
-/// The instance of that id in that project; fails with `NoSuchObject`, or `NoPermission` for strangers.
-pub fn find(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<Instance, ApiError> {
+/// The instance of that id in that project, for its owner and those who administer the project; fails with
+/// `NoSuchObject`, or `NoPermission` for everybody else.
+pub fn find(shared: &Shared, caller: &Caller, plane: Plane, project: &str, id: &str) -> Result<Instance, ApiError> {
     if shared.catalog.project(project)?.is_none() {
-        return Err(no_such(Plane::Service, "Project", project));
+        return Err(no_such(plane, "Project", project));
     }
     require_member(shared, caller, project)?;
-    shared
-        .catalog
-        .instance(project, id)?
-        .ok_or_else(|| ApiError::new(404, "NoSuchObject", format!("ODPS-0420111:Object not found - instance {id}")))
+    let missing = || ApiError::new(404, "NoSuchObject", format!("ODPS-0420111:Object not found - instance {id}"));
+    let instance = shared.catalog.instance(project, id)?.ok_or_else(missing)?;
+    require_instance(shared, caller, project, &instance.owner)?;
+    Ok(instance)
 }
 
 /// Java takes owner and times from the headers.

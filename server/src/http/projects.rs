@@ -9,20 +9,28 @@ use super::service::{OWNER, http_date};
 use super::state::Shared;
 use super::xml::element;
 use crate::error::ApiError;
-use crate::governance::{REGION, TENANT_ID, properties};
+use crate::governance::{Caller, REGION, TENANT_ID, properties, require_member};
 
 /// Properties that every project has unless it sets them itself.
 const PROPERTIES: [(&str, &str); 2] = [("odps.schema.model.enabled", "false"), ("odps.sql.type.system.odps2", "true")];
 
-/// All projects. Query: `name` (a prefix), `owner`, and which page.
-pub fn list(shared: &Shared, query: &Query) -> Result<Reply, ApiError> {
+/// The projects that the caller is in. Query: `name` (a prefix), `owner`, and which page.
+pub fn list(shared: &Shared, caller: &Caller, query: &Query) -> Result<Reply, ApiError> {
     let page = Page::of(query)?;
     let given = |name: &str| query.get(name).filter(|value| !value.is_empty());
     let prefix = given("name").unwrap_or_default().to_lowercase();
     let is_owner = given("owner").is_none_or(|owner| owner.eq_ignore_ascii_case(OWNER));
     let mut projects = shared.catalog.projects()?;
     projects.retain(|(name, _)| is_owner && name.to_lowercase().starts_with(&prefix));
-    let (projects, head) = page.cut_sorted(projects, |(name, _)| name.clone());
+    let mut mine = Vec::new();
+    for project in projects {
+        match require_member(shared, caller, &project.0) {
+            Ok(()) => mine.push(project),
+            Err(error) if error.status == 403 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let (projects, head) = page.cut_sorted(mine, |(name, _)| name.clone());
     let mut items = String::new();
     for (name, created_ms) in projects {
         items.push_str(&document(shared, &name, created_ms)?);

@@ -12,6 +12,7 @@ use super::server::no_such;
 use super::sessions::blocking;
 use super::state::Shared;
 use super::{projects, schemas, tables};
+use crate::catalog::TableName;
 use crate::error::ApiError;
 use crate::governance;
 pub use crate::governance::OWNER;
@@ -25,8 +26,8 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -
         Call::Tunnel(project) => tunnel(shared, head, project).await,
         Call::Projects => {
             let query = head.query.clone();
-            let shared = shared.clone();
-            blocking(move || projects::list(&shared, &query)).await
+            let (shared, caller) = (shared.clone(), head.caller.clone());
+            blocking(move || projects::list(&shared, &caller, &query)).await
         }
         Call::Project(name) => with_project(shared, name, projects::get).await,
         Call::Schemas(name) => {
@@ -42,7 +43,14 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -
         }
         Call::Tables(name) => {
             let query = head.query.clone();
-            with_project(shared, name, move |shared, project, _| tables::list(shared, project, &schema, &query)).await
+            let caller = head.caller.clone();
+            with_project(shared, name, move |shared, project, _| {
+                tables::list(shared, &caller, project, &schema, &query)
+            })
+            .await
+        }
+        Call::Table(project, table) if head.query.has("data") => {
+            tables::preview(shared, head, TableName { project, schema, table }).await
         }
         Call::Table(name, table) => {
             let query = head.query.clone();
@@ -56,7 +64,9 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -
         }
         Call::LoadTables(name) => {
             let body = head.read_body(body).await?;
-            with_project(shared, name, move |shared, project, _| tables::load(shared, project, &schema, &body)).await
+            let caller = head.caller.clone();
+            with_project(shared, name, move |shared, project, _| tables::load(shared, &caller, project, &schema, &body))
+                .await
         }
         other => Err(anyhow::anyhow!("{other:?} is not a call of the service plane").into()),
     }

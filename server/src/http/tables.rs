@@ -1,6 +1,7 @@
 //! Table metadata: list, get, load in bulk, partitions, first rows (account-routing-metadata.md 3.2 to 3.4).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -9,14 +10,16 @@ use super::document::{Size, document, entry};
 use super::paging::Page;
 use super::query::Query;
 use super::reply::Reply;
-use super::request::Plane;
+use super::request::{Head, Plane};
 use super::schemas;
 use super::server::no_such;
 use super::service::OWNER;
+use super::sessions::blocking;
 use super::state::Shared;
 use super::xml::{element, escape};
 use crate::catalog::{Partition, Table, TableName};
 use crate::error::ApiError;
+use crate::governance::{self, Caller, Operation, Target};
 use crate::plan::{parse_spec, partition_value};
 use crate::sql;
 
@@ -27,7 +30,7 @@ const MAX_BATCH: usize = 100;
 const MAX_PREVIEW: u64 = 10_000;
 
 /// The tables of a schema. Query: `name` (a prefix), `owner`, `type`, `extended`, and which page.
-pub fn list(shared: &Shared, project: &str, schema: &str, query: &Query) -> Result<Reply, ApiError> {
+pub fn list(shared: &Shared, caller: &Caller, project: &str, schema: &str, query: &Query) -> Result<Reply, ApiError> {
     schemas::find(shared, project, schema)?;
     let page = Page::of(query)?;
     let given = |name: &str| query.get(name).filter(|value| !value.is_empty());
@@ -50,7 +53,7 @@ pub fn list(shared: &Shared, project: &str, schema: &str, query: &Query) -> Resu
     let (tables, head) = page.cut_sorted(tables, |table| table.name.table.clone());
     let mut items = String::new();
     for table in tables {
-        match query.has("extended") {
+        match query.has("extended") && may_describe(shared, caller, &table)? {
             true => items.push_str(&full(shared, &table)?),
             false => items.push_str(&entry(&table, shared.catalog.creator(table.id)?.as_deref())),
         }
@@ -72,8 +75,8 @@ struct WantedTable {
     name: String,
 }
 
-/// The documents of many tables at once; missing ones are left out.
-pub fn load(shared: &Shared, project: &str, schema: &str, body: &[u8]) -> Result<Reply, ApiError> {
+/// The documents of many tables at once; those that are missing or that the caller may not describe are left out.
+pub fn load(shared: &Shared, caller: &Caller, project: &str, schema: &str, body: &[u8]) -> Result<Reply, ApiError> {
     let bad = |why: String| ApiError::new(400, "InvalidParameter", format!("ODPS-0420061:Invalid parameter - {why}"));
     let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
     let wanted: Wanted = quick_xml::de::from_str(text).map_err(|error| bad(error.to_string()))?;
@@ -91,11 +94,21 @@ pub fn load(shared: &Shared, project: &str, schema: &str, body: &[u8]) -> Result
         };
         if shared.catalog.project(&name.project)?.is_some()
             && let Some(table) = shared.catalog.table(&name)?
+            && may_describe(shared, caller, &table)?
         {
             items.push_str(&full(shared, &table)?);
         }
     }
     Ok(Reply::xml(200, &format!("<Tables><Marker/><MaxItems>{MAX_BATCH}</MaxItems>{items}</Tables>")))
+}
+
+/// Whether a caller may see more of a table than its name. What fails for another reason than rights fails.
+fn may_describe(shared: &Shared, caller: &Caller, table: &Table) -> Result<bool, ApiError> {
+    match governance::require_table(shared, caller, table, "Describe") {
+        Ok(_) => Ok(true),
+        Err(error) if error.status == 403 => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn full(shared: &Shared, table: &Table) -> Result<String, ApiError> {
@@ -107,14 +120,11 @@ fn full(shared: &Shared, table: &Table) -> Result<String, ApiError> {
     Ok(document(table, shared.catalog.creator(table.id)?.as_deref(), total))
 }
 
-/// A table, its partitions, one partition, or its first rows: the query decides.
+/// A table, its partitions, or one partition: the query decides.
 pub fn get(shared: &Shared, project: &str, schema: &str, table: &str, query: &Query) -> Result<Reply, ApiError> {
     let name = TableName { project: project.into(), schema: schema.into(), table: table.into() };
     let missing = || no_such(Plane::Service, "Table", &format!("{project}.{table}"));
     let table = shared.catalog.table(&name)?.ok_or_else(missing)?;
-    if query.has("data") {
-        return preview(shared, &table, query);
-    }
     if query.has("partitions") {
         return partitions(shared, &table, query);
     }
@@ -134,14 +144,32 @@ pub fn get(shared: &Shared, project: &str, schema: &str, table: &str, query: &Qu
     Ok(Reply::xml(200, &full(shared, &table)?))
 }
 
-/// The first rows as CSV, as a query would show them. Query: `linenum`, `partition`, `cols`.
-fn preview(shared: &Shared, table: &Table, query: &Query) -> Result<Reply, ApiError> {
+/// The first rows as CSV, as a query would show them, for whoever may read them. Query: `linenum`, `partition`, `cols`.
+pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName) -> Result<Reply, ApiError> {
+    let query = &head.query;
     let rows = query.get("linenum").and_then(|text| text.parse::<u64>().ok()).unwrap_or(MAX_PREVIEW).min(MAX_PREVIEW);
     let names = ["cols", "columns"].iter().find_map(|name| query.get(name)).unwrap_or_default();
     let columns: Vec<String> = names.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect();
-    let partition = query.get("partition").filter(|spec| !spec.is_empty());
-    let found = sql::csv(shared, &table.name, &columns, partition, rows)?;
-    Ok(Reply::whole(200, "text/csv", found.text))
+    let partition = query.get("partition").filter(|spec| !spec.is_empty()).map(str::to_string);
+    let mut right = governance::check(shared, head, Operation::Preview, Target::Table(&name)).await?;
+    let state = shared.clone();
+    let (name, all) = blocking(move || {
+        let missing = || no_such(Plane::Service, "Table", &format!("{}.{}", name.project, name.table));
+        let table = state.catalog.table(&name)?.ok_or_else(missing)?;
+        let all = table.columns.into_iter().chain(table.partition_keys).map(|column| column.name);
+        Ok((table.name, all.collect::<Vec<String>>()))
+    })
+    .await?;
+    let read = if columns.is_empty() { &all } else { &columns };
+    right.columns(read.iter().map(String::as_str))?;
+    let permit = right.enter().await?;
+    let shared = shared.clone();
+    blocking(move || {
+        let _permit = permit;
+        let found = sql::csv(&shared, &name, &columns, partition.as_deref(), rows)?;
+        Ok(Reply::whole(200, "text/csv", found.text))
+    })
+    .await
 }
 
 fn sizes(shared: &Shared, table: &Table) -> Result<HashMap<Option<i64>, Size>, ApiError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::ast::{Name, Spec};
 use super::error::{Position, SqlError};
 use crate::catalog::{Table, TableName, check_name};
-use crate::governance::{Caller, Columns, require_table};
+use crate::governance::{Caller, Columns, require_member, require_table};
 use crate::http::Shared;
 use crate::plan::partition_value;
 
@@ -65,6 +65,10 @@ impl Context {
         };
         for part in [&found.project, &found.schema, &found.table] {
             check_name(part).map_err(|why| SqlError::semantic(name.at, why))?;
+        }
+        if self.shared.catalog.project(&found.project)?.is_some() {
+            // A stranger does not learn what there is.
+            require_member(&self.shared, &self.caller, &found.project)?;
         }
         if self.shared.catalog.schema(&found.project, &found.schema)?.is_none() {
             return Err(SqlError::no_object(format_args!("schema {}.{}", found.project, found.schema)));

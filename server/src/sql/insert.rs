@@ -139,6 +139,7 @@ impl<'a> Sink<'a> {
 
     fn select(&mut self, context: &Context, select: &Select) -> Result<(), SqlError> {
         let query = Query::new(context, select)?;
+        query.demand_entry(&self.target.table.name.project)?;
         self.check_count(query.columns.len(), select.at)?;
         query.run(|batch| {
             let mut arrays = Vec::with_capacity(self.columns.len());

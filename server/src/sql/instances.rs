@@ -13,7 +13,7 @@ use super::run::{Outcome, run};
 use crate::catalog::{Instance, InstanceState, Job, result_table};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{Caller, require_project};
+use crate::governance::{Caller, masked, require_project};
 use crate::http::Shared;
 use crate::types::temporal::iso_millis;
 
@@ -67,18 +67,19 @@ pub fn start(
     job: Job,
     repeat_id: &str,
 ) -> Result<String, ApiError> {
+    require_project(shared, caller, project, "CreateInstance")?;
+    let owner = caller.principal.as_str();
     if !repeat_id.is_empty()
-        && let Some(found) = shared.catalog.repeated_instance(project, repeat_id)?
+        && let Some(found) = shared.catalog.repeated_instance(project, owner, repeat_id)?
     {
         return Ok(found.id);
     }
-    require_project(shared, caller, project, "CreateInstance")?;
     let now = now_ms();
     let instance = Instance {
         id: new_id(now),
         project: project.to_string(),
-        owner: caller.principal.as_str().to_string(),
-        job,
+        owner: owner.to_string(),
+        job: Job { query: masked(&job.query), ..job.clone() },
         state: InstanceState::Running,
         created_ms: now,
         ended_ms: None,
@@ -94,7 +95,7 @@ pub fn start(
     let (shared, caller) = (shared.clone(), caller.clone());
     runtime.spawn_blocking(move || {
         let id = instance.id.clone();
-        if let Err(error) = finish(&shared, caller, instance, cancelled) {
+        if let Err(error) = finish(&shared, caller, instance, &job.query, cancelled) {
             tracing::error!("instance {id}: {error:#}");
         }
         shared.running.entries().remove(&id);
@@ -103,8 +104,14 @@ pub fn start(
     Ok(id)
 }
 
-/// Runs an instance to its end and stores what became of it.
-fn finish(shared: &Arc<Shared>, caller: Caller, instance: Instance, cancelled: Arc<AtomicBool>) -> anyhow::Result<()> {
+/// Runs the text of an instance, of which it keeps no secrets, to its end and stores what became of it.
+fn finish(
+    shared: &Arc<Shared>,
+    caller: Caller,
+    instance: Instance,
+    query: &str,
+    cancelled: Arc<AtomicBool>,
+) -> anyhow::Result<()> {
     let mut context = Context {
         shared: shared.clone(),
         caller,
@@ -113,7 +120,7 @@ fn finish(shared: &Arc<Shared>, caller: Caller, instance: Instance, cancelled: A
         cancelled,
         result: result_table(&instance.id),
     };
-    let outcome = run(&mut context, &instance.job.query);
+    let outcome = run(&mut context, query);
     let (state, answer, has_rows) = match outcome {
         Ok(Outcome::Text(text)) => (InstanceState::Success, text, false),
         Ok(Outcome::Rows) => (InstanceState::Success, String::new(), true),

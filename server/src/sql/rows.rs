@@ -13,7 +13,7 @@ use super::tables::demand_rows;
 use crate::catalog::{Catalog, Column, NewTable, Snapshot, Table};
 use crate::clock::now_ms;
 use crate::datum::{self, Datum};
-use crate::governance::Columns;
+use crate::governance::{Columns, require_exit};
 use crate::plan::{CreateRequest, FilterMode, JsonColumns, Limits, Plan, Planner, Reading, SplitMode};
 use crate::read::{Rows, batch_size};
 use crate::types::{Delivery, Stage, Type, Units, arrow_type, conform};
@@ -93,6 +93,9 @@ impl<'a> Query<'a> {
         }
         let mut used = Vec::new();
         query.outputs.iter().for_each(|expr| collect_columns(expr, &mut used));
+        if let Some(table) = &query.table {
+            used.extend(predicate_columns(context, table, select.filter.as_ref())?);
+        }
         allowed.demand(used.iter().map(String::as_str))?;
         Ok(query)
     }
@@ -119,6 +122,16 @@ impl<'a> Query<'a> {
                 })?
             }
         })
+    }
+
+    /// Refuses to carry rows into another project if they may not leave that of the table.
+    pub fn demand_entry(&self, project: &str) -> Result<(), SqlError> {
+        match &self.table {
+            Some(table) if !table.name.project.eq_ignore_ascii_case(project) => {
+                Ok(require_exit(&self.context.shared, &self.context.caller, table)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The layout of the batches that [`Query::run`] hands out.
@@ -399,6 +412,22 @@ pub fn plan(
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     planner.plan(snapshot, &request).map_err(|error| match (error.status, filter) {
         (400, Some((_, at))) => SqlError::semantic(*at, format_args!("WHERE: {}", error.message)),
+        _ => SqlError::from(error),
+    })
+}
+
+/// The columns that a condition reads, which need the same rights as those that are shown.
+fn predicate_columns(
+    context: &Context,
+    table: &Table,
+    filter: Option<&(String, Position)>,
+) -> Result<Vec<String>, SqlError> {
+    let Some((text, at)) = filter else { return Ok(Vec::new()) };
+    let shared = &context.shared;
+    let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: shared.limits };
+    let request = CreateRequest { filter_predicate: text.clone(), ..CreateRequest::default() };
+    planner.predicate_columns(table, &request).map_err(|error| match error.status {
+        400 => SqlError::semantic(*at, format_args!("WHERE: {}", error.message)),
         _ => SqlError::from(error),
     })
 }

@@ -5,7 +5,7 @@ use super::context::{Context, short, values_of};
 use super::error::SqlError;
 use super::run::Outcome;
 use crate::catalog::{ClusteringKind, Column, Partition, Table, TableKind};
-use crate::governance::{OWNER, require_project};
+use crate::governance::{OWNER, require_member, require_project};
 use crate::types::temporal::iso_millis;
 
 /// One `OWNER:name` a line, as the service lists tables.
@@ -62,6 +62,7 @@ pub fn schemas(context: &Context, place: Option<&Name>) -> Result<Outcome, SqlEr
         },
         Some(parts) => return Err(SqlError::no_object(format_args!("project {}", parts.join(".")))),
     };
+    require_member(&context.shared, &context.caller, &project)?;
     let names = context.shared.catalog.schemas(&project)?;
     Ok(Outcome::Text(names.into_iter().map(|(name, _)| format!("{name}\n")).collect()))
 }
@@ -204,6 +205,7 @@ pub fn describe(context: &Context, name: &Name, spec: &Spec, extended: bool) -> 
 
 pub fn describe_schema(context: &Context, name: &Name) -> Result<Outcome, SqlError> {
     let (project, schema) = context.resolve_schema(name)?;
+    require_member(&context.shared, &context.caller, &project)?;
     match context.shared.catalog.schema(&project, &schema)? {
         Some((name, created_ms)) => Ok(Outcome::Text(format!(
             "Owner: {OWNER}\nProject: {project}\nSchema: {name}\nCreateTime: {}\n",

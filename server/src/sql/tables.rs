@@ -38,6 +38,7 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
         if !create.or_replace || found.kind != create.kind {
             return Err(exists(at, &format!("table or view {}", short(&name))));
         }
+        require_table(&context.shared, &context.caller, &found, "Drop")?;
     }
     let select = create.query.as_ref().and_then(|query| query.select.clone());
     let (deferred, or_replace) = (create.deferred, create.or_replace);

@@ -219,7 +219,8 @@ impl Server {
 
     /// Calls an admin path, without a signature, and demands success.
     pub fn admin(&self, method: &str, path: &str, body: Option<&str>) -> Value {
-        let answer = self.raw(method, &format!("/_maxstorage/{path}"), body, &[]);
+        let json = [("content-type".to_string(), "application/json".to_string())];
+        let answer = self.raw(method, &format!("/_maxstorage/{path}"), body, &json);
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }

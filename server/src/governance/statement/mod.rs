@@ -88,6 +88,27 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, text: &str) -> Option<R
     }))
 }
 
+/// A text without the secrets and tokens of the statements in it, as it may be kept and shown.
+pub fn masked(text: &str) -> String {
+    let Ok(tokens) = tokens(text) else {
+        let lower = text.to_lowercase();
+        let open = lower.contains("secret") || lower.contains("token");
+        return if open { "-- not kept: it may hold a secret".into() } else { text.into() };
+    };
+    let word = |token: Option<&Token>, wanted: &str| matches!(token, Some(Token::Word(word)) if word.eq_ignore_ascii_case(wanted));
+    let both = |pair: &[Token], a: &str, b: &str| word(pair.first(), a) && word(pair.get(1), b);
+    if !tokens.windows(2).any(|pair| both(pair, "access", "key") || both(pair, "bearer", "token")) {
+        return text.into();
+    }
+    let mut shown = Vec::new();
+    let mut hide = false;
+    for token in &tokens {
+        shown.push(if hide { "'***'".to_string() } else { parse::show(token) });
+        hide = word(Some(token), "secret") || word(Some(token), "token");
+    }
+    shown.join(" ")
+}
+
 /// Whether the first words of a text that cannot be cut are those of a statement on governance.
 fn begins_here(text: &str) -> bool {
     let words: Vec<String> = text.split_whitespace().take(3).map(str::to_lowercase).collect();

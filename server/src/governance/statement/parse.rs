@@ -170,7 +170,8 @@ pub fn parse(tokens: &[Token]) -> Option<Result<Statement, String>> {
     }))
 }
 
-fn show(token: &Token) -> String {
+/// A token as it is written.
+pub fn show(token: &Token) -> String {
     match token {
         Token::Word(text) | Token::Json(text) => text.clone(),
         Token::Quoted(text) => format!("'{text}'"),

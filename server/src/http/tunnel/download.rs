@@ -11,7 +11,8 @@ use super::stream::{Form, RowStream};
 use crate::catalog::{Column, InstanceState, Snapshot, StoredSession, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{self, Operation};
+use crate::governance::{self, Caller, Operation};
+use crate::http::instances;
 use crate::http::reply::Reply;
 use crate::http::request::{Head, Plane};
 use crate::http::server::no_such;
@@ -47,16 +48,16 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<R
         quota: governance::named_quota(head).map(str::to_string),
     };
     // The session opens all columns to whoever has its id.
-    let (state, asked) = (shared.clone(), place.clone());
+    let (state, caller, asked) = (shared.clone(), head.caller.clone(), place.clone());
     let columns: Vec<Column> = blocking(move || {
-        let table = snapshot(&state, &asked)?.table;
+        let table = snapshot(&state, &caller, &asked)?.table;
         Ok(table.columns.into_iter().chain(table.partition_keys).collect())
     })
     .await?;
     let permit = right.with_columns(columns.iter().map(|column| column.name.as_str()))?.enter().await?;
-    let state = shared.clone();
+    let (state, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
-        let (session, plan) = open(&state, &place, &wish)?;
+        let (session, plan) = open(&state, &caller, &place, &wish)?;
         Ok(Reply::json(200, &describe(&session, &plan, permit.quota())))
     })
     .await
@@ -66,9 +67,9 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<R
 pub async fn get(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<Reply, ApiError> {
     let permit = governance::admit(shared, head, Operation::GetSession, place.target()).await?;
     let id = head.query.get("downloadid").unwrap_or_default().to_string();
-    let shared = shared.clone();
+    let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
-        let session = find(&shared, &place, &id)?;
+        let session = find(&shared, &caller, &place, &id)?;
         let plan = shared.plan(&session)?;
         Ok(Reply::json(200, &describe(&session, &plan, permit.quota())))
     })
@@ -87,9 +88,9 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<Rep
         (true, Place::Instance { .. }) => Form::Arrow(Instants::Seconds),
     };
     let mut right = governance::check(shared, head, Operation::TunnelDownload, place.target()).await?;
-    let state = shared.clone();
+    let (state, caller) = (shared.clone(), head.caller.clone());
     let (plan, range) = blocking(move || {
-        let session = find(&state, &place, &id)?;
+        let session = find(&state, &caller, &place, &id)?;
         match Status::of(&session, now_ms()) {
             Status::Normal => {}
             Status::Expired => return Err(expired(&id)),
@@ -126,12 +127,12 @@ struct Wish {
     quota: Option<String>,
 }
 
-fn open(shared: &Shared, place: &Place, wish: &Wish) -> Result<(StoredSession, Arc<Plan>), ApiError> {
+fn open(shared: &Shared, caller: &Caller, place: &Place, wish: &Wish) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let mut limits = shared.limits;
     limits.reading.json = JsonColumns::Utf8;
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     for _ in 0..PIN_ATTEMPTS {
-        let snapshot = snapshot(shared, place)?;
+        let snapshot = snapshot(shared, caller, place)?;
         let request = request(&snapshot, &wish.partition)?;
         let name = snapshot.table.name.clone();
         let mut plan = planner.plan(snapshot, &request)?;
@@ -158,24 +159,20 @@ fn open(shared: &Shared, place: &Place, wish: &Wish) -> Result<(StoredSession, A
     Err(ApiError::new(409, "TableModified", "the table changed while the session was planned: try again"))
 }
 
-fn snapshot(shared: &Shared, place: &Place) -> Result<Snapshot, ApiError> {
+fn snapshot(shared: &Shared, caller: &Caller, place: &Place) -> Result<Snapshot, ApiError> {
     match place {
         Place::Table(name) => resolve(shared, name),
         Place::Instance { project, id } => {
             let missing =
                 || ApiError::new(404, "NoSuchObject", format!("the result of instance {id} is not kept any more"));
-            shared.catalog.snapshot(&result(shared, project, id)?)?.ok_or_else(missing)
+            shared.catalog.snapshot(&result(shared, caller, project, id)?)?.ok_or_else(missing)
         }
     }
 }
 
 /// The hidden table with the rows of an instance.
-fn result(shared: &Shared, project: &str, id: &str) -> Result<TableName, ApiError> {
-    if shared.catalog.project(project)?.is_none() {
-        return Err(no_such(Plane::Storage, "Project", project));
-    }
-    let missing = || ApiError::new(404, "NoSuchObject", format!("there is no instance {id} in project {project}"));
-    let instance = shared.catalog.instance(project, id)?.ok_or_else(missing)?;
+fn result(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<TableName, ApiError> {
+    let instance = instances::find(shared, caller, Plane::Storage, project, id)?;
     match instance.state {
         InstanceState::Success => instance.result.ok_or_else(|| {
             let message = format!("the instance {id} has no rows: it is no SELECT, or its result is older than a day");
@@ -219,16 +216,13 @@ pub fn demand_partition(target: &Target, spec: &str) -> Result<(), ApiError> {
 }
 
 /// The session of that id at that place.
-fn find(shared: &Shared, place: &Place, id: &str) -> Result<StoredSession, ApiError> {
+fn find(shared: &Shared, caller: &Caller, place: &Place, id: &str) -> Result<StoredSession, ApiError> {
     let name = place.name();
     if shared.catalog.project(place.project())?.is_none() {
         return Err(no_such(Plane::Storage, "Project", place.project()));
     }
-    if let Place::Instance { project, id } = place
-        && shared.catalog.instance(project, id)?.is_none()
-    {
-        let message = format!("there is no instance {id} in project {project}");
-        return Err(ApiError::new(404, "NoSuchObject", message));
+    if let Place::Instance { project, id } = place {
+        instances::find(shared, caller, Plane::Storage, project, id)?;
     }
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let here = |session: &StoredSession| {

@@ -13,10 +13,10 @@ use super::{DataFormat, parse, required, target};
 use crate::catalog::{InstanceState, StoredSession, TableName, result_table};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{self, Operation, Target};
+use crate::governance::{self, Caller, Operation, Target};
+use crate::http::instances;
 use crate::http::reply::Reply;
 use crate::http::request::{Head, Plane};
-use crate::http::server::no_such;
 use crate::http::sessions::{blocking, new_id};
 use crate::http::state::Shared;
 use crate::plan::{CreateRequest, Plan, Planner, SplitMode};
@@ -53,10 +53,10 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Rep
     let request: SessionRequest = parse(&head.read_body(body).await?)?;
     let permit = governance::admit(shared, head, Operation::ReadInstance, Target::Project(&project)).await?;
     let quota = permit.quota().to_string();
-    let shared = shared.clone();
+    let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
         let _permit = permit;
-        let table = result(&shared, &project, &id)?;
+        let table = result(&shared, &caller, &project, &id)?;
         let snapshot = shared.catalog.snapshot(&table)?.ok_or_else(|| no_result(&id))?;
         let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits: limits(&shared) };
         let mut by_rows = CreateRequest::default();
@@ -90,10 +90,10 @@ pub async fn get(shared: &Arc<Shared>, head: &Head) -> Result<Reply, ApiError> {
     let refresh = head.query.get("session_refresh").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let permit = governance::admit(shared, head, Operation::GetSession, Target::Project(&project)).await?;
     let quota = permit.quota().to_string();
-    let shared = shared.clone();
+    let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
         let _permit = permit;
-        let session = find(&shared, &project, &instance, &id)?;
+        let session = find(&shared, &caller, &project, &instance, &id)?;
         if refresh {
             let expires_ms = now_ms() + shared.session_lifetime.as_millis() as i64;
             if !shared.catalog.extend_session(&id, expires_ms)? {
@@ -123,9 +123,9 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
         batch_rows: batch_rows.min(MAX_BATCH_ROWS) as usize,
         batch_bytes: usize::try_from(request.max_batch_raw_size).unwrap_or(usize::MAX),
     };
-    let state = shared.clone();
+    let (state, caller) = (shared.clone(), head.caller.clone());
     let (rows, key) = blocking(move || {
-        let session = find(&state, &project, &instance, &id)?;
+        let session = find(&state, &caller, &project, &instance, &id)?;
         if session.expires_ms <= now_ms() {
             return Err(ApiError::new(409, "StatusConflict", format!("the session {id} is expired")));
         }
@@ -148,12 +148,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
 }
 
 /// The hidden table with the rows of an instance.
-fn result(shared: &Shared, project: &str, id: &str) -> Result<TableName, ApiError> {
-    if shared.catalog.project(project)?.is_none() {
-        return Err(no_such(Plane::Storage, "Project", project));
-    }
-    let missing = || ApiError::new(404, "NoSuchObject", format!("there is no instance {id} in project {project}"));
-    let instance = shared.catalog.instance(project, id)?.ok_or_else(missing)?;
+fn result(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<TableName, ApiError> {
+    let instance = instances::find(shared, caller, Plane::Storage, project, id)?;
     match instance.state {
         InstanceState::Success => instance.result.ok_or_else(|| no_result(id)),
         InstanceState::Running => {
@@ -172,11 +168,8 @@ fn no_result(id: &str) -> ApiError {
 }
 
 /// The session of that id over the result of that instance.
-fn find(shared: &Shared, project: &str, instance: &str, id: &str) -> Result<StoredSession, ApiError> {
-    if shared.catalog.instance(project, instance)?.is_none() {
-        let message = format!("there is no instance {instance} in project {project}");
-        return Err(ApiError::new(404, "NoSuchObject", message));
-    }
+fn find(shared: &Shared, caller: &Caller, project: &str, instance: &str, id: &str) -> Result<StoredSession, ApiError> {
+    instances::find(shared, caller, Plane::Storage, project, instance)?;
     let session = shared.catalog.session(id)?.filter(|session| session.table == result_table(instance));
     session.ok_or_else(|| ApiError::new(404, "NoSuchObject", format!("instance {instance} has no session {id}")))
 }
