@@ -96,6 +96,15 @@ pub(super) fn take_turn<'a, T>(turn: &'a Mutex<T>, name: &str) -> Result<MutexGu
     })
 }
 
+/// What the host wants handed to its callback.
+#[derive(Clone, Copy)]
+pub(super) struct Context(pub(super) *mut c_void);
+
+// SAFETY: the host promises that its callback can be called with its context from any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
 /// A text for C; NULs inside, which C could not see past, become U+FFFD.
 pub(super) fn c_text(text: &str) -> CString {
     CString::new(text).or_else(|_| CString::new(text.replace('\0', "\u{fffd}"))).unwrap_or_default()

@@ -6,7 +6,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::args::c_text;
+use super::args::{Context, c_text};
 use super::gate::gate;
 use super::status::ms_status;
 use crate::error::{Error, Kind};
@@ -68,14 +68,6 @@ struct Target {
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char),
     context: Context,
 }
-
-#[derive(Clone, Copy)]
-struct Context(*mut c_void);
-
-// SAFETY: the host promises that its callback can be called with its context from any thread.
-unsafe impl Send for Context {}
-// SAFETY: as above.
-unsafe impl Sync for Context {}
 
 impl Log for Sink {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {

@@ -9,7 +9,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, take_turn};
+use super::args::{Context, Out, borrow, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
@@ -165,14 +165,6 @@ pub unsafe extern "C" fn ms_split_set_waker(
         })
     }
 }
-
-#[derive(Clone, Copy)]
-struct Context(*mut c_void);
-
-// SAFETY: the host promises that its callback can be called with its context from any thread.
-unsafe impl Send for Context {}
-// SAFETY: as above.
-unsafe impl Sync for Context {}
 
 /// A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
 /// not read from it and do not close it. It belongs to the split and is closed by ms_split_free.

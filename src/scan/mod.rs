@@ -4,26 +4,22 @@ mod order;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::error::Result;
 use crate::options::{self, Options};
-use crate::runtime::{Handoff, Task};
-use crate::session::{Hold, Session};
-use crate::split::{Metric, Metrics, Tagged};
+use crate::runtime::Handoff;
+use crate::session::Session;
+use crate::split::{Feed, Metric, Metrics, Tagged};
 
 /// An open scan. Every call may be made at any time from any thread.
 #[derive(Debug)]
 pub struct Scan {
-    session: Session,
-    queue: Arc<Handoff<Tagged>>,
-    metrics: Arc<Metrics>,
+    feed: Feed,
+    splits: i64,
     finished_splits: Arc<AtomicI64>,
-    task: Task,
-    _hold: Hold,
 }
 
 /// What the tasks of a scan share.
@@ -43,10 +39,10 @@ struct Shared {
 impl Scan {
     /// Starts to read every split of a session. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, read: &Options) -> Result<Self> {
-        let client = session.client();
-        client.runtime().check()?;
+        session.client().runtime().check()?;
+        let splits = session.split_count();
         let concurrency = i64::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(i64::MAX);
-        let concurrency = concurrency.min(session.split_count()).max(1);
+        let concurrency = concurrency.min(splits).max(1);
         let prefetch = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
         // In order, the batches wait in the lanes of their splits.
         let ordered = read.flag(&options::SCAN_ORDERED);
@@ -62,35 +58,26 @@ impl Scan {
         };
         let (queue, metrics) = (Arc::clone(&shared.queue), Arc::clone(&shared.metrics));
         let finished_splits = Arc::clone(&shared.finished_splits);
-        let fed = Arc::clone(&queue);
         let work =
             async move { if ordered { order::in_order(shared).await } else { order::as_it_comes(shared).await } };
-        let task = client.runtime().spawn(work, move |result| fed.finish(result));
-        Ok(Scan { session: session.clone(), queue, metrics, finished_splits, task, _hold: session.hold() })
+        Ok(Scan { feed: Feed::start(session, queue, metrics, work), splits, finished_splits })
     }
 
     /// The schema of every batch.
     pub fn schema(&self) -> &SchemaRef {
-        self.session.schema()
+        self.feed.schema()
     }
 
     /// The next batch of any split, never an empty one, and the number of its split; `None` after the last. Blocks until there
     /// is one. Many threads may wait; each batch goes to one of them.
     pub fn next_batch(&self) -> Result<Option<(i64, RecordBatch)>> {
         self.check()?;
-        let start = Instant::now();
-        let taken = self.queue.take(None);
-        self.metrics.consumer_wait.add_time(start.elapsed());
-        if let Ok(Some((_, batch))) = &taken {
-            self.metrics.rows.add(batch.num_rows() as u64);
-            self.metrics.batches.add(1);
-        }
-        taken
+        self.feed.take(None)
     }
 
     /// How much of the scan was read: splits that were read to their end, from 0 to 1.
     pub fn progress(&self) -> f64 {
-        match self.session.split_count() {
+        match self.splits {
             0 => 1.0,
             count => self.finished_splits.load(Ordering::Relaxed) as f64 / count as f64,
         }
@@ -98,28 +85,21 @@ impl Scan {
 
     /// What the scan has cost so far, over all its splits.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.metrics.list()
+        self.feed.metrics()
     }
 
     /// Ends the scan for good and wakes everybody who waits for it. From now on every batch is `MS_CANCELLED`.
     pub fn cancel(&self) {
-        self.queue.cancel();
-        self.task.abort();
+        self.feed.cancel();
     }
 
     /// Fails where waiting for this scan is not possible (see [`crate::runtime::Runtime::check`]).
     pub fn check(&self) -> Result<()> {
-        self.session.client().runtime().check()
+        self.feed.check()
     }
 
     /// Whether this scan was opened in another process, from which this one was forked.
     pub fn is_inherited(&self) -> bool {
-        self.session.client().runtime().is_inherited()
-    }
-}
-
-impl Drop for Scan {
-    fn drop(&mut self) {
-        self.cancel();
+        self.feed.is_inherited()
     }
 }

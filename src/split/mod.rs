@@ -2,6 +2,7 @@
 //!
 //! A background task owns the stream from the socket to finished batches; the engine's thread only takes them.
 
+mod feed;
 mod metrics;
 mod position;
 mod reader;
@@ -14,64 +15,48 @@ use std::time::Instant;
 
 use crate::error::Result;
 use crate::options::{self, Options};
-use crate::runtime::{Callback, Handoff, Place, Task, forced_panic};
-use crate::session::{Hold, Session};
+use crate::runtime::{Callback, Handoff, Place, forced_panic};
+use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+pub(crate) use feed::{Feed, Tagged};
 pub use metrics::{Metric, Metrics};
 pub(crate) use reader::Reader;
-pub(crate) use sink::{Sink, Tagged};
+pub(crate) use sink::Sink;
 
 /// An open reader. One thread at a time takes batches; everything else may be called at any time from any thread.
 #[derive(Debug)]
 pub struct Split {
-    session: Session,
-    queue: Arc<Handoff<Tagged>>,
-    metrics: Arc<Metrics>,
+    feed: Feed,
     deadline: Mutex<Option<Instant>>,
-    task: Task,
-    _hold: Hold,
     forced_panic: Option<String>,
 }
 
 impl Split {
     /// Starts to read split `index`. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
-        let client = session.client();
-        client.runtime().check()?;
+        session.client().runtime().check()?;
         let capacity = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
         let queue = Arc::new(Handoff::new(capacity));
         let metrics = Arc::new(Metrics::default());
         let reader = Reader::new(session, index, read, Sink::Engine(Arc::clone(&queue), index), Arc::clone(&metrics))?;
-        let fed = Arc::clone(&queue);
-        let task = client.runtime().spawn(reader.run(), move |result| fed.finish(result));
+        let feed = Feed::start(session, queue, metrics, reader.run());
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
-        Ok(Split {
-            session: session.clone(),
-            queue,
-            metrics,
-            deadline: Mutex::default(),
-            task,
-            _hold: session.hold(),
-            forced_panic,
-        })
+        Ok(Split { feed, deadline: Mutex::default(), forced_panic })
     }
 
     /// The schema of every batch.
     pub fn schema(&self) -> &SchemaRef {
-        self.session.schema()
+        self.feed.schema()
     }
 
     /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.
     pub fn next_batch(&self) -> Result<Option<RecordBatch>> {
         self.check()?;
         forced_panic(self.forced_panic.as_deref(), Place::NextBatch);
-        let start = Instant::now();
         let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = self.queue.take(deadline);
-        self.metrics.consumer_wait.add_time(start.elapsed());
-        self.counted(taken)
+        Ok(self.feed.take(deadline)?.map(|(_, batch)| batch))
     }
 
     /// As [`Split::next_batch`], without blocking.
@@ -79,16 +64,7 @@ impl Split {
         if let Err(error) = self.check() {
             return Poll::Ready(Err(error));
         }
-        self.queue.try_take().map(|taken| self.counted(taken))
-    }
-
-    fn counted(&self, taken: Result<Option<Tagged>>) -> Result<Option<RecordBatch>> {
-        let batch = taken?.map(|(_, batch)| batch);
-        if let Some(batch) = &batch {
-            self.metrics.rows.add(batch.num_rows() as u64);
-            self.metrics.batches.add(1);
-        }
-        Ok(batch)
+        self.feed.queue().try_take().map(|taken| Ok(self.feed.counted(taken)?.map(|(_, batch)| batch)))
     }
 
     /// Until when [`Split::next_batch`] blocks; `None` for as long as it takes. Calls that block already keep theirs.
@@ -99,46 +75,38 @@ impl Split {
     /// Has `callback` called whenever [`Split::try_next_batch`] begins to have an answer.
     pub fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
         self.check()?;
-        self.queue.set_waker(callback);
+        self.feed.queue().set_waker(callback);
         Ok(())
     }
 
     /// A descriptor that is readable while [`Split::try_next_batch`] has an answer. It belongs to the split.
     pub fn descriptor(&self) -> Result<RawFd> {
         self.check()?;
-        self.queue.descriptor()
+        self.feed.queue().descriptor()
     }
 
     /// How many rows were handed out.
     pub fn rows_delivered(&self) -> i64 {
-        i64::try_from(self.metrics.rows.get()).unwrap_or(i64::MAX)
+        self.feed.rows_delivered()
     }
 
     /// What reading has cost so far.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.metrics.list()
+        self.feed.metrics()
     }
 
     /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.
     pub fn cancel(&self) {
-        self.queue.cancel();
-        self.task.abort();
+        self.feed.cancel();
     }
 
     /// Fails where waiting for this split is not possible (see [`crate::runtime::Runtime::check`]).
     pub fn check(&self) -> Result<()> {
-        self.session.client().runtime().check()
+        self.feed.check()
     }
 
     /// Whether this split was opened in another process, from which this one was forked.
     pub fn is_inherited(&self) -> bool {
-        self.session.client().runtime().is_inherited()
-    }
-}
-
-impl Drop for Split {
-    fn drop(&mut self) {
-        self.queue.close();
-        self.task.abort();
+        self.feed.is_inherited()
     }
 }

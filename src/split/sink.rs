@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
+use super::feed::Tagged;
 use crate::runtime::{Handoff, LaneIn};
-
-/// A batch and the split it belongs to.
-pub(crate) type Tagged = (i64, RecordBatch);
 
 /// The way of the batches of one split.
 #[derive(Debug)]

@@ -71,7 +71,7 @@ impl Http {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let headers = header_map(self.headers(&request)?)?;
+        let headers = header_map(&self.headers(&request)?)?;
         let mut prepared = self.clients.of(&url)?.request(method, &url).headers(headers);
         if request.method == Method::Post {
             prepared = prepared.body(std::mem::take(&mut request.body));
@@ -98,7 +98,8 @@ impl Http {
         }
         let request = self.with_project(request);
         let headers = self.headers(&request)?;
-        header_map(headers.clone())?;
+        // Refuses what cannot be sent, as for every other call.
+        header_map(&headers)?;
         let (head, body) = self.direct.get(&request.url(endpoint), &headers).await?;
         let body = Body::direct(body, head.header("x-odps-request-id").to_owned());
         self.checked(&request, head.status, head.header("retry-after").parse().ok(), body).await
@@ -153,13 +154,13 @@ impl Http {
 }
 
 /// Headers in the form of the HTTP library, which refuses names and values that cannot be sent.
-fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap> {
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         let illegal = |_| Error::new(Kind::InvalidArgument, format!("header {name} has a value that cannot be sent"));
-        let mut value = HeaderValue::from_str(&value).map_err(illegal)?;
+        let mut value = HeaderValue::from_str(value).map_err(illegal)?;
         value.set_sensitive(name.contains("authorization") || name.contains("authentication"));
-        map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(&name))?, value);
+        map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(name))?, value);
     }
     Ok(map)
 }

@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 
 use crate::catalog::{NoSuchBlob, is_blob_id};
-use crate::types::Type;
+use crate::types::{Type, inside};
 
 const PREFIX: &str = "blob:";
 
@@ -45,13 +45,6 @@ pub fn references(array: &ArrayRef, ty: &Type, found: &mut impl FnMut(&str)) -> 
         }
         _ => Ok(()),
     }
-}
-
-/// The part of a child between the first and the last offset.
-fn inside(child: &ArrayRef, offsets: &[i32]) -> ArrayRef {
-    let start = offsets.first().copied().unwrap_or_default() as usize;
-    let end = offsets.last().copied().unwrap_or_default() as usize;
-    child.slice(start, end.saturating_sub(start))
 }
 
 #[cfg(test)]

@@ -38,6 +38,15 @@ pub struct TableName {
     pub table: String,
 }
 
+impl TableName {
+    /// Whether both name the same table: names are compared without case.
+    pub fn is(&self, other: &TableName) -> bool {
+        self.project.eq_ignore_ascii_case(&other.project)
+            && self.schema.eq_ignore_ascii_case(&other.schema)
+            && self.table.eq_ignore_ascii_case(&other.table)
+    }
+}
+
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.project, self.schema, self.table)

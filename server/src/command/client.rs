@@ -40,6 +40,16 @@ pub struct Server {
     ca: Option<PathBuf>,
 }
 
+/// A call of a running server whose answer is shown.
+#[derive(Debug, clap::Args)]
+pub struct Call {
+    #[command(flatten)]
+    pub server: Server,
+    /// Print the JSON of the server.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// A connection of either kind.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 

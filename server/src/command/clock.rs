@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::Server;
+use super::client::Call;
 use super::output::say;
 use crate::types::temporal::parse_instant;
 
@@ -40,15 +40,6 @@ enum Action {
     Run(Call),
     /// Let the clock show the time of the machine again.
     Reset(Call),
-}
-
-#[derive(Debug, clap::Args)]
-struct Call {
-    #[command(flatten)]
-    server: Server,
-    /// Print the JSON of the server.
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &Clock) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::Server;
+use super::client::Call;
 use super::output::{say, table};
 use crate::fault::{Rule, parse};
 
@@ -37,15 +37,6 @@ enum Action {
         #[arg(value_name = "FILE.json")]
         plan: PathBuf,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Call {
-    #[command(flatten)]
-    server: Server,
-    /// Print the JSON of the server.
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: &Fault) -> Result<()> {

@@ -7,10 +7,9 @@ use futures::stream::iter;
 
 use super::reply::Reply;
 use super::request::Head;
-use super::sessions::{Status, blocking, expired, find};
+use super::sessions::{blocking, demand_normal, find};
 use super::state::Shared;
 use crate::catalog::{StoredSession, TableName};
-use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation, Target};
 use crate::plan::{Plan, RowRange, SplitMode};
@@ -104,14 +103,7 @@ fn locate(
     selectors: &Selectors,
 ) -> Result<(StoredSession, Arc<Plan>, RowRange), ApiError> {
     let session = find(shared, table, &selectors.session_id)?;
-    match Status::of(&session, now_ms()) {
-        Status::Normal => {}
-        Status::Expired => return Err(expired(&session.id)),
-        Status::Init => {
-            let message = format!("the session {} is still being planned", session.id);
-            return Err(ApiError::new(409, "StatusConflict", message));
-        }
-    }
+    demand_normal(&session)?;
     let plan = shared.plan(&session)?;
     let range =
         if plan.split_mode == SplitMode::RowOffset { rows(&plan, selectors)? } else { split(&plan, selectors)? };

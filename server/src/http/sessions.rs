@@ -146,13 +146,18 @@ pub fn find(shared: &Shared, table: &TableName, id: &str) -> Result<StoredSessio
         return Err(no_such(Plane::Storage, "Project", &table.project));
     }
     let missing = || ApiError::new(404, "NoSuchDownload", format!("there is no session {id} on {table}"));
-    let session = shared.catalog.session(id)?.ok_or_else(missing)?;
-    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    let on = &session.table;
-    if same(&on.project, &table.project) && same(&on.schema, &table.schema) && same(&on.table, &table.table) {
-        Ok(session)
-    } else {
-        Err(missing())
+    shared.catalog.session(id)?.filter(|session| session.table.is(table)).ok_or_else(missing)
+}
+
+/// Refuses to read a session that is not planned yet, or whose life is over.
+pub fn demand_normal(session: &StoredSession) -> Result<(), ApiError> {
+    match Status::of(session, now_ms()) {
+        Status::Normal => Ok(()),
+        Status::Expired => Err(expired(&session.id)),
+        Status::Init => {
+            let message = format!("the session {} is still being planned", session.id);
+            Err(ApiError::new(409, "StatusConflict", message))
+        }
     }
 }
 

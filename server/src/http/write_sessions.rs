@@ -254,15 +254,10 @@ fn find(shared: &Shared, name: &TableName, id: &str) -> Result<(WriteSession, Bl
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }
-    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    let on = |session: &WriteSession| {
-        let table = &session.table;
-        same(&table.project, &name.project) && same(&table.schema, &name.schema) && same(&table.table, &name.table)
-    };
     shared
         .catalog
         .write_session(id)?
-        .filter(on)
+        .filter(|session| session.table.is(name))
         .and_then(|session| {
             let stored: Stored = serde_json::from_str(&session.request).ok()?;
             Some((session, stored.blocks))

@@ -4,6 +4,8 @@ use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
+use crate::types::inside;
+
 /// Uncompressed bytes of the rows of a batch, of a slice only those that lie in it.
 pub fn batch_size(batch: &RecordBatch) -> Result<usize> {
     sizes(batch.columns())
@@ -29,13 +31,6 @@ fn size(array: &dyn Array) -> Result<usize> {
         DataType::Struct(_) => own + sizes(array.as_struct().columns())?,
         _ => array.to_data().get_slice_memory_size()?,
     })
-}
-
-/// The part of a child between the first and the last offset.
-fn inside(child: &ArrayRef, offsets: &[i32]) -> ArrayRef {
-    let start = offsets.first().copied().unwrap_or_default() as usize;
-    let end = offsets.last().copied().unwrap_or_default() as usize;
-    child.slice(start, end.saturating_sub(start))
 }
 
 #[cfg(test)]

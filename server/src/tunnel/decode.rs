@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, ListArray, MapArray, NullBufferBuilder,
     PrimitiveBuilder, RecordBatch, RecordBatchOptions, StringBuilder, StructArray,
 };
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalYearMonthType, SchemaRef, TimestampMillisecondType,
@@ -199,12 +199,9 @@ fn cells(ty: &Type, layout: &DataType) -> Result<Box<dyn Cells>, StreamError> {
         Type::Binary => Box::new(Binaries(BinaryBuilder::new())),
         Type::Blob => return Err(mismatch()),
         Type::Array(item) => match layout {
-            DataType::List(field) => Box::new(Lists {
-                items: cells(item, field.data_type())?,
-                field: field.clone(),
-                offsets: vec![0],
-                nulls: NullBufferBuilder::new(0),
-            }),
+            DataType::List(field) => {
+                Box::new(Lists { items: cells(item, field.data_type())?, field: field.clone(), runs: Runs::new() })
+            }
             _ => return Err(mismatch()),
         },
         Type::Map(key, value) => match layout {
@@ -216,8 +213,7 @@ fn cells(ty: &Type, layout: &DataType) -> Result<Box<dyn Cells>, StreamError> {
                         values: cells(value, value_field.data_type())?,
                         entries: entries.clone(),
                         fields: fields.clone(),
-                        offsets: vec![0],
-                        nulls: NullBufferBuilder::new(0),
+                        runs: Runs::new(),
                     })
                 }
                 _ => return Err(mismatch()),
@@ -341,8 +337,7 @@ simple_cells!(Texts of OFFSET_BYTES, source => {
 struct Lists {
     items: Box<dyn Cells>,
     field: FieldRef,
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    runs: Runs,
 }
 
 /// Reads a count and as many values, if they fit what a record may take.
@@ -354,14 +349,21 @@ fn read_items(items: &mut dyn Cells, source: &mut Source) -> Result<u32, StreamE
     Ok(count)
 }
 
-fn offset(items: &dyn Cells) -> Result<i32, StreamError> {
-    i32::try_from(items.len()).map_err(|_| StreamError::Malformed("too many values in one batch".into()))
+/// Which values belong to which list or map.
+struct Runs {
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
 }
 
-impl Cells for Lists {
-    fn read(&mut self, source: &mut Source) -> Result<(), StreamError> {
-        read_items(&mut *self.items, source)?;
-        self.offsets.push(offset(&*self.items)?);
+impl Runs {
+    fn new() -> Runs {
+        Runs { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+    }
+
+    /// Ends a list or map behind the values that are there.
+    fn end(&mut self, items: &dyn Cells) -> Result<(), StreamError> {
+        let end = i32::try_from(items.len());
+        self.offsets.push(end.map_err(|_| StreamError::Malformed("too many values in one batch".into()))?);
         self.nulls.append_non_null();
         Ok(())
     }
@@ -371,17 +373,36 @@ impl Cells for Lists {
         self.nulls.append_null();
     }
 
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
+        (OffsetBuffer::new(std::mem::replace(&mut self.offsets, vec![0]).into()), self.nulls.finish())
+    }
+}
+
+impl Cells for Lists {
+    fn read(&mut self, source: &mut Source) -> Result<(), StreamError> {
+        read_items(&mut *self.items, source)?;
+        self.runs.end(&*self.items)
+    }
+
+    fn null(&mut self) {
+        self.runs.null();
+    }
+
     fn width(&self) -> u64 {
         OFFSET_BYTES
     }
 
     fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.runs.len()
     }
 
     fn finish(&mut self) -> Result<ArrayRef, StreamError> {
-        let offsets = OffsetBuffer::new(std::mem::replace(&mut self.offsets, vec![0]).into());
-        let list = ListArray::try_new(self.field.clone(), offsets, self.items.finish()?, self.nulls.finish());
+        let (offsets, nulls) = self.runs.finish();
+        let list = ListArray::try_new(self.field.clone(), offsets, self.items.finish()?, nulls);
         list.map(|list| Arc::new(list) as ArrayRef).map_err(|error| StreamError::Malformed(error.to_string()))
     }
 }
@@ -391,8 +412,7 @@ struct Maps {
     values: Box<dyn Cells>,
     entries: FieldRef,
     fields: Fields,
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    runs: Runs,
 }
 
 impl Cells for Maps {
@@ -402,14 +422,11 @@ impl Cells for Maps {
         if keys != values {
             return Err(StreamError::Malformed(format!("a map has {keys} keys and {values} values")));
         }
-        self.offsets.push(offset(&*self.keys)?);
-        self.nulls.append_non_null();
-        Ok(())
+        self.runs.end(&*self.keys)
     }
 
     fn null(&mut self) {
-        self.offsets.extend_from_within(self.offsets.len() - 1..);
-        self.nulls.append_null();
+        self.runs.null();
     }
 
     fn width(&self) -> u64 {
@@ -417,14 +434,14 @@ impl Cells for Maps {
     }
 
     fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.runs.len()
     }
 
     fn finish(&mut self) -> Result<ArrayRef, StreamError> {
-        let offsets = OffsetBuffer::new(std::mem::replace(&mut self.offsets, vec![0]).into());
+        let (offsets, nulls) = self.runs.finish();
         let pairs = vec![self.keys.finish()?, self.values.finish()?];
         let map = StructArray::try_new(self.fields.clone(), pairs, None)
-            .and_then(|pairs| MapArray::try_new(self.entries.clone(), offsets, pairs, self.nulls.finish(), false));
+            .and_then(|pairs| MapArray::try_new(self.entries.clone(), offsets, pairs, nulls, false));
         map.map(|map| Arc::new(map) as ArrayRef).map_err(|error| StreamError::Malformed(error.to_string()))
     }
 }

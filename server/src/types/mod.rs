@@ -2,6 +2,7 @@
 //!
 //! Source: storage-api-v1.md section 12.1 (grammar) and 12.2 (Arrow mapping).
 
+mod children;
 mod convert;
 mod delivery;
 mod infer;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use children::inside;
 pub use convert::{Stage, conform};
 pub use delivery::{CharText, Delivery, Timestamps};
 pub use infer::infer;

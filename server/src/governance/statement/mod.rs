@@ -1,5 +1,6 @@
 //! Statements on governance, as the help pages print them: tokens, a parser, and what each does.
 
+mod kinds;
 mod parse;
 mod project;
 mod run;
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 use super::principal::{Caller, Principal};
 use crate::catalog::Catalog;
 use crate::error::ApiError;
+pub use kinds::{SWITCHES, Statement};
 use parse::parse;
-pub use parse::{SWITCHES, Statement};
 pub use run::run as run_one;
 use tokens::{Token, tokens};
 

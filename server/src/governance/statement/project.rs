@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::parse::{Grant, SWITCHES, Statement, table_name};
+use super::kinds::{Grant, SWITCHES, Statement};
+use super::parse::table_name;
 use super::tenant::{done, list, policy_lines, policy_output};
 use super::{Output, exists, invalid, missing};
 use crate::catalog::{Catalog, Grantee, Object, Privilege, Role, Table};

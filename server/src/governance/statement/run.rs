@@ -1,6 +1,6 @@
 //! Who may run a statement, and where it is run.
 
-use super::parse::Statement;
+use super::kinds::Statement;
 use super::{By, Output, missing, project, tenant};
 use crate::catalog::Catalog;
 use crate::error::ApiError;

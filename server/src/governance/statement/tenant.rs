@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::parse::{QuotaChange, Statement};
+use super::kinds::{QuotaChange, Statement};
 use super::{Output, exists, invalid, missing, syntax};
 use crate::catalog::{Catalog, Credential, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA};
 use crate::clock::now_ms;

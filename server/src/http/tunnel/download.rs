@@ -16,7 +16,7 @@ use crate::http::instances;
 use crate::http::reply::Reply;
 use crate::http::request::{Head, Plane};
 use crate::http::server::no_such;
-use crate::http::sessions::{Status, blocking, expired, new_id, resolve};
+use crate::http::sessions::{Status, blocking, demand_normal, new_id, resolve};
 use crate::http::state::Shared;
 use crate::http::v2::shorten;
 use crate::plan::{CreateRequest, JsonColumns, OutputColumn, Plan, Planner, RowRange, SplitMode, demand_rows};
@@ -91,14 +91,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<Rep
     let (state, caller) = (shared.clone(), head.caller.clone());
     let (plan, range) = blocking(move || {
         let session = find(&state, &caller, &place, &id)?;
-        match Status::of(&session, now_ms()) {
-            Status::Normal => {}
-            Status::Expired => return Err(expired(&id)),
-            Status::Init => {
-                let message = format!("the session {id} is still being planned");
-                return Err(ApiError::new(409, "StatusConflict", message));
-            }
-        }
+        demand_normal(&session)?;
         let plan = state.plan(&session)?;
         let range = located(&plan, start, count)?;
         Ok((narrowed(&plan, &columns, form)?, range))
@@ -224,12 +217,7 @@ fn find(shared: &Shared, caller: &Caller, place: &Place, id: &str) -> Result<Sto
     if let Place::Instance { project, id } = place {
         instances::find(shared, caller, Plane::Storage, project, id)?;
     }
-    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    let here = |session: &StoredSession| {
-        let on = &session.table;
-        same(&on.project, &name.project) && same(&on.schema, &name.schema) && same(&on.table, &name.table)
-    };
-    let session = shared.catalog.session(id)?.filter(here);
+    let session = shared.catalog.session(id)?.filter(|session| session.table.is(&name));
     session.ok_or_else(|| ApiError::new(404, "NoSuchDownload", format!("there is no download session {id} here")))
 }
 

@@ -114,12 +114,7 @@ pub fn find(shared: &Shared, name: &TableName, id: &str) -> Result<(WriteSession
     if shared.catalog.project(&name.project)?.is_none() {
         return Err(no_such(Plane::Storage, "Project", &name.project));
     }
-    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    let on = |session: &WriteSession| {
-        let table = &session.table;
-        same(&table.project, &name.project) && same(&table.schema, &name.schema) && same(&table.table, &name.table)
-    };
-    let session = shared.catalog.write_session(id)?.filter(on);
+    let session = shared.catalog.write_session(id)?.filter(|session| session.table.is(name));
     let stored = session.and_then(|session| {
         let stored: Stored = serde_json::from_str(&session.request).ok()?;
         Some((session, stored.upload))

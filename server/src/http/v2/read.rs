@@ -8,12 +8,11 @@ use serde::Deserialize;
 
 use super::{DataFormat, parse, required};
 use crate::catalog::{Catalog, TableName};
-use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Operation, Permit, Target};
 use crate::http::reply::Reply;
 use crate::http::request::Head;
-use crate::http::sessions::{Status, blocking, expired, find};
+use crate::http::sessions::{blocking, demand_normal, find};
 use crate::http::state::Shared;
 use crate::plan::{Plan, RowRange, SplitMode};
 use crate::read::{
@@ -69,14 +68,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
     let state = shared.clone();
     let (session, plan, range, places) = blocking(move || {
         let session = find(&state, &table, &id)?;
-        match Status::of(&session, now_ms()) {
-            Status::Normal => {}
-            Status::Expired => return Err(expired(&session.id)),
-            Status::Init => {
-                let message = format!("the session {} is still being planned", session.id);
-                return Err(ApiError::new(409, "StatusConflict", message));
-            }
-        }
+        demand_normal(&session)?;
         let plan = state.plan(&session)?;
         let range = skip(&plan, locate(&plan, &selection)?, request.skip_row_num)?;
         let places = choose(&plan, &request)?;

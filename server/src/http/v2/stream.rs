@@ -53,6 +53,15 @@ impl StreamRequest {
         }
     }
 
+    /// Creates the stream in an open session.
+    fn create(&self, shared: &Shared, place: &Place) -> Result<Stream, ApiError> {
+        place.demand_open()?;
+        demand_room(shared, &place.key())?;
+        let stream = self.stream(place)?;
+        shared.catalog.create_stream(&stream, place.streaming())?;
+        Ok(stream)
+    }
+
     /// A stream that has taken nothing.
     fn stream(&self, place: &Place) -> Result<Stream, ApiError> {
         Ok(Stream {
@@ -86,10 +95,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
     blocking(move || {
         let _permit = permit;
         let place = Place::find(&shared, &name, &id)?;
-        place.demand_open()?;
-        demand_room(&shared, &place.key())?;
-        let stream = request.stream(&place)?;
-        shared.catalog.create_stream(&stream, place.streaming())?;
+        let stream = request.create(&shared, &place)?;
         Ok(Reply::json(200, &Value::Object(describe(&stream, &place))))
     })
     .await
@@ -107,13 +113,7 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body)
         let mut stream = match shared.catalog.stream(&place.key(), &request.stream_id)? {
             Some(stream) => stream,
             // Writers in several processes open streams by names that they agreed on: the first one creates it.
-            None => {
-                place.demand_open()?;
-                demand_room(&shared, &place.key())?;
-                let stream = request.stream(&place)?;
-                shared.catalog.create_stream(&stream, place.streaming())?;
-                stream
-            }
+            None => request.create(&shared, &place)?,
         };
         let asked = request.stream_version.unwrap_or(stream.version);
         if asked != stream.version {

@@ -56,7 +56,7 @@ impl Place {
             return Ok(Place::Table(table));
         }
         let missing = || ApiError::new(404, "NoSuchObject", format!("there is no write session {id} on {name}"));
-        let session = shared.catalog.write_session(id)?.filter(|session| same(&session.table, name));
+        let session = shared.catalog.write_session(id)?.filter(|session| session.table.is(name));
         let session = session.ok_or_else(missing)?;
         let stored: Stored = serde_json::from_str(&session.request).map_err(|_| {
             ApiError::new(409, "StatusConflict", format!("the write session {id} takes blocks, not streams"))
@@ -118,12 +118,6 @@ impl Place {
             Place::Session(session, ..) => Target { partition: session.destination.partition.clone(), ..table },
         }
     }
-}
-
-fn same(a: &TableName, b: &TableName) -> bool {
-    a.project.eq_ignore_ascii_case(&b.project)
-        && a.schema.eq_ignore_ascii_case(&b.schema)
-        && a.table.eq_ignore_ascii_case(&b.table)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -327,7 +321,7 @@ pub async fn abort(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
             return Ok(Reply::json(200, &json!({})));
         }
         let missing = || ApiError::new(404, "NoSuchObject", format!("there is no write session {id} on {name}"));
-        let session = shared.catalog.write_session(&id)?.filter(|session| same(&session.table, &name));
+        let session = shared.catalog.write_session(&id)?.filter(|session| session.table.is(&name));
         let session = session.ok_or_else(missing)?;
         match session.status {
             WriteStatus::Committed | WriteStatus::Committing => {

@@ -9,10 +9,6 @@ import com.aliyun.odps.table.read.TableBatchReadSession;
 import com.aliyun.odps.table.read.TableReadSessionBuilder;
 import com.aliyun.odps.table.read.impl.batch.TableBatchReadSessionImpl;
 import com.aliyun.odps.table.read.split.InputSplit;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.ObjectInputStream;
-import java.io.ObjectOutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -37,10 +33,10 @@ class ShippingTest {
     TableBatchReadSession session = Clients.reading("ramp").withSplitOptions(options(mode)).buildBatchReadSession();
     List<byte[]> shipped = new ArrayList<>();
     for (InputSplit split : Rows.splits(session)) {
-      shipped.add(bytes(split));
+      shipped.add(Shipped.bytes(split));
     }
     assertEquals(4, shipped.size());
-    byte[] planned = bytes(session);
+    byte[] planned = Shipped.bytes(session);
     List<Future<List<Object>>> pieces = new ArrayList<>();
     ExecutorService workers = Executors.newFixedThreadPool(4);
     try {
@@ -48,8 +44,8 @@ class ShippingTest {
         pieces.add(
             workers.submit(
                 () -> {
-                  TableBatchReadSession copy = (TableBatchReadSession) object(planned);
-                  return Rows.column(Rows.of(copy, (InputSplit) object(split), Rows.options()), "id");
+                  TableBatchReadSession copy = (TableBatchReadSession) Shipped.object(planned);
+                  return Rows.column(Rows.of(copy, (InputSplit) Shipped.object(split), Rows.options()), "id");
                 }));
       }
       List<Object> ids = new ArrayList<>();
@@ -94,19 +90,5 @@ class ShippingTest {
     List<Map<String, Object>> second = Rows.of(session, split, Rows.options());
     assertEquals(Rows.column(first, "c_timestamp"), Rows.column(second, "c_timestamp"));
     assertTrue(first.size() > 0);
-  }
-
-  private static byte[] bytes(Object object) throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (ObjectOutputStream output = new ObjectOutputStream(bytes)) {
-      output.writeObject(object);
-    }
-    return bytes.toByteArray();
-  }
-
-  private static Object object(byte[] bytes) throws Exception {
-    try (ObjectInputStream input = new ObjectInputStream(new ByteArrayInputStream(bytes))) {
-      return input.readObject();
-    }
   }
 }

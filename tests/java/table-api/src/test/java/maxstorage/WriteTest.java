@@ -32,10 +32,6 @@ import com.aliyun.odps.type.ArrayTypeInfo;
 import com.aliyun.odps.type.MapTypeInfo;
 import com.aliyun.odps.type.StructTypeInfo;
 import com.aliyun.odps.type.TypeInfo;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.ObjectInputStream;
-import java.io.ObjectOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -282,15 +278,15 @@ class WriteTest {
   void theDriverCommitsWhatWorkersWrote() throws Exception {
     String table = Clients.create("(id bigint, name string)");
     TableBatchWriteSession session = Clients.writing(table).buildBatchWriteSession();
-    byte[] shipped = bytes(session);
+    byte[] shipped = Shipped.bytes(session);
     List<byte[]> returned = new ArrayList<>();
     for (int worker = 0; worker < 3; worker++) {
-      TableBatchWriteSession copy = (TableBatchWriteSession) object(shipped);
-      returned.add(bytes(block(copy, worker, worker * 10L, worker * 10L + 10)));
+      TableBatchWriteSession copy = (TableBatchWriteSession) Shipped.object(shipped);
+      returned.add(Shipped.bytes(block(copy, worker, worker * 10L, worker * 10L + 10)));
     }
     WriterCommitMessage[] messages = new WriterCommitMessage[3];
     for (int worker = 0; worker < 3; worker++) {
-      messages[worker] = (WriterCommitMessage) object(returned.get(worker));
+      messages[worker] = (WriterCommitMessage) Shipped.object(returned.get(worker));
     }
     TableBatchWriteSession again = Clients.writing(table).withSessionId(session.getId()).buildBatchWriteSession();
     again.commit(messages);
@@ -394,19 +390,5 @@ class WriteTest {
         Clients.reading(table).requiredBucketIds(List.of(0, 2)).withSplitOptions(SplitOptions.createDefault()).buildBatchReadSession();
     int some = Rows.of(two).size();
     assertTrue(0 < some && some < 1000, some + " rows in two of four buckets");
-  }
-
-  private static byte[] bytes(Object object) throws Exception {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (ObjectOutputStream output = new ObjectOutputStream(bytes)) {
-      output.writeObject(object);
-    }
-    return bytes.toByteArray();
-  }
-
-  private static Object object(byte[] bytes) throws Exception {
-    try (ObjectInputStream input = new ObjectInputStream(new ByteArrayInputStream(bytes))) {
-      return input.readObject();
-    }
   }
 }
