@@ -164,6 +164,11 @@
 #define MS_ABI_VERSION 0
 
 /**
+ * Comparison operators, with the numbers of the C constants.
+ */
+typedef struct Op Op;
+
+/**
  * A sequence of bytes owned by the library, for example a session token.
  */
 typedef struct ms_bytes ms_bytes;
@@ -189,7 +194,8 @@ typedef struct ms_metrics ms_metrics;
 typedef struct ms_options ms_options;
 
 /**
- * A filter as a tree of typed comparisons. This version has no way to make one: use the option filter.text.
+ * A condition on rows, as a tree of typed comparisons: true, false or unknown for each row. Never changes; parts of a tree are
+ * shared, not copied.
  */
 typedef struct ms_predicate ms_predicate;
 
@@ -220,10 +226,17 @@ typedef int32_t ms_status;
 typedef void (*ms_log_callback)(void *context, int32_t level, const char *target, const char *message);
 
 /**
+ * How ms_predicate_compare compares: one of the MS_COMPARE_ constants.
+ */
+typedef int32_t ms_compare_op;
+
+/**
  * Called when a split becomes ready. It must return soon, must not throw, and must not call the library, except for
  * ms_split_cancel.
  */
 typedef void (*ms_wake_callback)(void *context);
+
+
 
 /**
  * Success.
@@ -369,6 +382,36 @@ typedef void (*ms_wake_callback)(void *context);
  * A defect of this library; the handle cannot be used any more.
  */
 #define MS_INTERNAL 900
+
+/**
+ * Equal.
+ */
+#define MS_COMPARE_EQ 0
+
+/**
+ * Not equal.
+ */
+#define MS_COMPARE_NE 1
+
+/**
+ * Less.
+ */
+#define MS_COMPARE_LT 2
+
+/**
+ * Less or equal.
+ */
+#define MS_COMPARE_LE 3
+
+/**
+ * Greater.
+ */
+#define MS_COMPARE_GT 4
+
+/**
+ * Greater or equal.
+ */
+#define MS_COMPARE_GE 5
 
 #ifdef __cplusplus
 extern "C" {
@@ -626,6 +669,162 @@ ms_status ms_client_open(const ms_options *options,
  * @since 0.1
  */
 MS_API void ms_client_free(ms_client *client);
+
+/**
+ * A column compared with a literal. The literal is converted to the type of the column when a table is known, in a way that keeps
+ * the meaning: for an INT column, `< 3.5` becomes `< 4`, and `= 3.5` is never true (docs/predicates.md).
+ * @param[in] column copied; a name, or names with dots in between for a field of a struct; odd names in back-quotes. Case does not
+ * matter.
+ * @param[in] op one of the MS_COMPARE_ constants.
+ * @param[in] schema the type of the literal; stays with the caller.
+ * @param[in] array the literal: an array of length 1, whose value may be NULL. Consumed, on success and on failure alike.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, a bad name, an unknown op, another length, or an array that is malformed;
+ * MS_UNSUPPORTED for an Arrow type that is no literal.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_compare(const char *column,
+                               ms_compare_op op,
+                               const struct ArrowSchema *schema,
+                               struct ArrowArray *array,
+                               ms_predicate **out_predicate,
+                               ms_error **err);
+
+/**
+ * Whether a column is one of some literals, or none of them. With a NULL among them, IN is true or unknown and NOT IN never true;
+ * IN of nothing is false and NOT IN of nothing true.
+ * @param[in] column as for ms_predicate_compare.
+ * @param[in] negated true for NOT IN.
+ * @param[in] schema the type of the literals; stays with the caller.
+ * @param[in] array the literals, any number. Consumed, on success and on failure alike.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_predicate_compare, but any length will do.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_in(const char *column,
+                          bool negated,
+                          const struct ArrowSchema *schema,
+                          struct ArrowArray *array,
+                          ms_predicate **out_predicate,
+                          ms_error **err);
+
+/**
+ * Whether a column is NULL, or is not.
+ * @param[in] column as for ms_predicate_compare.
+ * @param[in] negated true for IS NOT NULL.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for a bad name.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_is_null(const char *column,
+                               bool negated,
+                               ms_predicate **out_predicate,
+                               ms_error **err);
+
+/**
+ * All of some predicates.
+ * @param[in] operands pointers to predicates, which are shared: they stay with the caller and may be freed at once.
+ * @param[in] count number of them, at least one.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, for no operands, and for a tree of more than 256 levels or 262,144 nodes.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_and(const ms_predicate *const *operands,
+                           size_t count,
+                           ms_predicate **out_predicate,
+                           ms_error **err);
+
+/**
+ * Any of some predicates.
+ * @param[in] operands as for ms_predicate_and.
+ * @param[in] count number of them, at least one.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_predicate_and.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_or(const ms_predicate *const *operands,
+                          size_t count,
+                          ms_predicate **out_predicate,
+                          ms_error **err);
+
+/**
+ * The opposite of a predicate; unknown stays unknown.
+ * @param[in] operand shared: it stays with the caller and may be freed at once.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for a tree of more than 256 levels.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_not(const ms_predicate *operand,
+                           ms_predicate **out_predicate,
+                           ms_error **err);
+
+/**
+ * Reads a predicate in the text form of the service (docs/predicates.md has the grammar).
+ * @param[in] predicate_text copied.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, bad UTF-8 and text that is no predicate; MS_UNSUPPORTED for a construct outside of the
+ * grammar, such as a function; both messages tell the place.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_parse(const char *predicate_text,
+                             ms_predicate **out_predicate,
+                             ms_error **err);
+
+/**
+ * The text of a predicate, for logs: ms_predicate_parse reads it as the same predicate. What is sent to the service may differ,
+ * because there literals have the types of the columns.
+ * @param[in] predicate may be NULL.
+ * @return text owned by `predicate`, valid until it is freed; "" for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+const char *ms_predicate_text(const ms_predicate *predicate);
+
+/**
+ * A second handle of a predicate.
+ * @param[in] predicate may be NULL.
+ * @return a handle of its own, to be freed with ms_predicate_free; NULL for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_predicate *ms_predicate_clone(const ms_predicate *predicate);
+
+/**
+ * Frees a predicate. What was made of it stays.
+ * @param[in] predicate may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_predicate_free(ms_predicate *predicate);
 
 /**
  * Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its

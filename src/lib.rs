@@ -22,6 +22,9 @@ pub mod arrow;
 pub mod auth;
 pub mod proto;
 
+// What rows are wanted.
+pub mod predicate;
+
 // Layer 2: threads and network.
 pub mod runtime;
 pub mod transport;

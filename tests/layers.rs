@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["error"],
     &["options"],
     &["proto", "arrow", "auth"],
+    &["predicate"],
     &["runtime"],
     &["transport"],
     &["client"],

@@ -9,7 +9,7 @@ mod types;
 
 pub use decode::Decoder;
 pub use frame::{Frame, Framer, behind_the_end};
-pub use schema::{ColumnFacts, check, expected};
+pub use schema::{ColumnFacts, check, expected, type_text};
 pub use slabs::Slabs;
 pub use types::{Units, data_type, time_unit};
 

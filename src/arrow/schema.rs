@@ -25,6 +25,11 @@ pub struct ColumnFacts<'a> {
     pub is_partition: bool,
 }
 
+/// The MaxCompute type text of a field of a schema of ours; empty for other fields.
+pub fn type_text(field: &Field) -> &str {
+    field.metadata().get(TYPE_KEY).map_or("", String::as_str)
+}
+
 /// The schema that is delivered for the columns of a plan.
 pub fn expected<'a>(columns: impl Iterator<Item = ColumnFacts<'a>>, units: Units) -> Result<Schema> {
     let fields = columns.map(|column| {

@@ -47,6 +47,26 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, length: usize, name: &str
     }
 }
 
+/// Shared references to handles in an array; NULL among them is an argument error.
+///
+/// # Safety
+/// `pointer` points to `count` pointers that are NULL or live handles, or `count` is 0.
+pub(super) unsafe fn handles<'a, T>(pointer: *const *const T, count: usize, name: &str) -> Result<Vec<&'a T>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if pointer.is_null() {
+        return Err(is_null(name));
+    }
+    if count > isize::MAX as usize / size_of::<*const T>() {
+        return Err(Error::new(Kind::InvalidArgument, format!("{name} cannot have {count} items")));
+    }
+    // SAFETY: by the contract of this function.
+    let items = unsafe { std::slice::from_raw_parts(pointer, count) };
+    // SAFETY: as above.
+    items.iter().enumerate().map(|(at, item)| unsafe { borrow(*item, &format!("{name}[{at}]")) }).collect()
+}
+
 /// An output: emptied when it is claimed, so that callers may always clean up, and filled at most once.
 pub(super) struct Out<T>(NonNull<T>);
 

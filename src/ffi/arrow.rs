@@ -1,8 +1,8 @@
-//! Arrow's C structs: the only file that fills them.
+//! Arrow's C structs: the only file that fills and reads them.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_array::{Array, ArrayRef, RecordBatch, StructArray, make_array};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{Schema, SchemaRef};
@@ -57,6 +57,29 @@ pub(super) fn export_schema(schema: &Schema) -> Result<FFI_ArrowSchema> {
 
 pub(super) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
     FFI_ArrowArray::new(&StructArray::from(batch).into_data())
+}
+
+/// Takes an array over from the host; it is released when the result is dropped, and at once on failure. The schema stays the host's.
+///
+/// # Safety
+/// `array` and `schema` are NULL, released, or valid structs of the C data interface, and `schema` tells the type of `array`.
+pub(super) unsafe fn import_array(schema: *const FFI_ArrowSchema, array: *mut FFI_ArrowArray) -> Result<ArrayRef> {
+    let invalid = |text: String| Error::new(Kind::InvalidArgument, text);
+    if array.is_null() {
+        return Err(invalid("array is NULL".to_owned()));
+    }
+    // SAFETY: by the contract of this function; the host's struct is left released, as the interface says of a moved one.
+    let array = unsafe { FFI_ArrowArray::from_raw(array) };
+    // SAFETY: as above.
+    let schema = unsafe { schema.as_ref() }.ok_or_else(|| invalid("schema is NULL".to_owned()))?;
+    if array.is_released() || schema.release().is_none() {
+        return Err(invalid("array or schema is released".to_owned()));
+    }
+    // SAFETY: as above.
+    let data = unsafe { arrow_array::ffi::from_ffi(array, schema) };
+    let data = data.map_err(|error| invalid(format!("array cannot be taken: {error}")))?;
+    data.validate_full().map_err(|error| invalid(format!("array is malformed: {error}")))?;
+    Ok(make_array(data))
 }
 
 /// A stream over batches that are there already.

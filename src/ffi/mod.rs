@@ -26,6 +26,8 @@ mod options;
 
 mod client;
 
+mod predicate;
+
 mod scan;
 mod session;
 
@@ -42,6 +44,7 @@ pub use error::*;
 pub use log::*;
 pub use metrics::*;
 pub use options::*;
+pub use predicate::*;
 pub use scan::*;
 pub use session::*;
 pub use split::*;

@@ -11,6 +11,7 @@ use super::client::ms_client;
 use super::error::ms_error;
 use super::gate::{free, gate, quiet};
 use super::options::ms_options;
+use super::predicate::ms_predicate;
 use super::status::ms_status;
 use crate::error::{Error, Kind};
 use crate::session::Session;
@@ -18,11 +19,6 @@ use crate::session::Session;
 /// One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
 pub struct ms_session {
     pub(super) session: Session,
-}
-
-/// A filter as a tree of typed comparisons. This version has no way to make one: use the option filter.text.
-pub struct ms_predicate {
-    _private: (),
 }
 
 /// Plans a read of the table that the option table names.

@@ -93,6 +93,123 @@ static void case_ms_client_open(void) {
 }
 static void case_ms_client_free(void) { ms_client_free(NULL); }
 
+/* An array of one 64-bit number, made by hand as an engine does; its release says that it was taken over. */
+static int64_t literal_number;
+static const void *literal_buffers[2];
+static void release_literal(struct ArrowArray *array) { array->release = NULL; }
+static void release_schema(struct ArrowSchema *schema) { schema->release = NULL; }
+static struct ArrowSchema number_schema(void) {
+  return (struct ArrowSchema){.format = "l", .name = "", .flags = ARROW_FLAG_NULLABLE, .release = release_schema};
+}
+static struct ArrowArray number_array(int64_t length) {
+  literal_buffers[1] = &literal_number;
+  return (struct ArrowArray){.length = length, .n_buffers = 2, .buffers = literal_buffers, .release = release_literal};
+}
+static ms_predicate *good_predicate(void) {
+  ms_predicate *predicate = NULL;
+  CHECK_INT(ms_predicate_parse("id = 1", &predicate, NULL), MS_OK);
+  return predicate;
+}
+static void case_ms_predicate_compare(void) {
+  ms_predicate *predicate = GARBAGE;
+  struct ArrowSchema schema = number_schema();
+  struct ArrowArray array = number_array(1);
+  REFUSES("column", ms_predicate_compare(NULL, MS_COMPARE_EQ, &schema, &array, &predicate, &err));
+  CHECK(predicate == NULL && array.release == NULL); /* consumed on failure as well */
+  array = number_array(1);
+  REFUSES("schema", ms_predicate_compare("id", MS_COMPARE_EQ, NULL, &array, &predicate, &err));
+  CHECK(array.release == NULL);
+  REFUSES("array", ms_predicate_compare("id", MS_COMPARE_EQ, &schema, NULL, &predicate, &err));
+  REFUSES("array", ms_predicate_compare("id", MS_COMPARE_EQ, &schema, &array, &predicate, &err)); /* released already */
+  array = number_array(0);
+  REFUSES("array has 0 values", ms_predicate_compare("id", MS_COMPARE_EQ, &schema, &array, &predicate, &err));
+  array = number_array(1);
+  REFUSES("out_predicate", ms_predicate_compare("id", MS_COMPARE_EQ, &schema, &array, NULL, &err));
+  CHECK(array.release == NULL);
+  const int32_t outside[] = {-1, 6, INT32_MIN, INT32_MAX};
+  for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+    array = number_array(1);
+    REFUSES("op", ms_predicate_compare("id", outside[i], &schema, &array, &predicate, &err));
+    CHECK(array.release == NULL);
+  }
+  CHECK_INT(ms_predicate_compare(NULL, 0, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  array = number_array(1);
+  REQUIRE_OK(ms_predicate_compare("id", MS_COMPARE_LE, &schema, &array, &predicate, &err));
+  CHECK(array.release == NULL && schema.release != NULL);
+  CHECK_TEXT(ms_predicate_text(predicate), "`id` <= 0");
+  ms_predicate_free(predicate);
+}
+static void case_ms_predicate_in(void) {
+  ms_predicate *predicate = GARBAGE;
+  struct ArrowSchema schema = number_schema();
+  struct ArrowArray array = number_array(1);
+  REFUSES("column", ms_predicate_in(NULL, false, &schema, &array, &predicate, &err));
+  CHECK(predicate == NULL && array.release == NULL);
+  array = number_array(1);
+  REFUSES("schema", ms_predicate_in("id", false, NULL, &array, &predicate, &err));
+  REFUSES("array", ms_predicate_in("id", false, &schema, NULL, &predicate, &err));
+  array = number_array(1);
+  REFUSES("out_predicate", ms_predicate_in("id", false, &schema, &array, NULL, &err));
+  CHECK(array.release == NULL);
+  CHECK_INT(ms_predicate_in(NULL, true, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  array = number_array(0);
+  REQUIRE_OK(ms_predicate_in("id", true, &schema, &array, &predicate, &err));
+  CHECK_TEXT(ms_predicate_text(predicate), "`id` NOT IN ()");
+  ms_predicate_free(predicate);
+}
+static void case_ms_predicate_is_null(void) {
+  ms_predicate *predicate = GARBAGE;
+  REFUSES("column", ms_predicate_is_null(NULL, false, &predicate, &err));
+  CHECK(predicate == NULL);
+  REFUSES("name of a column", ms_predicate_is_null("", false, &predicate, &err));
+  REFUSES("out_predicate", ms_predicate_is_null("id", false, NULL, &err));
+  CHECK_INT(ms_predicate_is_null(NULL, true, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void joins(ms_status (*join)(const ms_predicate *const *, size_t, ms_predicate **, ms_error **), const char *text) {
+  ms_predicate *joined = GARBAGE, *one = good_predicate();
+  const ms_predicate *const both[] = {one, one}, *const holes[] = {one, NULL};
+  REFUSES("operands", join(NULL, 2, &joined, &err));
+  CHECK(joined == NULL);
+  REFUSES("operands[1]", join(holes, 2, &joined, &err));
+  REFUSES("operands", join(both, SIZE_MAX, &joined, &err));
+  CHECK_FAILS(join(both, 0, &joined, &err), MS_INVALID_ARGUMENT); /* nothing to join */
+  REFUSES("out_predicate", join(both, 2, NULL, &err));
+  CHECK_INT(join(NULL, 1, NULL, NULL), MS_INVALID_ARGUMENT);
+  REQUIRE_OK(join(both, 2, &joined, &err));
+  ms_predicate_free(one); /* shared, so the joined one does not need it */
+  CHECK_TEXT(ms_predicate_text(joined), text);
+  ms_predicate_free(joined);
+}
+static void case_ms_predicate_and(void) { joins(ms_predicate_and, "`id` = 1 AND `id` = 1"); }
+static void case_ms_predicate_or(void) { joins(ms_predicate_or, "`id` = 1 OR `id` = 1"); }
+static void case_ms_predicate_not(void) {
+  ms_predicate *predicate = GARBAGE, *one = good_predicate();
+  REFUSES("operand", ms_predicate_not(NULL, &predicate, &err));
+  CHECK(predicate == NULL);
+  REFUSES("out_predicate", ms_predicate_not(one, NULL, &err));
+  CHECK_INT(ms_predicate_not(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_predicate_free(one);
+}
+static void case_ms_predicate_parse(void) {
+  ms_predicate *predicate = GARBAGE;
+  REFUSES("predicate_text", ms_predicate_parse(NULL, &predicate, &err));
+  CHECK(predicate == NULL);
+  REFUSES("predicate_text", ms_predicate_parse("id = '\xff'", &predicate, &err)); /* not UTF-8 */
+  REFUSES("out_predicate", ms_predicate_parse("id = 1", NULL, &err));
+  CHECK_FAILS(ms_predicate_parse("id = ", &predicate, &err), MS_INVALID_ARGUMENT);
+  CHECK_FAILS(ms_predicate_parse("length(id) = 1", &predicate, &err), MS_UNSUPPORTED);
+  CHECK_INT(ms_predicate_parse(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_predicate_text(void) { CHECK_TEXT(ms_predicate_text(NULL), ""); }
+static void case_ms_predicate_clone(void) {
+  CHECK(ms_predicate_clone(NULL) == NULL);
+  ms_predicate *one = good_predicate(), *other = ms_predicate_clone(one);
+  ms_predicate_free(one);
+  CHECK_TEXT(ms_predicate_text(other), "`id` = 1");
+  ms_predicate_free(other);
+}
+static void case_ms_predicate_free(void) { ms_predicate_free(NULL); }
+
 static void case_ms_session_open(void) {
   ms_session *session = GARBAGE;
   REFUSES("client", ms_session_open(NULL, good.options, NULL, &session, &err));
@@ -293,6 +410,8 @@ static const struct {
     CASE(ms_error_request_id), CASE(ms_error_http_status), CASE(ms_error_attempts), CASE(ms_error_json), CASE(ms_error_free),
     CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_load_environment), CASE(ms_options_clone),
     CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free), CASE(ms_session_open),
+    CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
+    CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
