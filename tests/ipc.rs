@@ -10,7 +10,9 @@ use arrow_array::types::*;
 use arrow_array::*;
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use maxstorage::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected};
+use maxstorage::arrow::{
+    BytesKind, CheckedBytes, ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected,
+};
 use maxstorage::error::{Kind, Result};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -154,7 +156,7 @@ fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Res
         while !piece.is_empty() {
             match next_frame(&mut framer, &mut piece)? {
                 Some(Frame::Schema(wire)) => check(&wire, schema)?,
-                Some(Frame::Batch { metadata, body }) => batches.push(decoder.decode(&metadata, &body)?),
+                Some(Frame::Batch(encoded)) => batches.push(decoder.decode(&encoded)?),
                 Some(Frame::End) | None => {}
             }
         }
@@ -182,9 +184,9 @@ fn uncompressed_buffers_are_slices_of_the_body() {
         (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     let mut input = stream.as_slice();
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
-        let Frame::Batch { metadata, body } = frame else { continue };
-        let inside = body.as_ptr_range();
-        let decoded = decoder.decode(&metadata, &body).unwrap();
+        let Frame::Batch(encoded) = frame else { continue };
+        let inside = encoded.body().as_ptr_range();
+        let decoded = decoder.decode(&encoded).unwrap();
         for column in decoded.columns() {
             for buffer in column.to_data().buffers() {
                 assert!(inside.contains(&buffer.as_ptr()), "{} was copied", column.data_type());
@@ -204,8 +206,8 @@ fn decoded_bytes_do_not_depend_on_the_compression() {
         let (mut framer, mut decoder) =
             (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
         while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
-            if let Frame::Batch { metadata, body } = frame {
-                decoder.decode(&metadata, &body).unwrap();
+            if let Frame::Batch(encoded) = frame {
+                decoder.decode(&encoded).unwrap();
             }
         }
         decoder.decoded_bytes()
@@ -226,8 +228,8 @@ fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
     let (mut framer, mut decoder) =
         (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
-        if let Frame::Batch { metadata, body } = frame {
-            assert_eq!(decoder.decode(&metadata, &body).unwrap(), sample);
+        if let Frame::Batch(encoded) = frame {
+            assert_eq!(decoder.decode(&encoded).unwrap(), sample);
         }
     }
     assert_eq!(decoder.copied_bytes(), 5 * 16, "the decimals lie behind a NULL bitmap of 8 bytes");
@@ -323,6 +325,26 @@ fn offsets_of_odd_length_are_harmless() {
     }
 }
 
+/// The decoder with and without Arrow's second check of strings and bytes: the same arrays, whatever the text.
+#[test]
+fn checked_byte_arrays_are_those_of_arrow() {
+    for seed in 0..5 {
+        let schema = session_schema(&["string", "binary"]);
+        let sample = batch(&schema, 50, seed);
+        for column in sample.columns() {
+            let data = column.to_data();
+            let offsets = arrow_buffer::ScalarBuffer::new(data.buffers()[0].clone(), 0, 51);
+            let kind = if data.data_type() == &DataType::Utf8 { BytesKind::Text } else { BytesKind::Binary };
+            let checked = CheckedBytes::check(kind, offsets, data.buffers()[1].clone(), data.nulls().cloned()).unwrap();
+            assert_eq!(&checked.clone().validated().unwrap(), column);
+            maxstorage::ffi::trust_checked_byte_arrays();
+            let sample = std::slice::from_ref(&sample);
+            let stream = ipc(sample, None);
+            assert_eq!(decode(&schema, stream.chunks(100)).unwrap().unwrap(), sample);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -348,7 +370,8 @@ proptest! {
             let at = at.index(stream.len());
             stream[at] ^= value;
         }
-        // Damaged values inside a buffer may decode; what decodes must be valid Arrow.
+        // Damaged values inside a buffer may decode; what decodes must be valid Arrow, also if nobody checks it but us.
+        maxstorage::ffi::trust_checked_byte_arrays();
         if let Ok(Some(batches)) = decode(&schema, stream.chunks(333)) {
             for column in batches.iter().flat_map(RecordBatch::columns) {
                 column.to_data().validate_full().unwrap();

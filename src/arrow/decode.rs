@@ -1,27 +1,26 @@
 //! Record batch messages to record batches.
 //!
-//! Every length and offset of a message is checked against the body before it is used; the arrays are built with
-//! Arrow's full validation. The buffers of an uncompressed batch are slices of the body that was received.
+//! Every length and offset of a message was checked against the body before it comes here; the values of
+//! strings, bytes and lists are checked here. The buffers of an uncompressed batch are slices of the body that was received.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::types::{BinaryType, ByteArrayType, Utf8Type};
-use arrow_array::{ArrayRef, GenericByteArray, RecordBatch, RecordBatchOptions, make_array};
-use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
-use arrow_ipc::{BodyCompressionMethod, CompressionType};
+use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, SchemaRef};
 
+use super::byte_arrays::{BytesKind, CheckedBytes};
 use super::codec::Codec;
-use super::frame::parse;
+use super::frame::Encoded;
+use super::message::Node;
+use super::slabs::ALIGNMENT;
 use super::{Slabs, corrupt};
 use crate::error::{Error, Result};
 
 /// Largest batch after decompression.
 const MAX_DECODED_BYTES: usize = 4 << 30;
-/// Alignment of every decompressed buffer.
-const ALIGNMENT: usize = 64;
 
 /// Decodes the batches of one stream as the schema of the session.
 #[derive(Debug)]
@@ -50,52 +49,35 @@ impl Decoder {
     }
 
     /// Decodes one message.
-    pub fn decode(&mut self, metadata: &Buffer, body: &Buffer) -> Result<RecordBatch> {
-        let message = parse(metadata)?;
-        let batch = message.header_as_record_batch().ok_or_else(|| corrupt("a batch message has no batch"))?;
-        if batch.variadicBufferCounts().is_some_and(|counts| !counts.is_empty()) {
-            return Err(corrupt("a batch has view arrays, which the schema does not"));
-        }
-        let rows = length_of(batch.length())?;
-        let ranges = batch.buffers().into_iter().flatten().map(|buffer| (buffer.offset(), buffer.length()));
-        let ranges =
-            ranges.map(|(offset, length)| check_range(offset, length, body.len())).collect::<Result<Vec<_>>>()?;
-        let buffers: VecDeque<Buffer> = match batch.compression() {
-            None => ranges.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
-            Some(compression) if compression.method() == BodyCompressionMethod::BUFFER => {
-                self.decompress(compression.codec(), body, &ranges)?
-            }
-            Some(_) => return Err(corrupt("a batch is compressed in an unknown way")),
+    pub fn decode(&mut self, encoded: &Encoded) -> Result<RecordBatch> {
+        let Encoded { layout, body } = encoded;
+        let buffers: Vec<Buffer> = match layout.compression {
+            None => layout.buffers.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
+            Some(codec) => self.decompress(codec, body, &layout.buffers)?,
         };
         self.decoded_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
-        let nodes = batch.nodes().into_iter().flatten().map(|node| (node.length(), node.null_count()));
-        let mut parts = Parts { nodes: nodes.collect(), buffers, copied_bytes: 0 };
+        let mut parts = Parts { nodes: layout.nodes.iter(), buffers: buffers.into_iter(), copied_bytes: 0 };
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             let named = |error: Error| error.context(format!("column {}", field.name()));
             let array = parts.array(field.data_type()).map_err(named)?;
-            if array.len() != rows {
-                let message = format!("it has {} rows in a batch of {rows}", array.len());
+            if array.len() != layout.rows {
+                let message = format!("it has {} rows in a batch of {}", array.len(), layout.rows);
                 return Err(named(corrupt(&message)));
             }
             columns.push(array);
         }
-        if !parts.nodes.is_empty() || !parts.buffers.is_empty() {
+        if parts.nodes.len() != 0 || parts.buffers.len() != 0 {
             return Err(corrupt("a batch has more buffers than the schema has use for"));
         }
         self.copied_bytes += parts.copied_bytes;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(layout.rows));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| corrupt(&error.to_string()))
     }
 
     /// Decompresses all buffers of a batch into one allocation.
-    fn decompress(
-        &mut self,
-        kind: CompressionType,
-        body: &Buffer,
-        ranges: &[(usize, usize)],
-    ) -> Result<VecDeque<Buffer>> {
+    fn decompress(&mut self, kind: CompressionType, body: &Buffer, ranges: &[(usize, usize)]) -> Result<Vec<Buffer>> {
         let sizes = ranges.iter().map(|range| announced(body, *range)).collect::<Result<Vec<_>>>()?;
         let total =
             sizes.iter().flatten().try_fold(0usize, |sum, size| sum.checked_add(size.next_multiple_of(ALIGNMENT)));
@@ -103,8 +85,6 @@ impl Decoder {
             .filter(|total| *total <= MAX_DECODED_BYTES)
             .ok_or_else(|| corrupt("a batch announces more bytes than can be decompressed at once"))?;
         let mut target = self.slabs.take(total)?;
-        // Zeroes only what was never used before; the rest is overwritten.
-        target.resize(total, 0);
         let mut rest = target.as_slice_mut();
         for ((offset, length), size) in ranges.iter().zip(&sizes) {
             if let Some(size) = size {
@@ -119,7 +99,7 @@ impl Decoder {
                 rest = behind;
             }
         }
-        let target = self.slabs.share(target);
+        let target = self.slabs.share(target, total);
         let mut at = 0;
         let buffers = ranges.iter().zip(&sizes).map(|((offset, length), size)| match size {
             Some(size) => {
@@ -156,15 +136,15 @@ fn announced(body: &Buffer, (offset, length): (usize, usize)) -> Result<Option<u
 }
 
 /// The nodes and buffers of a message that are not used up yet.
-struct Parts {
-    nodes: VecDeque<(i64, i64)>,
-    buffers: VecDeque<Buffer>,
+struct Parts<'a> {
+    nodes: std::slice::Iter<'a, Node>,
+    buffers: std::vec::IntoIter<Buffer>,
     copied_bytes: u64,
 }
 
-impl Parts {
+impl Parts<'_> {
     fn buffer(&mut self) -> Result<Buffer> {
-        self.buffers.pop_front().ok_or_else(|| corrupt("a batch has fewer buffers than the schema needs"))
+        self.buffers.next().ok_or_else(|| corrupt("a batch has fewer buffers than the schema needs"))
     }
 
     /// The next buffer, at an address that suits values of `width` bytes: IPC promises 8, decimals need 16.
@@ -181,36 +161,26 @@ impl Parts {
 
     fn array(&mut self, data_type: &DataType) -> Result<ArrayRef> {
         match data_type {
-            DataType::Utf8 => return self.bytes_array::<Utf8Type>(),
-            DataType::Binary => return self.bytes_array::<BinaryType>(),
+            DataType::Utf8 => return self.bytes_array(BytesKind::Text),
+            DataType::Binary => return self.bytes_array(BytesKind::Binary),
             _ => {}
         }
         let data = self.builder(data_type)?.build().map_err(|error| corrupt(&error.to_string()))?;
         Ok(make_array(data))
     }
 
-    /// Strings or bytes. The offsets are checked here, a whole array at once: Arrow's general validation takes them one by one.
-    fn bytes_array<T: ByteArrayType<Offset = i32>>(&mut self) -> Result<ArrayRef> {
+    /// Strings or bytes.
+    fn bytes_array(&mut self, kind: BytesKind) -> Result<ArrayRef> {
         let (length, nulls) = self.node()?;
         let offsets = offsets_of(self.aligned_buffer(OFFSET_BYTES)?, length)?;
-        let values = self.buffer()?;
-        let offsets = ScalarBuffer::<i32>::new(offsets, 0, length + 1);
-        let steps = offsets.iter().zip(offsets.iter().skip(1));
-        let ascending = steps.fold(true, |ascending, (one, next)| ascending & (one <= next));
-        if !ascending || offsets.first().is_none_or(|first| *first < 0) {
-            return Err(corrupt("the offsets of an array do not ascend"));
-        }
-        let array = GenericByteArray::<T>::try_new(OffsetBuffer::new(offsets), values, nulls);
-        Ok(Arc::new(array.map_err(|error| corrupt(&error.to_string()))?))
+        let offsets = ScalarBuffer::new(offsets, 0, length + 1);
+        CheckedBytes::check(kind, offsets, self.buffer()?, nulls)?.into_array()
     }
 
     /// Length and NULLs of the next array.
     fn node(&mut self) -> Result<(usize, Option<NullBuffer>)> {
-        let node = self.nodes.pop_front().ok_or_else(|| corrupt("a batch has fewer arrays than the schema needs"))?;
-        let (length, nulls) = (length_of(node.0)?, length_of(node.1)?);
-        if nulls > length {
-            return Err(corrupt(&format!("an array of {length} values claims {nulls} NULLs")));
-        }
+        let node = self.nodes.next().ok_or_else(|| corrupt("a batch has fewer arrays than the schema needs"))?;
+        let Node { length, nulls } = *node;
         let validity = self.buffer()?;
         Ok((length, validity_of(validity, length, nulls)?))
     }
@@ -259,18 +229,6 @@ fn offsets_of(offsets: Buffer, length: usize) -> Result<Buffer> {
         Some(wanted) => Ok(offsets.slice_with_length(0, wanted)),
         None => Err(corrupt("the offsets of an array are shorter than it")),
     }
-}
-
-fn check_range(offset: i64, length: i64, body: usize) -> Result<(usize, usize)> {
-    let (start, size) = (length_of(offset)?, length_of(length)?);
-    match start.checked_add(size) {
-        Some(end) if end <= body => Ok((start, size)),
-        _ => Err(corrupt(&format!("a buffer lies at {start}+{size} in a body of {body} bytes"))),
-    }
-}
-
-fn length_of(number: i64) -> Result<usize> {
-    usize::try_from(number).map_err(|_| corrupt(&format!("{number} is not a length")))
 }
 
 fn overrun() -> Error {

@@ -2,10 +2,11 @@
 //! place where its batch will lie.
 
 use arrow_buffer::{Buffer, MutableBuffer};
+use arrow_ipc::MessageHeader;
 use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::{Message, MessageHeader, root_as_message};
 use arrow_schema::Schema;
 
+use super::message::{self, Layout};
 use super::{Slabs, corrupt};
 use crate::error::{Error, Kind, Result};
 
@@ -23,15 +24,26 @@ const MAX_BODY_BYTES: usize = 1 << 30;
 pub enum Frame {
     /// The schema, always the first.
     Schema(Schema),
-    /// A record batch: verified metadata and the body.
-    Batch {
-        /// Flatbuffer of the message.
-        metadata: Buffer,
-        /// Body, aligned to 64 bytes.
-        body: Buffer,
-    },
+    /// A record batch.
+    Batch(Encoded),
     /// The end marker.
     End,
+}
+
+/// A record batch as it arrived.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What its metadata says.
+    pub(super) layout: Layout,
+    /// Body, aligned to 64 bytes.
+    pub(super) body: Buffer,
+}
+
+impl Encoded {
+    /// The bytes behind the metadata, in which the buffers of an uncompressed batch lie.
+    pub fn body(&self) -> &Buffer {
+        &self.body
+    }
 }
 
 /// Collects bytes until a frame is complete.
@@ -39,14 +51,16 @@ pub enum Frame {
 pub struct Framer {
     slabs: Slabs,
     state: State,
+    /// Of the last message; its memory is used for the next one.
+    metadata: MutableBuffer,
     has_schema: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Prefix { bytes: [u8; PREFIX_BYTES], filled: usize },
-    Metadata { bytes: MutableBuffer, filled: usize },
-    Body { metadata: Buffer, bytes: MutableBuffer, filled: usize },
+    Metadata { filled: usize },
+    Body { layout: Layout, slab: MutableBuffer, length: usize, filled: usize },
     Ended,
 }
 
@@ -55,25 +69,24 @@ const START: State = State::Prefix { bytes: [0; PREFIX_BYTES], filled: 0 };
 impl Framer {
     /// A framer at the start of a stream.
     pub fn new(slabs: &Slabs) -> Self {
-        Framer { slabs: slabs.clone(), state: START, has_schema: false }
+        Framer { slabs: slabs.clone(), state: START, metadata: MutableBuffer::default(), has_schema: false }
     }
 
     /// Where the next bytes of the stream belong; empty behind the end marker.
     pub fn room(&mut self) -> &mut [u8] {
-        let (bytes, filled) = match &mut self.state {
-            State::Prefix { bytes, filled } => (bytes.as_mut_slice(), *filled),
-            State::Metadata { bytes, filled } | State::Body { bytes, filled, .. } => (bytes.as_slice_mut(), *filled),
-            State::Ended => return &mut [],
-        };
-        bytes.get_mut(filled..).unwrap_or_default()
+        match &mut self.state {
+            State::Prefix { bytes, filled } => bytes.get_mut(*filled..),
+            State::Metadata { filled } => self.metadata.as_slice_mut().get_mut(*filled..),
+            State::Body { slab, length, filled, .. } => slab.as_slice_mut().get_mut(*filled..*length),
+            State::Ended => None,
+        }
+        .unwrap_or_default()
     }
 
     /// Takes note that the first `count` bytes of [`Framer::room`] were filled, and returns the frame that they completed.
     pub fn advance(&mut self, count: usize) -> Result<Option<Frame>> {
         match &mut self.state {
-            State::Prefix { filled, .. } | State::Metadata { filled, .. } | State::Body { filled, .. } => {
-                *filled += count
-            }
+            State::Prefix { filled, .. } | State::Metadata { filled } | State::Body { filled, .. } => *filled += count,
             State::Ended => {}
         }
         if self.room().is_empty() { self.complete() } else { Ok(None) }
@@ -102,20 +115,26 @@ impl Framer {
                         Err(corrupt(&format!("a message announces {length} bytes of metadata")))
                     }
                     length => {
-                        self.state = State::Metadata { bytes: allocate(length)?, filled: 0 };
+                        if self.metadata.capacity() < length {
+                            self.metadata = allocate(length)?;
+                        }
+                        self.metadata.resize(length, 0);
+                        self.state = State::Metadata { filled: 0 };
                         Ok(None)
                     }
                 }
             }
-            State::Metadata { bytes, .. } => self.message(bytes.into()),
-            State::Body { metadata, bytes, .. } => Ok(Some(Frame::Batch { metadata, body: self.slabs.share(bytes) })),
+            State::Metadata { .. } => self.message(),
+            State::Body { layout, slab, length, .. } => {
+                Ok(Some(Frame::Batch(Encoded { layout, body: self.slabs.share(slab, length) })))
+            }
             State::Ended => Ok(None),
         }
     }
 
     /// Looks at a complete metadata flatbuffer.
-    fn message(&mut self, metadata: Buffer) -> Result<Option<Frame>> {
-        let message = parse(&metadata)?;
+    fn message(&mut self) -> Result<Option<Frame>> {
+        let message = message::parse(&self.metadata)?;
         let length = usize::try_from(message.bodyLength())
             .map_err(|_| corrupt(&format!("a message announces a body of {} bytes", message.bodyLength())))?;
         if length > MAX_BODY_BYTES {
@@ -131,13 +150,13 @@ impl Framer {
                 self.has_schema = true;
                 Ok(Some(Frame::Schema(schema)))
             }
-            (MessageHeader::RecordBatch, true) if length == 0 => {
-                Ok(Some(Frame::Batch { metadata, body: Buffer::default() }))
-            }
             (MessageHeader::RecordBatch, true) => {
-                let mut bytes = self.slabs.take(length)?;
-                bytes.resize(length, 0);
-                self.state = State::Body { metadata, bytes, filled: 0 };
+                let batch = message.header_as_record_batch().ok_or_else(|| corrupt("a batch message has no batch"))?;
+                let layout = message::layout(batch, length)?;
+                if length == 0 {
+                    return Ok(Some(Frame::Batch(Encoded { layout, body: Buffer::default() })));
+                }
+                self.state = State::Body { layout, slab: self.slabs.take(length)?, length, filled: 0 };
                 Ok(None)
             }
             (kind, has_schema) => {
@@ -152,11 +171,6 @@ impl Framer {
 /// The error for bytes after the end marker.
 pub fn behind_the_end() -> Error {
     corrupt("there are bytes after the end marker of the stream")
-}
-
-/// Verifies a metadata flatbuffer.
-pub(super) fn parse(metadata: &[u8]) -> Result<Message<'_>> {
-    root_as_message(metadata).map_err(|error| corrupt(&format!("the metadata of a message is malformed: {error}")))
 }
 
 fn allocate(length: usize) -> Result<MutableBuffer> {

@@ -1,14 +1,18 @@
 //! Arrow IPC bytes to record batches: types, framing, decompression, decoding. No I/O here.
 
+mod byte_arrays;
 mod codec;
 mod decode;
 mod frame;
+mod lz4;
+mod message;
 mod schema;
 mod slabs;
 mod types;
 
+pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
 pub use decode::Decoder;
-pub use frame::{Frame, Framer, behind_the_end};
+pub use frame::{Encoded, Frame, Framer, behind_the_end};
 pub use schema::{ColumnFacts, check, expected, type_text};
 pub use slabs::Slabs;
 pub use types::{Units, data_type, time_unit};

@@ -68,6 +68,7 @@ pub(super) fn fence<T>(body: impl FnOnce() -> T) -> Result<T> {
 /// our threads leave the host's signals alone.
 fn prepare() {
     runtime::set_thread_hook(super::signals::block);
+    super::trust_checked_byte_arrays();
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if INSIDE.get() || runtime::check_thread().is_err() {

@@ -10,6 +10,7 @@
 // What every function stands on.
 mod args;
 mod arrow;
+mod byte_arrays;
 mod gate;
 mod signals;
 
@@ -38,6 +39,7 @@ mod metrics;
 mod bytes;
 
 pub use arrow::ArrowArrayStream;
+pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
 pub use client::*;
 pub use error::*;

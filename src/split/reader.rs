@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use super::metrics::Metrics;
 use super::position::Position;
 use super::sink::Sink;
-use crate::arrow::{Decoder, Frame, Framer, Slabs, behind_the_end, check};
+use crate::arrow::{Decoder, Encoded, Frame, Framer, Slabs, behind_the_end, check};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::v1::{self, Rows, RowsForm};
@@ -133,7 +133,7 @@ impl Reader {
             let working = Instant::now();
             let batch = match framer.advance(count)? {
                 Some(Frame::Schema(schema)) => check(&schema, &self.schema).map(|()| None)?,
-                Some(Frame::Batch { metadata, body }) => Some(self.decode(&mut decoder, &metadata, &body)?),
+                Some(Frame::Batch(encoded)) => Some(self.decode(&mut decoder, &encoded)?),
                 Some(Frame::End) | None => None,
             };
             self.metrics.decode.add_time(working.elapsed());
@@ -180,15 +180,10 @@ impl Reader {
         Ok(())
     }
 
-    fn decode(
-        &self,
-        decoder: &mut Decoder,
-        metadata: &arrow_buffer::Buffer,
-        body: &arrow_buffer::Buffer,
-    ) -> Result<RecordBatch> {
+    fn decode(&self, decoder: &mut Decoder, encoded: &Encoded) -> Result<RecordBatch> {
         forced_panic(self.forced_panic.as_deref(), Place::Reader);
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
-        let batch = decoder.decode(metadata, body)?;
+        let batch = decoder.decode(encoded)?;
         self.metrics.bytes_decoded.add(decoder.decoded_bytes() - decoded);
         self.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
         Ok(batch)
