@@ -827,6 +827,159 @@ MS_API MS_NODISCARD ms_predicate *ms_predicate_clone(const ms_predicate *predica
 MS_API void ms_predicate_free(ms_predicate *predicate);
 
 /**
+ * Lists the schemas of a project, or of all projects that the caller may see. Columns: project, schema and owner (utf8; owner may be
+ * NULL). A project of two levels has the schema "default". The service is asked for a page when the stream is asked for a batch.
+ * @param[in] client keeps living as long as the stream does, also if it is freed.
+ * @param[in] project name of a project; may be NULL, which stands for all projects.
+ * @param[out] out_stream receives the stream, to be released by the caller, also before its end; released on failure. Its get_next
+ * returns ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT; MS_INVALID_OPTION for an illegal name; MS_NOT_FOUND, MS_UNAUTHENTICATED, MS_PERMISSION_DENIED; MS_FORKED;
+ * MS_WRONG_STATE from inside a callback; a temporary status after the retries.
+ * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first page is there;
+ * the stream: until its next page is.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_projects_schemas(const ms_client *client,
+                              const char *project,
+                              struct ArrowArrayStream *out_stream,
+                              ms_error **err);
+
+/**
+ * Lists the tables of a schema. Columns: project, schema, table, kind and owner (utf8; kind and owner may be NULL); kind is "table", "view",
+ * "materialized_view", "external_table", "object_table" or another word of the service. The service is asked for a page when the stream
+ * is asked for a batch.
+ * @param[in] client keeps living as long as the stream does, also if it is freed.
+ * @param[in] project may be NULL, which stands for the option project of the client.
+ * @param[in] schema may be NULL, which stands for the option schema of the client.
+ * @param[in] pattern which names to list: "*" stands for any characters, "?" for one, letters match in either case; may be NULL, which
+ * stands for all. What precedes the first of them is matched by the service.
+ * @param[out] out_stream as for ms_projects_schemas.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as for ms_projects_schemas; MS_INVALID_OPTION also if no project is known.
+ * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first page with a table is
+ * there; the stream: until its next page is.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_tables(const ms_client *client,
+                    const char *project,
+                    const char *schema,
+                    const char *pattern,
+                    struct ArrowArrayStream *out_stream,
+                    ms_error **err);
+
+/**
+ * The columns of a table as a schema, partition columns last, in the units of the product page (timestamps in nanoseconds, datetimes in
+ * milliseconds). Field metadata: "maxcompute.type" has the MaxCompute type, "maxcompute.comment" the comment if there is one; present with
+ * the value "true" where they apply: "maxcompute.partition_key", "maxcompute.primary_key", "maxcompute.cluster_key", and
+ * "maxcompute.unsupported" for a column that the Storage API does not read (JSON appears as utf8, types without Arrow form as null).
+ * @param[in] client the client.
+ * @param[in] table `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`; what is left out comes from the client's options.
+ * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as for ms_projects_schemas; MS_INVALID_OPTION also for an illegal name; MS_NOT_FOUND if there is no such table.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the service has answered, under the retry options.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_table_schema(const ms_client *client,
+                          const char *table,
+                          struct ArrowSchema *out_schema,
+                          ms_error **err);
+
+/**
+ * Tells what is known about a table besides its columns, as a stream of one row: kind, sizes, rows, files, partition keys, clustering, sort
+ * order, primary key, lifecycle, times and versions. docs/catalogue.md lists the columns; what the service does not tell is NULL.
+ * @param[in] client keeps living as long as the stream does, also if it is freed.
+ * @param[in] table as for ms_table_schema.
+ * @param[out] out_stream receives the stream, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as for ms_table_schema.
+ * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the service has answered,
+ * under the retry options; the stream: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_table_details(const ms_client *client,
+                           const char *table,
+                           struct ArrowArrayStream *out_stream,
+                           ms_error **err);
+
+/**
+ * Lists the partitions of a table, in the order of the service. Columns: partition (utf8, `key=value/key=value`, as the option partitions
+ * takes it), values (struct of the partition keys with their types; a key of the default partition is NULL), size_bytes and rows (int64, NULL
+ * if not told), created_at and modified_at (timestamp in seconds, UTC). The service is asked for a page when the stream is asked for a batch.
+ * @param[in] client keeps living as long as the stream does, also if it is freed.
+ * @param[in] table as for ms_table_schema.
+ * @param[in] filter must be NULL in this version.
+ * @param[out] out_stream as for ms_projects_schemas.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as for ms_table_schema; MS_INVALID_ARGUMENT if the table is not partitioned; MS_UNSUPPORTED if `filter` is not NULL.
+ * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first page is there;
+ * the stream: until its next page is.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_partitions(const ms_client *client,
+                        const char *table,
+                        const ms_predicate *filter,
+                        struct ArrowArrayStream *out_stream,
+                        ms_error **err);
+
+/**
+ * Reads the first rows of a table without a session (version 2 of the Storage API has the call). Columns are those of ms_table_schema.
+ * @param[in] client keeps living as long as the stream does, also if it is freed.
+ * @param[in] table as for ms_table_schema.
+ * @param[in] scan may be NULL; of its keys are used: columns and partition_columns (which come in table order), and partitions, which may
+ * name one partition, also by its leading keys alone.
+ * @param[in] limit_rows from 1 to 10,000: at most so many rows.
+ * @param[out] out_stream as for ms_projects_schemas.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as for ms_table_schema; MS_NOT_FOUND also for a column; MS_INVALID_ARGUMENT for another limit; MS_INVALID_OPTION for
+ * several partitions; MS_TABLE_KIND_UNSUPPORTED; MS_UNSUPPORTED if the service does not have the call.
+ * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first rows are there;
+ * the stream: until the next ones are.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_table_preview(const ms_client *client,
+                           const char *table,
+                           const ms_options *scan,
+                           int64_t limit_rows,
+                           struct ArrowArrayStream *out_stream,
+                           ms_error **err);
+
+/**
+ * Finds out what keeps a client from reading: walks the steps name_resolution, connect, tls, clock_skew, signature, endpoint_routing, project,
+ * quota, table and read_right until one fails, and tells each in a row. Columns: step, status ("ok", "failed", "skipped" if the step does not
+ * apply, "not tried" behind the one that failed; utf8), milliseconds (float64), sentence (utf8: for a failed step what is wrong and what
+ * to do, for a skipped one why), error (the constant, utf8), server_code and request_id (utf8). A failed step is no failure of the call.
+ * @param[in] client the client, with the options that do not work.
+ * @param[in] table as for ms_table_schema; may be NULL: then the steps about a table are skipped. The read right is tried by opening a read
+ * session that nobody reads.
+ * @param[out] out_report receives a stream of one batch, to be released by the caller; released on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK, also if a step has failed; MS_INVALID_ARGUMENT; MS_INVALID_OPTION for an illegal name; MS_FORKED; MS_WRONG_STATE from
+ * inside a callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the last step is done, each under the timeouts and retries of the client.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_client_diagnose(const ms_client *client,
+                             const char *table,
+                             struct ArrowArrayStream *out_report,
+                             ms_error **err);
+
+/**
  * Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its
  * connection breaks. Returns at once: a failure of the network or of the service is reported with the batches.
  * @param[in] session keeps living as long as the scan does, also if it is freed.

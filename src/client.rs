@@ -47,6 +47,16 @@ impl Client {
         &self.inner.transport
     }
 
+    /// The project that is meant when none is named.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.inner.project.as_deref()
+    }
+
+    /// The schema that is meant when none is named.
+    pub(crate) fn schema(&self) -> &str {
+        &self.inner.schema
+    }
+
     /// A table by name, with the defaults of this client.
     pub(crate) fn table(&self, text: &str) -> Result<TableName> {
         TableName::parse(text, self.inner.project.as_deref(), &self.inner.schema)

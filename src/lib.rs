@@ -30,6 +30,7 @@ pub mod runtime;
 pub mod transport;
 
 // Layer 3: what an engine works with.
+pub mod catalog;
 pub mod client;
 pub mod session;
 pub mod split;

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["runtime"],
     &["transport"],
     &["client"],
+    &["catalog"],
     &["session"],
     &["split"],
     &["scan"],

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::options::Options;
@@ -90,6 +92,32 @@ fn an_authority_of_the_options_is_trusted_and_a_strange_one_is_not() {
     assert!(error.message().contains("certificate"), "the cause is told: {error}");
     let session = open(&peer, address, &[("tls.verify", "false")]).unwrap();
     assert_eq!(session.split_count(), 3);
+    std::fs::remove_file(ca).unwrap();
+}
+
+#[test]
+fn a_diagnosis_finds_the_strange_authority() {
+    let peer = Peer::start(|exchange, _| exchange.answer("404 Not Found", "", b""));
+    let (address, ca) = front(&peer, "diagnosis");
+    let step = |more: &[(&str, &str)]| {
+        let mut options = peer.options();
+        options.set("endpoint", &format!("https://{address}/api")).unwrap();
+        options.set("read_idle_timeout_ms", "5000").unwrap();
+        for (key, value) in more {
+            options.set(key, value).unwrap();
+        }
+        let mut report = maxstorage::catalog::diagnose(&Client::open(&options).unwrap(), None).unwrap();
+        let report = report.next_batch().unwrap().unwrap();
+        let text = |column: &str| {
+            let column = report.column_by_name(column).unwrap().as_string::<i32>();
+            if column.is_null(2) { String::new() } else { column.value(2).to_owned() }
+        };
+        (text("step"), text("status"), text("sentence"))
+    };
+    let (name, status, sentence) = step(&[]);
+    assert_eq!((name.as_str(), status.as_str()), ("tls", "failed"), "{sentence}");
+    assert!(sentence.contains("certificate") && sentence.contains("tls.ca_file"), "{sentence}");
+    assert_eq!(step(&[("tls.ca_file", ca.to_str().unwrap())]).1, "ok");
     std::fs::remove_file(ca).unwrap();
 }
 

@@ -13,7 +13,7 @@ mod types;
 pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
 pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};
-pub use schema::{ColumnFacts, check, expected, type_text};
+pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, check, expected, type_text};
 pub use slabs::Slabs;
 pub use types::{Units, data_type, time_unit};
 

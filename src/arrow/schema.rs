@@ -8,9 +8,9 @@ use super::types::{Units, data_type};
 use crate::error::{Error, Kind, Result};
 
 /// Field metadata key that holds the MaxCompute type text.
-const TYPE_KEY: &str = "maxcompute.type";
+pub const TYPE_KEY: &str = "maxcompute.type";
 /// Field metadata key that marks a partition column.
-const PARTITION_KEY: &str = "maxcompute.partition_key";
+pub const PARTITION_KEY: &str = "maxcompute.partition_key";
 
 /// What the plan says about one column.
 #[derive(Debug, Clone, Copy)]

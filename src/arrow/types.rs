@@ -18,6 +18,13 @@ pub struct Units {
     pub datetime: TimeUnit,
 }
 
+impl Default for Units {
+    /// The units of the product page.
+    fn default() -> Self {
+        Units { timestamp: TimeUnit::Nanosecond, datetime: TimeUnit::Millisecond }
+    }
+}
+
 /// The Arrow unit for a word of the protocol.
 pub fn time_unit(word: &str) -> Result<TimeUnit> {
     match word {

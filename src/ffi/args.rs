@@ -31,6 +31,18 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a 
     })
 }
 
+/// A text that may be NULL.
+///
+/// # Safety
+/// As for [`text`].
+pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { text(pointer, name) }.map(Some)
+}
+
 /// Bytes; NULL is legal for no bytes.
 ///
 /// # Safety

@@ -29,6 +29,8 @@ mod client;
 
 mod predicate;
 
+mod catalog;
+
 mod scan;
 mod session;
 
@@ -41,6 +43,7 @@ mod bytes;
 pub use arrow::ArrowArrayStream;
 pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
+pub use catalog::*;
 pub use client::*;
 pub use error::*;
 pub use log::*;

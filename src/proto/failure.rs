@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use quick_xml::events::Event;
 use serde::Deserialize;
 
+use super::xml::Element;
 use crate::error::{Error, Kind, ServerFacts};
 
 /// An answer whose status is not a success.
@@ -59,43 +59,10 @@ impl Failure<'_> {
 
 /// Reads `<Error><Code>…</Code><Message>…</Message>…</Error>`; `None` if the text is something else.
 fn parse_xml(text: &[u8]) -> Option<Body> {
-    let mut reader = quick_xml::Reader::from_str(std::str::from_utf8(text).ok()?);
-    let mut body = Body::default();
-    let mut path: Vec<String> = Vec::new();
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => path.push(start.local_name().as_ref().to_owned()),
-            Event::End(_) => {
-                path.pop()?;
-                if path.is_empty() {
-                    break;
-                }
-            }
-            Event::Text(text) => append(&mut body, &path, &text),
-            Event::CData(text) => append(&mut body, &path, &text),
-            Event::GeneralRef(reference) => {
-                let resolved = match reference.resolve_char_ref().ok()? {
-                    Some(character) => character.to_string(),
-                    None => quick_xml::escape::resolve_xml_entity(&reference)?.to_owned(),
-                };
-                append(&mut body, &path, &resolved);
-            }
-            Event::Eof => return None,
-            _ => {}
-        }
-    }
+    let root = Element::parse(text).filter(|root| root.name() == "Error")?;
+    let of = |name| root.child(name).map(|child| child.text().to_owned()).unwrap_or_default();
+    let body = Body { code: of("Code"), message: of("Message"), request_id: of("RequestId"), ..Body::default() };
     (!body.code.is_empty()).then_some(body)
-}
-
-fn append(body: &mut Body, path: &[String], text: &str) {
-    if let [root, field] = path {
-        match (root.as_str(), field.as_str()) {
-            ("Error", "Code") => body.code.push_str(text),
-            ("Error", "Message") => body.message.push_str(text),
-            ("Error", "RequestId") => body.request_id.push_str(text),
-            _ => {}
-        }
-    }
 }
 
 fn one_line(text: &str) -> String {

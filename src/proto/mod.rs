@@ -3,9 +3,12 @@
 //! Source of the facts: Storage API v1 and the REST conventions of MaxCompute.
 
 pub mod failure;
+pub mod metadata;
+pub mod preview;
 mod request;
 mod table_name;
 pub mod v1;
+mod xml;
 
 pub use request::{Method, Request};
-pub use table_name::TableName;
+pub use table_name::{TableName, check_name};

@@ -47,7 +47,7 @@ impl fmt::Display for TableName {
 }
 
 /// Names appear in URLs and in the signed text, so only characters that mean the same in both are let through.
-fn check_name(what: &str, name: &str) -> Result<()> {
+pub fn check_name(what: &str, name: &str) -> Result<()> {
     let legal = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
     if name.is_empty() || !name.chars().all(legal) {
         let message = format!("`{name}` is not a {what} name: letters, digits, `_`, `-` and `$` are allowed");

@@ -91,6 +91,30 @@ impl Http {
         self.checked(&request, status, retry_after, body).await
     }
 
+    /// How long an attempt to connect may take.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// The proxy in front of every endpoint.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.clients.options.text(&options::PROXY)
+    }
+
+    /// Has one request answered that is neither signed nor about anything; the time that the answer names.
+    pub(super) async fn greet(&self, endpoint: &str) -> Result<Option<SystemTime>> {
+        let sent = self.clients.of(endpoint)?.get(endpoint).send();
+        let patience = self.connect_timeout + self.idle_timeout;
+        let response = match tokio::time::timeout(patience, sent).await {
+            Ok(sent) => sent.map_err(|error| network_error(&format!("no answer from {endpoint}"), error))?,
+            Err(_) => {
+                let message = format!("no answer from {endpoint} within {} ms", patience.as_millis());
+                return Err(Error::new(Kind::Timeout, message));
+            }
+        };
+        Ok(httpdate::parse_http_date(header(response.headers(), "date")).ok())
+    }
+
     /// Asks for rows, once. Plain HTTP is read without the HTTP library in between.
     pub(super) async fn open(&self, endpoint: &str, request: &Request) -> Result<Body> {
         if request.method != Method::Get || is_secure(endpoint) || self.clients.has_proxy() {

@@ -5,6 +5,7 @@ mod clock;
 mod direct;
 mod endpoint;
 mod http;
+mod probe;
 mod retry;
 mod slots;
 
@@ -19,6 +20,7 @@ pub use body::Body;
 use endpoint::Directory;
 pub use endpoint::check_endpoint;
 use http::Http;
+pub use probe::Remote;
 pub use retry::{Attempts, Retry};
 use slots::Slots;
 
@@ -126,7 +128,15 @@ impl Transport {
 
     /// Makes a call and reads its answer, trying again after temporary failures.
     pub async fn call(&self, endpoint: &str, request: Request) -> Result<Answer> {
-        let request = self.with_quota(request);
+        self.exchange(endpoint, self.with_quota(request)).await
+    }
+
+    /// Asks the service endpoint for metadata, which belong to no quota; tries again after temporary failures.
+    pub async fn ask_service(&self, request: Request) -> Result<Answer> {
+        self.exchange(&self.service, request).await
+    }
+
+    async fn exchange(&self, endpoint: &str, request: Request) -> Result<Answer> {
         let mut attempts = self.attempts();
         loop {
             attempts.begin();

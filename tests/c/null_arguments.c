@@ -209,6 +209,64 @@ static void case_ms_predicate_clone(void) {
   ms_predicate_free(other);
 }
 static void case_ms_predicate_free(void) { ms_predicate_free(NULL); }
+/* The stream of a catalogue function without an argument that it needs. */
+#define REFUSES_STREAM(parameter, call)                     \
+  do {                                                      \
+    stream.release = (void (*)(struct ArrowArrayStream *))0xdead; \
+    REFUSES(parameter, call);                               \
+    CHECK(stream.release == NULL);                          \
+  } while (0)
+
+static void case_ms_projects_schemas(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_projects_schemas(NULL, "p", &stream, &err));
+  REFUSES("out_stream", ms_projects_schemas(good.client, NULL, NULL, &err));
+  REFUSES_STREAM("project", ms_projects_schemas(good.client, "\xff", &stream, &err));
+  CHECK_INT(ms_projects_schemas(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_tables(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_tables(NULL, NULL, NULL, NULL, &stream, &err));
+  REFUSES("out_stream", ms_tables(good.client, NULL, NULL, NULL, NULL, &err));
+  REFUSES_STREAM("pattern", ms_tables(good.client, NULL, NULL, "\xff", &stream, &err));
+  CHECK_INT(ms_tables(NULL, NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_table_schema(void) {
+  struct ArrowSchema schema = {.release = (void (*)(struct ArrowSchema *))0xdead};
+  REFUSES("client", ms_table_schema(NULL, "t", &schema, &err));
+  CHECK(schema.release == NULL);
+  REFUSES("table", ms_table_schema(good.client, NULL, &schema, &err));
+  REFUSES("out_schema", ms_table_schema(good.client, "t", NULL, &err));
+  CHECK_INT(ms_table_schema(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_table_details(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_table_details(NULL, "t", &stream, &err));
+  REFUSES_STREAM("table", ms_table_details(good.client, NULL, &stream, &err));
+  REFUSES("out_stream", ms_table_details(good.client, "t", NULL, &err));
+  CHECK_INT(ms_table_details(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_partitions(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_partitions(NULL, "t", NULL, &stream, &err));
+  REFUSES_STREAM("table", ms_partitions(good.client, NULL, NULL, &stream, &err));
+  REFUSES("out_stream", ms_partitions(good.client, "t", NULL, NULL, &err));
+  CHECK_FAILS(ms_partitions(good.client, "t", (const ms_predicate *)GARBAGE, &stream, &err), MS_UNSUPPORTED);
+  CHECK_INT(ms_partitions(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_table_preview(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_table_preview(NULL, "t", NULL, 1, &stream, &err));
+  REFUSES_STREAM("table", ms_table_preview(good.client, NULL, NULL, 1, &stream, &err));
+  REFUSES("out_stream", ms_table_preview(good.client, "t", NULL, 1, NULL, &err));
+  CHECK_INT(ms_table_preview(NULL, NULL, NULL, 0, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_client_diagnose(void) {
+  struct ArrowArrayStream stream;
+  REFUSES_STREAM("client", ms_client_diagnose(NULL, "t", &stream, &err));
+  REFUSES("out_report", ms_client_diagnose(good.client, NULL, NULL, &err));
+  CHECK_INT(ms_client_diagnose(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
 
 static void case_ms_session_open(void) {
   ms_session *session = GARBAGE;
@@ -409,9 +467,11 @@ static const struct {
     CASE(ms_set_log_callback), CASE(ms_error_code), CASE(ms_error_message), CASE(ms_error_is_retryable), CASE(ms_error_server_code),
     CASE(ms_error_request_id), CASE(ms_error_http_status), CASE(ms_error_attempts), CASE(ms_error_json), CASE(ms_error_free),
     CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_load_environment), CASE(ms_options_clone),
-    CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free), CASE(ms_session_open),
+    CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free),
     CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
     CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
+    CASE(ms_projects_schemas), CASE(ms_tables), CASE(ms_table_schema), CASE(ms_table_details), CASE(ms_partitions), CASE(ms_table_preview), CASE(ms_client_diagnose),
+    CASE(ms_session_open),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),

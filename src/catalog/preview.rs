@@ -1,0 +1,154 @@
+//! The first rows of a table, without a session.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected};
+use crate::client::Client;
+use crate::error::{Error, Kind, Result};
+use crate::options::{self, Options};
+use crate::proto::metadata::{ColumnEntry, TableDocument};
+use crate::proto::preview::preview;
+use crate::proto::{Request, TableName};
+use crate::transport::{Attempts, Body, Transport};
+
+/// The way through the answer.
+#[derive(Debug)]
+pub(super) struct Preview {
+    transport: Arc<Transport>,
+    table: TableName,
+    request: Request,
+    schema: SchemaRef,
+    stream: Option<Stream>,
+    has_delivered: bool,
+}
+
+/// An answer that is under way.
+#[derive(Debug)]
+struct Stream {
+    body: Body,
+    framer: Framer,
+    decoder: Decoder,
+}
+
+impl Preview {
+    pub(super) fn new(
+        client: &Client,
+        table: TableName,
+        document: &TableDocument,
+        scan: &Options,
+        limit: u32,
+    ) -> Result<Self> {
+        let partition = match scan.list(&options::PARTITIONS).as_slice() {
+            [] => String::new(),
+            [one] => one.clone(),
+            _ => {
+                return Err(Error::new(Kind::InvalidOption, "a preview shows one partition, or the first rows of any"));
+            }
+        };
+        let wanted = [scan.list(&options::COLUMNS), scan.list(&options::PARTITION_COLUMNS)].concat();
+        let (data, keys) = (document.data_columns()?, document.partition_keys()?);
+        let columns = chosen(&table, &wanted, &data, &keys)?;
+        let names: Vec<String> = match wanted.is_empty() {
+            true => Vec::new(),
+            false => columns.iter().map(|(column, _)| column.name.clone()).collect(),
+        };
+        let facts = columns.iter().map(|(column, is_partition)| ColumnFacts {
+            name: &column.name,
+            type_text: &column.type_text,
+            nullable: column.nullable,
+            is_partition: *is_partition,
+        });
+        Ok(Preview {
+            transport: Arc::clone(client.transport()),
+            request: preview(&table, limit, &partition, &names)?,
+            schema: Arc::new(expected(facts, Units::default())?),
+            table,
+            stream: None,
+            has_delivered: false,
+        })
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The next batch. An answer that breaks off before the first one is asked for again.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let named = |table: &TableName, error: Error| error.context(format!("previewing {table}"));
+        let mut attempts = self.transport.attempts();
+        loop {
+            if self.stream.is_none() {
+                let begun = self.begin(&mut attempts).await;
+                self.stream = Some(begun.map_err(|error| named(&self.table, error))?);
+            }
+            let Some(stream) = self.stream.as_mut() else { return Ok(None) };
+            match stream.next(&self.schema).await {
+                Ok(batch) => {
+                    self.has_delivered |= batch.is_some();
+                    return Ok(batch);
+                }
+                Err(error) if self.has_delivered => return Err(named(&self.table, error)),
+                Err(error) => {
+                    self.stream = None;
+                    attempts.wait_after(error).await.map_err(|error| named(&self.table, error))?;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, attempts: &mut Attempts) -> Result<Stream> {
+        let endpoint = self.transport.data_endpoint(&self.table.project).await?;
+        let body = self.transport.download(&endpoint, self.request.clone(), attempts).await;
+        let body = body.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error))?;
+        let slabs = Slabs::default();
+        let decoder = Decoder::new(Arc::clone(&self.schema), &slabs);
+        Ok(Stream { body, framer: Framer::new(&slabs), decoder })
+    }
+}
+
+impl Stream {
+    /// The next batch with rows; `None` behind the end marker.
+    async fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>> {
+        loop {
+            let count = match self.framer.room() {
+                [] => match self.body.read(&mut [0]).await? {
+                    0 => return Ok(None),
+                    _ => return Err(behind_the_end()),
+                },
+                room => self.body.read(room).await?,
+            };
+            if count == 0 {
+                return Err(Error::new(Kind::Connection, "the stream ended without the Arrow end marker"));
+            }
+            match self.framer.advance(count)? {
+                Some(Frame::Schema(wire)) => check(&wire, schema)?,
+                Some(Frame::Batch(encoded)) => {
+                    let batch = self.decoder.decode(&encoded)?;
+                    if batch.num_rows() > 0 {
+                        return Ok(Some(batch));
+                    }
+                }
+                Some(Frame::End) | None => {}
+            }
+        }
+    }
+}
+
+/// The columns that `wanted` names, in table order, and whether each is a partition key; all of them if it names none.
+fn chosen<'a>(
+    table: &TableName,
+    wanted: &[String],
+    data: &'a [ColumnEntry],
+    keys: &'a [ColumnEntry],
+) -> Result<Vec<(&'a ColumnEntry, bool)>> {
+    let all: Vec<_> = data.iter().map(|column| (column, false)).chain(keys.iter().map(|key| (key, true))).collect();
+    let is = |column: &ColumnEntry, name: &String| column.name.eq_ignore_ascii_case(name);
+    if let Some(unknown) = wanted.iter().find(|name| !all.iter().any(|(column, _)| is(column, name))) {
+        return Err(Error::new(Kind::NotFound, format!("{table} has no column {unknown}")));
+    }
+    let is_wanted = |column: &ColumnEntry| wanted.is_empty() || wanted.iter().any(|name| is(column, name));
+    Ok(all.into_iter().filter(|(column, _)| is_wanted(column)).collect())
+}
