@@ -917,10 +917,12 @@ ms_status ms_table_details(const ms_client *client,
  * if not told), created_at and modified_at (timestamp in seconds, UTC). The service is asked for a page when the stream is asked for a batch.
  * @param[in] client keeps living as long as the stream does, also if it is freed.
  * @param[in] table as for ms_table_schema.
- * @param[in] filter must be NULL in this version.
+ * @param[in] filter a condition on the partition keys, which is met exactly, with the three truth values of SQL; may be NULL, which stands for all
+ * partitions. Stays with the caller. Values that it demands of the first keys are matched by the service, the rest by the library.
  * @param[out] out_stream as for ms_projects_schemas.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return as for ms_table_schema; MS_INVALID_ARGUMENT if the table is not partitioned; MS_UNSUPPORTED if `filter` is not NULL.
+ * @return as for ms_table_schema; MS_INVALID_ARGUMENT if the table is not partitioned, and for a test that the type of a key does not
+ * allow; MS_NOT_FOUND also if the filter names a column that is no partition key.
  * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first page is there;
  * the stream: until its next page is.
  * @since 0.1

@@ -13,6 +13,7 @@ use maxstorage::catalog::{self, Listing};
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::options::Options;
+use maxstorage::predicate::Predicate;
 use support::{Exchange, Peer, ipc};
 
 fn xml(exchange: &mut Exchange, body: &str) {
@@ -144,7 +145,7 @@ fn partitions_have_typed_values() {
         ),
         _ => xml(exchange, &document(r#"{"name":"a","type":"bigint"}"#, KEYS)),
     });
-    let mut partitions = catalog::partitions(&peer.client(), "t").unwrap();
+    let mut partitions = catalog::partitions(&peer.client(), "t", None).unwrap();
     let batch = partitions.next_batch().unwrap().unwrap();
     assert_eq!(texts(&batch, "partition"), ["day=2025-01-15/hour=7", "DAY=__HIVE_DEFAULT_PARTITION__/hour=-8"]);
     let values = batch.column_by_name("values").unwrap().as_struct();
@@ -158,9 +159,63 @@ fn partitions_have_typed_values() {
 }
 
 #[test]
+fn partitions_are_filtered_by_the_service_and_exactly() {
+    let peer = Peer::start(|exchange, _| match exchange.path() {
+        path if path.contains("partitions") => {
+            let item = |day: &str, hour: i8| {
+                format!(
+                    r#"<Partition><Column Name="day" Value="{day}"/><Column Name="hour" Value="{hour}"/></Partition>"#
+                )
+            };
+            let (first, second) = ("2025-01-15", "__HIVE_DEFAULT_PARTITION__");
+            let page = match path.contains("marker=m2") {
+                true => format!("<Marker/>{}{}", item(first, 9), item(second, 8)),
+                false => format!("<Marker>m2</Marker>{}{}", item(first, 7), item(second, 9)),
+            };
+            xml(exchange, &format!("<Partitions>{page}</Partitions>"))
+        }
+        path if path.contains("/texts") => xml(
+            exchange,
+            &document(r#"{"name":"a","type":"bigint"}"#, r#"{"name":"dt","type":"string"},{"name":"n","type":"int"}"#),
+        ),
+        _ => xml(exchange, &document(r#"{"name":"a","type":"bigint"}"#, KEYS)),
+    });
+    let left = |table: &str, filter: &str| {
+        let filter = Predicate::parse(filter).unwrap();
+        catalog::partitions(&peer.client(), table, Some(&filter)).map(|mut list| {
+            rows(&mut list).iter().flat_map(|batch| texts(batch, "partition")).collect::<Vec<_>>().join(" ")
+        })
+    };
+    assert_eq!(left("t", "hour = 9 and day >= date'2025-01-01'").unwrap(), "day=2025-01-15/hour=9");
+    assert_eq!(
+        left("t", "day is null").unwrap(),
+        "day=__HIVE_DEFAULT_PARTITION__/hour=9 day=__HIVE_DEFAULT_PARTITION__/hour=8"
+    );
+    assert_eq!(left("t", "not (day = date'2025-01-15')").unwrap(), "", "a comparison with NULL is never true");
+    assert_eq!(left("t", "a = 1").unwrap_err().kind(), Kind::NotFound);
+    assert!(!peer.heads().iter().any(|head| head.contains("&partition=")), "the first key is no text or number here");
+    // The last answer is none of this table's: what was asked for is what counts.
+    for (filter, spec) in [
+        ("dt = '20250101'", Some("dt%3D%2720250101%27&")),
+        ("n = 7 and dt = 'a' and n > 1", Some("dt%3D%27a%27%2Cn%3D%277%27&")),
+        ("n = 7", None),
+        ("dt = 'a' or n = 7", None),
+        ("dt > 'a'", None),
+        ("dt = 'it''s'", None),
+    ] {
+        assert_eq!(left("texts", filter).unwrap_err().kind(), Kind::CorruptData);
+        let last = peer.heads().last().unwrap().clone();
+        match spec {
+            Some(spec) => assert!(last.contains(&format!("&partition={spec}")), "{last}"),
+            None => assert!(!last.contains("&partition="), "{last}"),
+        }
+    }
+}
+
+#[test]
 fn a_table_without_partitions_says_so() {
     let peer = Peer::start(|exchange, _| xml(exchange, &document(r#"{"name":"a","type":"bigint"}"#, "")));
-    assert_eq!(catalog::partitions(&peer.client(), "t").unwrap_err().kind(), Kind::InvalidArgument);
+    assert_eq!(catalog::partitions(&peer.client(), "t", None).unwrap_err().kind(), Kind::InvalidArgument);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use arrow_schema::{ArrowError, Schema, SchemaRef};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
+use crate::predicate::Predicate;
 use crate::proto::metadata::TableDocument;
 use crate::proto::{TableName, check_name, metadata};
 use crate::transport::Transport;
@@ -123,10 +124,10 @@ pub fn table_details(client: &Client, table: &str) -> Result<Listing> {
     Ok(Listing::ready(client, details::batch(&name, &document)?))
 }
 
-/// The partitions of a table.
-pub fn partitions(client: &Client, table: &str) -> Result<Listing> {
+/// The partitions of a table that meet `filter`, a condition on its partition keys.
+pub fn partitions(client: &Client, table: &str, filter: Option<&Predicate>) -> Result<Listing> {
     let (name, document) = described(client, table)?;
-    let partitions = Partitions::new(client, name, &document.partition_keys()?)?;
+    let partitions = Partitions::new(client, name, &document.partition_keys()?, filter)?;
     Listing::open(client, partitions.schema(), Source::Partitions(partitions))
 }
 

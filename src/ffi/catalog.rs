@@ -162,10 +162,12 @@ pub unsafe extern "C" fn ms_table_details(
 /// if not told), created_at and modified_at (timestamp in seconds, UTC). The service is asked for a page when the stream is asked for a batch.
 /// @param[in] client keeps living as long as the stream does, also if it is freed.
 /// @param[in] table as for ms_table_schema.
-/// @param[in] filter must be NULL in this version.
+/// @param[in] filter a condition on the partition keys, which is met exactly, with the three truth values of SQL; may be NULL, which stands for all
+/// partitions. Stays with the caller. Values that it demands of the first keys are matched by the service, the rest by the library.
 /// @param[out] out_stream as for ms_projects_schemas.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return as for ms_table_schema; MS_INVALID_ARGUMENT if the table is not partitioned; MS_UNSUPPORTED if `filter` is not NULL.
+/// @return as for ms_table_schema; MS_INVALID_ARGUMENT if the table is not partitioned, and for a test that the type of a key does not
+/// allow; MS_NOT_FOUND also if the filter names a column that is no partition key.
 /// Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first page is there;
 /// the stream: until its next page is.
 /// @since 0.1
@@ -183,11 +185,8 @@ pub unsafe extern "C" fn ms_partitions(
             let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
             let client = borrow(client, "client")?;
             let table = text(table, "table")?;
-            if !filter.is_null() {
-                let message = "this version lists all partitions of a table: pass NULL as filter";
-                return Err(Error::new(Kind::Unsupported, message));
-            }
-            out.fill(stream(catalog::partitions(&client.client, table)?));
+            let filter = filter.as_ref().map(|filter| &filter.predicate);
+            out.fill(stream(catalog::partitions(&client.client, table, filter)?));
             Ok(())
         })
     }

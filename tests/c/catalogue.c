@@ -208,6 +208,22 @@ static void partitions_of_a_table(void) {
   CHECK_INT(years, 7);
   cursor_end(&list);
   CHECK_FAILS(ms_partitions(client, "nation", NULL, &list.stream, &err), MS_INVALID_ARGUMENT);
+
+  ms_predicate *filter = NULL;
+  years = 0;
+  REQUIRE_OK(ms_predicate_parse("o_orderyear in (1993, 1995, 2030) and o_orderyear <> 1993", &filter, &err));
+  REQUIRE_OK(ms_partitions(client, "orders_by_year", filter, &list.stream, &err));
+  if (cursor_start(&list) && list.batch.release != NULL) {
+    CHECK_TEXT(word(&list, "partition"), "o_orderyear=1995");
+    do years += list.batch.length;
+    while (cursor_next_batch(&list));
+  }
+  CHECK_INT(years, 1);
+  cursor_end(&list);
+  ms_predicate_free(filter);
+  REQUIRE_OK(ms_predicate_parse("o_orderkey = 1", &filter, &err));
+  CHECK_FAILS(ms_partitions(client, "orders_by_year", filter, &list.stream, &err), MS_NOT_FOUND);
+  ms_predicate_free(filter);
   ms_client_free(client);
 }
 
