@@ -106,6 +106,10 @@
 #define MS_OPT_RETRY_BUDGET_MS "retry.budget_ms"
 /** Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A request whose rows the engine does not take does not count while it waits. */
 #define MS_OPT_LIMITS_CONCURRENT_REQUESTS "limits.concurrent_requests"
+/** Memory for the batches of all splits and scans of the client, those that the engine has not released yet included; 0 means no limit. While it is used up, readers leave the network alone; one that the engine may be waiting for gets one batch beyond it (docs/memory.md). */
+#define MS_OPT_LIMITS_MEMORY_BYTES "limits.memory_bytes"
+/** How long a reader that the engine may be waiting for is refused memory by the host's hooks, without getting any, before it fails with `MS_RESOURCE_EXHAUSTED`. */
+#define MS_OPT_LIMITS_MEMORY_WAIT_MS "limits.memory_wait_ms"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
 /** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required. */
@@ -148,9 +152,19 @@
 #define MS_OPT_READ_BATCH_BYTES "read.batch_bytes"
 /** Compression on the wire, inside the Arrow batches. */
 #define MS_OPT_READ_COMPRESSION "read.compression"
-/** Batches that may wait for the engine before the network is held back. */
+/** Batches that may wait for the engine before the network is held back; per request for a scan. */
 #define MS_OPT_READ_PREFETCH_BATCHES "read.prefetch_batches"
-/** Splits that a scan reads at the same time. */
+/** Bytes of batches that may wait for the engine before the network is held back: of one split, or of a scan over all its splits. One batch may always wait. */
+#define MS_OPT_READ_PREFETCH_BYTES "read.prefetch_bytes"
+/** Rows at the start of a split to leave out, for example what ms_split_rows_delivered of an earlier reader says: this one then delivers exactly the rest. For ms_split_open only. */
+#define MS_OPT_READ_START_ROW "read.start_row"
+/** Rows of a split to deliver at most. Without it: all. For ms_split_open only. */
+#define MS_OPT_READ_ROW_COUNT "read.row_count"
+/** Requests by which one split of a session with `split.mode=row_offset` is read at the same time; its rows keep their order. A scan cuts its splits likewise, and has `scan.concurrency` requests altogether. Other sessions have one request per split. */
+#define MS_OPT_READ_REQUESTS_PER_SPLIT "read.requests_per_split"
+/** Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split. */
+#define MS_OPT_READ_REQUEST_ROWS "read.request_rows"
+/** Requests that a scan has under way at the same time. */
 #define MS_OPT_SCAN_CONCURRENCY "scan.concurrency"
 /** Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive. */
 #define MS_OPT_SCAN_ORDERED "scan.ordered"

@@ -1,8 +1,10 @@
 //! A client: an endpoint, a caller, and the limits shared by everything opened through it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Result;
+use crate::memory::Budget;
 use crate::options::{self, Options};
 use crate::proto::TableName;
 use crate::runtime::Runtime;
@@ -19,6 +21,8 @@ struct Inner {
     /// Exactly one reference per client, so that the count of references is the count of clients.
     runtime: Runtime,
     transport: Arc<Transport>,
+    memory: Arc<Budget>,
+    memory_wait: Duration,
     project: Option<String>,
     schema: String,
 }
@@ -32,6 +36,8 @@ impl Client {
             inner: Arc::new(Inner {
                 runtime: Runtime::acquire(workers)?,
                 transport,
+                memory: Budget::new(options.number(&options::LIMITS_MEMORY_BYTES), options.memory_hooks().cloned()),
+                memory_wait: options.duration(&options::LIMITS_MEMORY_WAIT_MS),
                 project: options.text(&options::PROJECT).map(str::to_owned),
                 schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),
             }),
@@ -55,6 +61,16 @@ impl Client {
     /// The schema that is meant when none is named.
     pub(crate) fn schema(&self) -> &str {
         &self.inner.schema
+    }
+
+    /// The memory of everything that is read through this client.
+    pub(crate) fn memory(&self) -> &Arc<Budget> {
+        &self.inner.memory
+    }
+
+    /// How long a refusal of memory is put up with.
+    pub(crate) fn memory_wait(&self) -> Duration {
+        self.inner.memory_wait
     }
 
     /// A table by name, with the defaults of this client.

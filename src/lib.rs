@@ -13,8 +13,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
 )]
 
-// Layer 0: facts about failures and settings.
+// Layer 0: facts about failures, memory and settings.
 pub mod error;
+pub mod memory;
 pub mod options;
 
 // Layer 1: encodings, no I/O.

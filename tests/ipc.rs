@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use arrow_array::builder::*;
 use arrow_array::types::*;
@@ -11,9 +13,11 @@ use arrow_array::*;
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use maxstorage::arrow::{
-    BytesKind, CheckedBytes, ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected,
+    BytesKind, CheckedBytes, ColumnFacts, Decoder, Encoded, Frame, Framer, Slab, Slabs, Units, behind_the_end, check,
+    expected,
 };
 use maxstorage::error::{Kind, Result};
+use maxstorage::memory::Ahead;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::ipc;
@@ -140,11 +144,31 @@ fn next_frame(framer: &mut Framer, input: &mut &[u8]) -> Result<Option<Frame>> {
         let (now, later) = input.split_at(count);
         room[..count].copy_from_slice(now);
         *input = later;
-        if let Some(frame) = framer.advance(count)? {
-            return Ok(Some(frame));
+        match framer.advance(count)? {
+            Some(Frame::Room(length)) => framer.give(slab(length)),
+            Some(frame) => return Ok(Some(frame)),
+            None => {}
         }
     }
     Ok(None)
+}
+
+/// A slab without limits.
+fn slab(length: usize) -> Slab {
+    let (slabs, ahead) = (Slabs::default(), Ahead::default());
+    let taken = std::pin::pin!(slabs.take(length, &ahead)).poll(&mut Context::from_waker(Waker::noop()));
+    match taken {
+        Poll::Ready(slab) => slab.unwrap(),
+        Poll::Pending => panic!("no memory"),
+    }
+}
+
+fn decode_frame(decoder: &mut Decoder, encoded: &Encoded) -> Result<RecordBatch> {
+    let target = match decoder.decompressed_bytes(encoded)? {
+        0 => None,
+        bytes => Some(slab(bytes)),
+    };
+    decoder.decode(encoded, target)
 }
 
 /// Decodes a whole stream that arrives in the given pieces; complete only with its end marker.
@@ -156,8 +180,8 @@ fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Res
         while !piece.is_empty() {
             match next_frame(&mut framer, &mut piece)? {
                 Some(Frame::Schema(wire)) => check(&wire, schema)?,
-                Some(Frame::Batch(encoded)) => batches.push(decoder.decode(&encoded)?),
-                Some(Frame::End) | None => {}
+                Some(Frame::Batch(encoded)) => batches.push(decode_frame(&mut decoder, &encoded)?),
+                Some(Frame::End | Frame::Room(_)) | None => {}
             }
         }
     }
@@ -186,7 +210,7 @@ fn uncompressed_buffers_are_slices_of_the_body() {
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         let Frame::Batch(encoded) = frame else { continue };
         let inside = encoded.body().as_ptr_range();
-        let decoded = decoder.decode(&encoded).unwrap();
+        let decoded = decode_frame(&mut decoder, &encoded).unwrap();
         for column in decoded.columns() {
             for buffer in column.to_data().buffers() {
                 assert!(inside.contains(&buffer.as_ptr()), "{} was copied", column.data_type());
@@ -207,7 +231,7 @@ fn decoded_bytes_do_not_depend_on_the_compression() {
             (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
         while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
             if let Frame::Batch(encoded) = frame {
-                decoder.decode(&encoded).unwrap();
+                decode_frame(&mut decoder, &encoded).unwrap();
             }
         }
         decoder.decoded_bytes()
@@ -229,7 +253,7 @@ fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
         (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         if let Frame::Batch(encoded) = frame {
-            assert_eq!(decoder.decode(&encoded).unwrap(), sample);
+            assert_eq!(decode_frame(&mut decoder, &encoded).unwrap(), sample);
         }
     }
     assert_eq!(decoder.copied_bytes(), 5 * 16, "the decimals lie behind a NULL bitmap of 8 bytes");

@@ -16,7 +16,7 @@ use super::codec::Codec;
 use super::frame::Encoded;
 use super::message::Node;
 use super::slabs::ALIGNMENT;
-use super::{Slabs, corrupt};
+use super::{Slab, Slabs, corrupt};
 use crate::error::{Error, Result};
 
 /// Largest batch after decompression.
@@ -48,12 +48,20 @@ impl Decoder {
         self.copied_bytes
     }
 
-    /// Decodes one message.
-    pub fn decode(&mut self, encoded: &Encoded) -> Result<RecordBatch> {
+    /// Bytes that a message takes when it is decompressed; 0 for one that is not compressed.
+    pub fn decompressed_bytes(&self, encoded: &Encoded) -> Result<usize> {
+        match encoded.layout.compression {
+            None => Ok(0),
+            Some(_) => total_of(&sizes_of(&encoded.body, &encoded.layout.buffers)?),
+        }
+    }
+
+    /// Decodes one message. `target` is a slab of [`Decoder::decompressed_bytes`], if these are not 0.
+    pub fn decode(&mut self, encoded: &Encoded, target: Option<Slab>) -> Result<RecordBatch> {
         let Encoded { layout, body } = encoded;
         let buffers: Vec<Buffer> = match layout.compression {
             None => layout.buffers.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
-            Some(codec) => self.decompress(codec, body, &layout.buffers)?,
+            Some(codec) => self.decompress(codec, body, &layout.buffers, target)?,
         };
         self.decoded_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let mut parts = Parts { nodes: layout.nodes.iter(), buffers: buffers.into_iter(), copied_bytes: 0 };
@@ -76,16 +84,17 @@ impl Decoder {
             .map_err(|error| corrupt(&error.to_string()))
     }
 
-    /// Decompresses all buffers of a batch into one allocation.
-    fn decompress(&mut self, kind: CompressionType, body: &Buffer, ranges: &[(usize, usize)]) -> Result<Vec<Buffer>> {
-        let sizes = ranges.iter().map(|range| announced(body, *range)).collect::<Result<Vec<_>>>()?;
-        let total =
-            sizes.iter().flatten().try_fold(0usize, |sum, size| sum.checked_add(size.next_multiple_of(ALIGNMENT)));
-        let total = total
-            .filter(|total| *total <= MAX_DECODED_BYTES)
-            .ok_or_else(|| corrupt("a batch announces more bytes than can be decompressed at once"))?;
-        let mut target = self.slabs.take(total)?;
-        let mut rest = target.as_slice_mut();
+    /// Decompresses all buffers of a batch into one slab.
+    fn decompress(
+        &mut self,
+        kind: CompressionType,
+        body: &Buffer,
+        ranges: &[(usize, usize)],
+        target: Option<Slab>,
+    ) -> Result<Vec<Buffer>> {
+        let sizes = sizes_of(body, ranges)?;
+        let mut target = target;
+        let mut rest = target.as_mut().map(Slab::as_slice_mut).unwrap_or_default();
         for ((offset, length), size) in ranges.iter().zip(&sizes) {
             if let Some(size) = size {
                 let (place, behind) =
@@ -99,7 +108,8 @@ impl Decoder {
                 rest = behind;
             }
         }
-        let target = self.slabs.share(target, total);
+        let total = total_of(&sizes)?;
+        let target = target.map(|slab| self.slabs.share(slab, total)).unwrap_or_default();
         let mut at = 0;
         let buffers = ranges.iter().zip(&sizes).map(|((offset, length), size)| match size {
             Some(size) => {
@@ -118,6 +128,19 @@ impl Decoder {
 const OFFSET_BYTES: usize = size_of::<i32>();
 /// Length of the size in front of a compressed buffer.
 const SIZE_BYTES: usize = 8;
+
+/// Decompressed sizes of the buffers of a batch.
+fn sizes_of(body: &Buffer, ranges: &[(usize, usize)]) -> Result<Vec<Option<usize>>> {
+    ranges.iter().map(|range| announced(body, *range)).collect()
+}
+
+/// What the decompressed buffers of a batch take together.
+fn total_of(sizes: &[Option<usize>]) -> Result<usize> {
+    let total = sizes.iter().flatten().try_fold(0usize, |sum, size| sum.checked_add(size.next_multiple_of(ALIGNMENT)));
+    total
+        .filter(|total| *total <= MAX_DECODED_BYTES)
+        .ok_or_else(|| corrupt("a batch announces more bytes than can be decompressed at once"))
+}
 
 /// Decompressed size of a buffer; `None` if its bytes are stored as they are.
 fn announced(body: &Buffer, (offset, length): (usize, usize)) -> Result<Option<usize>> {
@@ -245,7 +268,7 @@ mod tests {
         let body = Buffer::from_slice_ref([0i64]);
         for kind in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
             let mut decoder = Decoder::new(Arc::new(Schema::empty()), &Slabs::default());
-            let buffers = decoder.decompress(kind, &body, &[(0, 8), (8, 0)]).unwrap();
+            let buffers = decoder.decompress(kind, &body, &[(0, 8), (8, 0)], None).unwrap();
             assert!(buffers.len() == 2 && buffers.iter().all(Buffer::is_empty));
         }
     }

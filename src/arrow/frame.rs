@@ -7,7 +7,7 @@ use arrow_ipc::convert::try_fb_to_schema;
 use arrow_schema::Schema;
 
 use super::message::{self, Layout};
-use super::{Slabs, corrupt};
+use super::{Slab, Slabs, corrupt};
 use crate::error::{Error, Kind, Result};
 
 /// Start of every encapsulated message since Arrow 0.15.
@@ -24,6 +24,8 @@ const MAX_BODY_BYTES: usize = 1 << 30;
 pub enum Frame {
     /// The schema, always the first.
     Schema(Schema),
+    /// A batch begins: [`Framer::give`] a slab of so many bytes for its body before going on.
+    Room(usize),
     /// A record batch.
     Batch(Encoded),
     /// The end marker.
@@ -58,9 +60,24 @@ pub struct Framer {
 
 #[derive(Debug)]
 enum State {
-    Prefix { bytes: [u8; PREFIX_BYTES], filled: usize },
-    Metadata { filled: usize },
-    Body { layout: Layout, slab: MutableBuffer, length: usize, filled: usize },
+    Prefix {
+        bytes: [u8; PREFIX_BYTES],
+        filled: usize,
+    },
+    Metadata {
+        filled: usize,
+    },
+    /// A body is to come and has no place yet.
+    Homeless {
+        layout: Layout,
+        length: usize,
+    },
+    Body {
+        layout: Layout,
+        slab: Slab,
+        length: usize,
+        filled: usize,
+    },
     Ended,
 }
 
@@ -72,13 +89,13 @@ impl Framer {
         Framer { slabs: slabs.clone(), state: START, metadata: MutableBuffer::default(), has_schema: false }
     }
 
-    /// Where the next bytes of the stream belong; empty behind the end marker.
+    /// Where the next bytes of the stream belong; empty behind the end marker and before a body has its place.
     pub fn room(&mut self) -> &mut [u8] {
         match &mut self.state {
             State::Prefix { bytes, filled } => bytes.get_mut(*filled..),
             State::Metadata { filled } => self.metadata.as_slice_mut().get_mut(*filled..),
             State::Body { slab, length, filled, .. } => slab.as_slice_mut().get_mut(*filled..*length),
-            State::Ended => None,
+            State::Homeless { .. } | State::Ended => None,
         }
         .unwrap_or_default()
     }
@@ -87,9 +104,17 @@ impl Framer {
     pub fn advance(&mut self, count: usize) -> Result<Option<Frame>> {
         match &mut self.state {
             State::Prefix { filled, .. } | State::Metadata { filled } | State::Body { filled, .. } => *filled += count,
-            State::Ended => {}
+            State::Homeless { .. } | State::Ended => {}
         }
         if self.room().is_empty() { self.complete() } else { Ok(None) }
+    }
+
+    /// Gives the body that [`Frame::Room`] announced its place.
+    pub fn give(&mut self, slab: Slab) {
+        self.state = match std::mem::replace(&mut self.state, START) {
+            State::Homeless { layout, length } => State::Body { layout, slab, length, filled: 0 },
+            other => other,
+        };
     }
 
     /// Whether the end marker was seen: a stream that stops before it is incomplete.
@@ -128,7 +153,10 @@ impl Framer {
             State::Body { layout, slab, length, .. } => {
                 Ok(Some(Frame::Batch(Encoded { layout, body: self.slabs.share(slab, length) })))
             }
-            State::Ended => Ok(None),
+            other @ (State::Homeless { .. } | State::Ended) => {
+                self.state = other;
+                Ok(None)
+            }
         }
     }
 
@@ -156,8 +184,8 @@ impl Framer {
                 if length == 0 {
                     return Ok(Some(Frame::Batch(Encoded { layout, body: Buffer::default() })));
                 }
-                self.state = State::Body { layout, slab: self.slabs.take(length)?, length, filled: 0 };
-                Ok(None)
+                self.state = State::Homeless { layout, length };
+                Ok(Some(Frame::Room(length)))
             }
             (kind, has_schema) => {
                 let name = kind.variant_name().unwrap_or("unknown");

@@ -2,6 +2,7 @@
 
 mod byte_arrays;
 mod codec;
+mod cut;
 mod decode;
 mod frame;
 mod lz4;
@@ -11,10 +12,11 @@ mod slabs;
 mod types;
 
 pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
+pub use cut::Caps;
 pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};
 pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, check, expected, type_text};
-pub use slabs::Slabs;
+pub use slabs::{Slab, Slabs};
 pub use types::{Units, data_type, time_unit};
 
 use crate::error::{Error, Kind};

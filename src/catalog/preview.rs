@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
+use crate::memory::{Account, Ahead, Budget};
 use crate::options::{self, Options};
 use crate::proto::metadata::{ColumnEntry, TableDocument};
 use crate::proto::preview::preview;
@@ -18,6 +19,7 @@ use crate::transport::{Attempts, Body, Transport};
 #[derive(Debug)]
 pub(super) struct Preview {
     transport: Arc<Transport>,
+    memory: Arc<Budget>,
     table: TableName,
     request: Request,
     schema: SchemaRef,
@@ -31,6 +33,7 @@ struct Stream {
     body: Body,
     framer: Framer,
     decoder: Decoder,
+    slabs: Slabs,
 }
 
 impl Preview {
@@ -63,6 +66,7 @@ impl Preview {
         });
         Ok(Preview {
             transport: Arc::clone(client.transport()),
+            memory: Arc::clone(client.memory()),
             request: preview(&table, limit, &partition, &names)?,
             schema: Arc::new(expected(facts, Units::default())?),
             table,
@@ -101,11 +105,11 @@ impl Preview {
 
     async fn begin(&self, attempts: &mut Attempts) -> Result<Stream> {
         let endpoint = self.transport.data_endpoint(&self.table.project).await?;
-        let body = self.transport.download(&endpoint, self.request.clone(), attempts).await;
+        let body = self.transport.download(&endpoint, self.request.clone(), attempts, &Arc::default()).await;
         let body = body.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error))?;
-        let slabs = Slabs::default();
+        let slabs = Slabs::new(&Account::new(&self.memory), 1);
         let decoder = Decoder::new(Arc::clone(&self.schema), &slabs);
-        Ok(Stream { body, framer: Framer::new(&slabs), decoder })
+        Ok(Stream { body, framer: Framer::new(&slabs), decoder, slabs })
     }
 }
 
@@ -125,8 +129,14 @@ impl Stream {
             }
             match self.framer.advance(count)? {
                 Some(Frame::Schema(wire)) => check(&wire, schema)?,
+                // The engine waits for it: nothing is read ahead.
+                Some(Frame::Room(length)) => self.framer.give(self.slabs.take(length, &Ahead::default()).await?),
                 Some(Frame::Batch(encoded)) => {
-                    let batch = self.decoder.decode(&encoded)?;
+                    let target = match self.decoder.decompressed_bytes(&encoded)? {
+                        0 => None,
+                        bytes => Some(self.slabs.take(bytes, &Ahead::default()).await?),
+                    };
+                    let batch = self.decoder.decode(&encoded, target)?;
                     if batch.num_rows() > 0 {
                         return Ok(Some(batch));
                     }

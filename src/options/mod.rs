@@ -14,6 +14,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::memory::Hooks;
 
 pub use environment::VARIABLES;
 pub use table::*;
@@ -135,6 +136,7 @@ type Values = Vec<Zeroizing<String>>;
 #[derive(Clone, Default)]
 pub struct Options {
     values: BTreeMap<&'static str, Values>,
+    memory_hooks: Option<Hooks>,
 }
 
 impl Options {
@@ -172,6 +174,16 @@ impl Options {
     /// `read` looks a variable up.
     pub fn load_environment(&mut self, read: impl Fn(&str) -> Option<String>) -> Result<()> {
         environment::load(self, read)
+    }
+
+    /// Has the host asked before memory is allocated; `None` for no longer. Read by `ms_client_open`.
+    pub fn set_memory_hooks(&mut self, hooks: Option<Hooks>) {
+        self.memory_hooks = hooks;
+    }
+
+    /// The host's accounting of memory.
+    pub fn memory_hooks(&self) -> Option<&Hooks> {
+        self.memory_hooks.as_ref()
     }
 
     /// Whether a value was set.
@@ -277,7 +289,7 @@ mod tests {
 
     #[test]
     fn planned_keys_say_so() {
-        assert_eq!(Options::new().set("limits.memory_bytes", "1").unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(Options::new().set("write.mode", "batch").unwrap_err().kind(), Kind::Unsupported);
     }
 
     #[test]

@@ -50,6 +50,8 @@ keys! {
     RETRY_BUDGET_MS = "retry.budget_ms", Retry, Type::Integer(0, HOUR_MS), "120000", false, "No further attempt starts this long after the first one.";
 
     LIMITS_CONCURRENT_REQUESTS = "limits.concurrent_requests", Limits, Type::Integer(0, 100_000), "0", false, "Requests for rows that the client has under way at the same time, over all its splits and scans; 0 means as many as the service bears. A request whose rows the engine does not take does not count while it waits.";
+    LIMITS_MEMORY_BYTES = "limits.memory_bytes", Limits, Type::Integer(0, u64::MAX >> 1), "0", false, "Memory for the batches of all splits and scans of the client, those that the engine has not released yet included; 0 means no limit. While it is used up, readers leave the network alone; one that the engine may be waiting for gets one batch beyond it (docs/memory.md).";
+    LIMITS_MEMORY_WAIT_MS = "limits.memory_wait_ms", Limits, Type::Integer(0, HOUR_MS), "60000", false, "How long a reader that the engine may be waiting for is refused memory by the host's hooks, without getting any, before it fails with `MS_RESOURCE_EXHAUSTED`.";
     RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
 
     TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required.";
@@ -74,9 +76,16 @@ keys! {
     READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 20_000), "4096", false, "Upper limit of rows per batch.";
     READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";
     READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire, inside the Arrow batches.";
-    READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back.";
+    READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back; per request for a scan.";
 
-    SCAN_CONCURRENCY = "scan.concurrency", Read, Type::Integer(1, 4096), "8", false, "Splits that a scan reads at the same time.";
+    READ_PREFETCH_BYTES = "read.prefetch_bytes", Read, Type::Integer(1, u64::MAX >> 1), "67108864", false, "Bytes of batches that may wait for the engine before the network is held back: of one split, or of a scan over all its splits. One batch may always wait.";
+
+    READ_START_ROW = "read.start_row", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows at the start of a split to leave out, for example what ms_split_rows_delivered of an earlier reader says: this one then delivers exactly the rest. For ms_split_open only.";
+    READ_ROW_COUNT = "read.row_count", Read, Type::Integer(0, u64::MAX >> 1), "", false, "Rows of a split to deliver at most. Without it: all. For ms_split_open only.";
+    READ_REQUESTS_PER_SPLIT = "read.requests_per_split", Read, Type::Integer(1, 4096), "1", false, "Requests by which one split of a session with `split.mode=row_offset` is read at the same time; its rows keep their order. A scan cuts its splits likewise, and has `scan.concurrency` requests altogether. Other sessions have one request per split.";
+    READ_REQUEST_ROWS = "read.request_rows", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split.";
+
+    SCAN_CONCURRENCY = "scan.concurrency", Read, Type::Integer(1, 4096), "8", false, "Requests that a scan has under way at the same time.";
     SCAN_ORDERED = "scan.ordered", Read, Type::Bool, "false", false, "Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive.";
 
     DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";
@@ -85,7 +94,6 @@ keys! {
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
     "bearer_token",
-    "limits.memory_bytes",
     "filter.exact",
     "snapshot.version",
     "snapshot.timestamp",
@@ -94,11 +102,6 @@ pub const PLANNED: &[&str] = &[
     "types.char_padding",
     "types.map_duplicate_keys",
     "types.string_view",
-    "read.prefetch_bytes",
-    "read.start_row",
-    "read.row_count",
-    "read.request_rows",
-    "read.requests_per_split",
     "write.table",
     "write.partition",
     "write.mode",

@@ -20,11 +20,14 @@ pub struct Handoff<T> {
     room: Notify,
     waker: Waker,
     capacity: usize,
+    capacity_bytes: u64,
 }
 
 #[derive(Debug)]
 struct State<T> {
-    items: VecDeque<T>,
+    /// Items and their sizes.
+    items: VecDeque<(T, u64)>,
+    bytes: u64,
     end: End,
     /// Made when somebody asks for it.
     signal: Option<Signal>,
@@ -47,7 +50,10 @@ impl<T> State<T> {
     /// The next item or the end. Items that arrived before a failure come first.
     fn next(&mut self) -> Poll<Result<Option<T>>> {
         let next = match (self.items.pop_front(), &self.end) {
-            (Some(item), _) => Ok(Some(item)),
+            (Some((item, bytes)), _) => {
+                self.bytes -= bytes;
+                Ok(Some(item))
+            }
             (None, End::NotYet) => return Poll::Pending,
             (None, End::Finished) => Ok(None),
             (None, End::Failed(error)) => Err(error.clone()),
@@ -67,39 +73,46 @@ impl<T> State<T> {
 }
 
 impl<T> Handoff<T> {
-    /// A queue that holds up to `capacity` items.
-    pub fn new(capacity: usize) -> Self {
-        let state = State { items: VecDeque::with_capacity(capacity), end: End::NotYet, signal: None };
+    /// A queue that holds up to `capacity` items and `capacity_bytes` bytes, one item in any case.
+    pub fn new(capacity: usize, capacity_bytes: u64) -> Self {
+        let state = State { items: VecDeque::new(), bytes: 0, end: End::NotYet, signal: None };
         Handoff {
             state: Mutex::new(state),
             ready: Condvar::new(),
             room: Notify::new(),
             waker: Waker::default(),
             capacity,
+            capacity_bytes,
         }
     }
 
-    /// Adds an item when there is room for it. An item that comes after the end is dropped.
-    pub async fn put(&self, item: T) {
+    /// Adds an item of `bytes` when there is room for it. An item that comes after the end is dropped.
+    pub async fn put(&self, item: T, bytes: u64) {
         let mut rest = Some(item);
         while let Some(item) = rest.take() {
-            rest = self.try_put(item);
+            rest = self.try_put(item, bytes);
             if rest.is_some() {
                 self.room.notified().await;
             }
         }
     }
 
-    /// Adds an item if there is room for it, else gives it back. An item that comes after the end is dropped.
-    pub fn try_put(&self, item: T) -> Option<T> {
+    /// Adds an item of `bytes` if there is room for it, else gives it back. An item that comes after the end is dropped.
+    pub fn try_put(&self, item: T, bytes: u64) -> Option<T> {
         self.change(|state| match state.end {
-            End::NotYet if state.items.len() >= self.capacity => Some(item),
+            End::NotYet if !self.has_room(state, bytes) => Some(item),
             End::NotYet => {
-                state.items.push_back(item);
+                state.items.push_back((item, bytes));
+                state.bytes += bytes;
                 None
             }
             _ => None,
         })
+    }
+
+    fn has_room(&self, state: &State<T>, bytes: u64) -> bool {
+        let fits = state.items.len() < self.capacity && state.bytes.saturating_add(bytes) <= self.capacity_bytes;
+        fits || state.items.is_empty()
     }
 
     /// Says that nothing more will come: all is delivered, or `result` tells what broke. The first end stays.
@@ -118,10 +131,23 @@ impl<T> Handoff<T> {
     pub fn cancel(&self) {
         let dropped = self.change(|state| {
             state.end = End::Cancelled;
+            state.bytes = 0;
             std::mem::take(&mut state.items)
         });
         self.room.notify_one();
         drop(dropped);
+    }
+
+    /// Whether all was taken and no more will come, without a failure.
+    pub fn is_finished(&self) -> bool {
+        let state = self.lock();
+        state.items.is_empty() && matches!(state.end, End::Finished)
+    }
+
+    /// Whether the engine is slower than what comes in.
+    pub fn is_full(&self) -> bool {
+        let state = self.lock();
+        !self.has_room(&state, 0)
     }
 
     /// Changes the state, and tells the consumer if there is something for it now.
@@ -218,10 +244,10 @@ mod tests {
 
     #[test]
     fn items_come_in_order_then_the_end_stays() {
-        let queue = Handoff::new(3);
+        let queue = Handoff::new(3, u64::MAX);
         block_on(async {
-            queue.put(1).await;
-            queue.put(2).await;
+            queue.put(1, 1).await;
+            queue.put(2, 1).await;
         });
         queue.finish(Err(Error::new(Kind::Connection, "broke")));
         queue.finish(Ok(()));
@@ -233,13 +259,13 @@ mod tests {
 
     #[test]
     fn a_full_queue_holds_the_producer_back() {
-        let queue = Arc::new(Handoff::new(2));
+        let queue = Arc::new(Handoff::new(2, u64::MAX));
         let producer = {
             let queue = Arc::clone(&queue);
             std::thread::spawn(move || {
                 block_on(async {
                     for number in 0..1000 {
-                        queue.put(number).await;
+                        queue.put(number, 1).await;
                         assert!(queue.lock().items.len() <= 2);
                     }
                 });
@@ -257,7 +283,7 @@ mod tests {
 
     #[test]
     fn cancel_wakes_both_sides_and_is_sticky() {
-        let queue = Arc::new(Handoff::<u8>::new(1));
+        let queue = Arc::new(Handoff::<u8>::new(1, u64::MAX));
         let waiting = {
             let queue = Arc::clone(&queue);
             std::thread::spawn(move || queue.take(None).unwrap_err().kind())
@@ -268,13 +294,13 @@ mod tests {
         assert_eq!(waiting.join().unwrap(), Kind::Cancelled);
         assert!(start.elapsed() < Duration::from_millis(500));
 
-        let full = Arc::new(Handoff::new(1));
+        let full = Arc::new(Handoff::new(1, u64::MAX));
         let producer = {
             let full = Arc::clone(&full);
             std::thread::spawn(move || {
                 block_on(async {
-                    full.put(1).await;
-                    full.put(2).await;
+                    full.put(1, 1).await;
+                    full.put(2, 1).await;
                 });
             })
         };
@@ -294,7 +320,7 @@ mod tests {
 
     #[test]
     fn polling_descriptor_and_waker_agree_with_the_queue() {
-        let queue = Handoff::new(2);
+        let queue = Handoff::new(2, u64::MAX);
         let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&wakes);
         queue.set_waker(Some(Box::new(move || {
@@ -304,8 +330,8 @@ mod tests {
         let descriptor = queue.descriptor().unwrap();
         assert!(queue.try_take().is_pending() && !readable(descriptor));
         block_on(async {
-            queue.put(1).await;
-            queue.put(2).await;
+            queue.put(1, 1).await;
+            queue.put(2, 1).await;
         });
         assert_eq!((wakes(), readable(descriptor)), (1, true), "one wake for becoming ready");
         assert!(matches!(queue.try_take(), Poll::Ready(Ok(Some(1)))));
@@ -322,14 +348,14 @@ mod tests {
 
     #[test]
     fn a_descriptor_of_a_ready_queue_is_readable_at_once() {
-        let queue = Handoff::<u8>::new(1);
+        let queue = Handoff::<u8>::new(1, u64::MAX);
         queue.cancel();
         assert!(readable(queue.descriptor().unwrap()));
     }
 
     #[test]
     fn a_closed_queue_has_no_descriptor() {
-        let queue = Handoff::<u8>::new(1);
+        let queue = Handoff::<u8>::new(1, u64::MAX);
         queue.descriptor().unwrap();
         queue.close();
         assert!(queue.lock().signal.is_none(), "though the producer may still hold the queue");
@@ -337,12 +363,24 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_the_wait_and_not_the_read() {
-        let queue = Handoff::new(1);
+        let queue = Handoff::new(1, u64::MAX);
         let start = Instant::now();
         let error = queue.take(Some(start + Duration::from_millis(30))).unwrap_err();
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
         assert!(start.elapsed() >= Duration::from_millis(30));
-        block_on(queue.put(1));
+        block_on(queue.put(1, 1));
         assert_eq!(queue.take(Some(start)).unwrap(), Some(1), "what is there is given, whatever the time");
+    }
+
+    #[test]
+    fn bytes_count_as_items_do_and_one_item_always_fits() {
+        let queue = Handoff::new(10, 100);
+        assert!(queue.try_put('a', 1000).is_none());
+        assert!(queue.try_put('b', 1).is_some());
+        assert_eq!(queue.take(None).unwrap(), Some('a'));
+        assert!(queue.try_put('c', 60).is_none() && queue.try_put('d', 40).is_none());
+        assert_eq!(queue.try_put('e', 1), Some('e'));
+        assert_eq!(queue.take(None).unwrap(), Some('c'));
+        assert!(queue.try_put('f', 60).is_none());
     }
 }

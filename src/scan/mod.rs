@@ -2,65 +2,75 @@
 
 mod order;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
-use crate::runtime::Handoff;
+use crate::runtime::{Callback, Handoff};
 use crate::session::Session;
-use crate::split::{Feed, Metric, Metrics, Tagged};
+use crate::split::{Feed, Metric, Piece, Source, in_order};
 
 /// An open scan. Every call may be made at any time from any thread.
 #[derive(Debug)]
 pub struct Scan {
     feed: Feed,
-    splits: i64,
-    finished_splits: Arc<AtomicI64>,
+    progress: Arc<Progress>,
 }
 
-/// What the tasks of a scan share.
-#[derive(Debug, Clone)]
-struct Shared {
-    session: Session,
-    read: Options,
-    queue: Arc<Handoff<Tagged>>,
-    metrics: Arc<Metrics>,
-    finished_splits: Arc<AtomicI64>,
-    /// Splits that are read at the same time.
-    concurrency: i64,
-    /// Batches that each of them may have waiting.
-    prefetch: usize,
+/// What is left to be read.
+type Pieces = Box<dyn Iterator<Item = Result<Piece>> + Send>;
+
+/// How much of a scan was read: rows where they have addresses, else splits.
+#[derive(Debug)]
+struct Progress {
+    total: u64,
+    done: AtomicU64,
+}
+
+impl Progress {
+    fn done(&self, piece: &Piece) {
+        self.done.fetch_add(piece.addressed().unwrap_or(1), Ordering::Relaxed);
+    }
 }
 
 impl Scan {
     /// Starts to read every split of a session. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, read: &Options) -> Result<Self> {
         session.client().runtime().check()?;
-        let splits = session.split_count();
-        let concurrency = i64::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(i64::MAX);
-        let concurrency = concurrency.min(splits).max(1);
-        let prefetch = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
-        // In order, the batches wait in the lanes of their splits.
-        let ordered = read.flag(&options::SCAN_ORDERED);
-        let lanes = if ordered { 1 } else { usize::try_from(concurrency).unwrap_or(usize::MAX) };
-        let shared = Shared {
-            session: session.clone(),
-            read: read.clone(),
-            queue: Arc::new(Handoff::new(prefetch.saturating_mul(lanes))),
-            metrics: Arc::new(Metrics::default()),
-            finished_splits: Arc::new(AtomicI64::new(0)),
-            concurrency,
-            prefetch,
+        for key in [&options::READ_START_ROW, &options::READ_ROW_COUNT] {
+            if read.is_set(key) {
+                let message = format!("{} is for a split; a scan reads all of them to their ends", key.name);
+                return Err(Error::new(Kind::InvalidOption, message));
+            }
+        }
+        let requests = usize::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(1);
+        let source = Source::new(session, read, requests);
+        let splits = (0..session.split_count()).map(|index| source.split(session, index));
+        let splits: Vec<Piece> = splits.collect::<Result<_>>()?;
+        let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();
+        let progress = Arc::new(Progress { total, done: AtomicU64::new(0) });
+        let cutter = Arc::clone(&source);
+        let pieces: Pieces = Box::new(splits.into_iter().flat_map(move |piece| cutter.cut(piece)).map(Ok));
+        let told = Arc::clone(&progress);
+        let feed = if read.flag(&options::SCAN_ORDERED) {
+            // The batches wait in lanes.
+            let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
+            let done = move |piece: &Piece| told.done(piece);
+            let work = in_order(Arc::clone(&source), pieces, requests, Arc::clone(&queue), done);
+            Feed::start(session, queue, source, work)
+        } else {
+            let batches = source.prefetch_batches.saturating_mul(requests);
+            let queue = Arc::new(Handoff::new(batches, source.prefetch_bytes));
+            let work = order::as_it_comes(Arc::clone(&source), pieces, requests, Arc::clone(&queue), told);
+            Feed::start(session, queue, source, work)
         };
-        let (queue, metrics) = (Arc::clone(&shared.queue), Arc::clone(&shared.metrics));
-        let finished_splits = Arc::clone(&shared.finished_splits);
-        let work =
-            async move { if ordered { order::in_order(shared).await } else { order::as_it_comes(shared).await } };
-        Ok(Scan { feed: Feed::start(session, queue, metrics, work), splits, finished_splits })
+        Ok(Scan { feed, progress })
     }
 
     /// The schema of every batch.
@@ -71,15 +81,29 @@ impl Scan {
     /// The next batch of any split, never an empty one, and the number of its split; `None` after the last. Blocks until there
     /// is one. Many threads may wait; each batch goes to one of them.
     pub fn next_batch(&self) -> Result<Option<(i64, RecordBatch)>> {
-        self.check()?;
         self.feed.take(None)
     }
 
-    /// How much of the scan was read: splits that were read to their end, from 0 to 1.
+    /// As [`Scan::next_batch`], without blocking.
+    pub fn try_next_batch(&self) -> Poll<Result<Option<(i64, RecordBatch)>>> {
+        self.feed.try_take()
+    }
+
+    /// Has `callback` called whenever [`Scan::try_next_batch`] begins to have an answer.
+    pub fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
+        self.feed.set_waker(callback)
+    }
+
+    /// A descriptor that is readable while [`Scan::try_next_batch`] has an answer. It belongs to the scan.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        self.feed.descriptor()
+    }
+
+    /// How much of the scan was read by requests that are complete, from 0 to 1.
     pub fn progress(&self) -> f64 {
-        match self.splits {
+        match self.progress.total {
             0 => 1.0,
-            count => self.finished_splits.load(Ordering::Relaxed) as f64 / count as f64,
+            total => self.progress.done.load(Ordering::Relaxed) as f64 / total as f64,
         }
     }
 

@@ -1,83 +1,66 @@
-//! Which splits of a scan are read when, and in which order their batches go to the engine.
+//! Which rows of a scan are read when.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use arrow_array::RecordBatch;
-
-use super::Shared;
+use super::{Pieces, Progress};
 use crate::error::Result;
-use crate::runtime::{Group, LaneOut, lane};
-use crate::split::{Reader, Sink};
+use crate::runtime::{Group, Handoff, within};
+use crate::split::{Chunk, Piece, Position, Reader, Sink, Source};
 
-/// Every split puts its batches where the engine takes them. A split that ends makes room for the next one.
-pub(super) async fn as_it_comes(shared: Shared) -> Result<()> {
+/// How often requests that have nothing to do look for work again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// What is done sooner is not worth another request.
+const WORTH_SHARING: Duration = Duration::from_millis(500);
+
+/// Every request puts its batches where the engine takes them. One that ends makes room for the next piece; when there is none left, it
+/// takes over half of what the slowest one has still to read.
+pub(super) async fn as_it_comes(
+    source: Arc<Source>,
+    mut pieces: Pieces,
+    requests: usize,
+    queue: Arc<Handoff<Chunk>>,
+    progress: Arc<Progress>,
+) -> Result<()> {
     let mut readers = Group::default();
-    let mut splits = 0..shared.session.split_count();
-    let start = |readers: &mut Group, split: i64| {
-        let reader = shared.reader(split, Sink::Engine(Arc::clone(&shared.queue), split))?;
-        readers.start(reader.run());
-        Ok(())
-    };
-    for split in splits.by_ref().take(usize::try_from(shared.concurrency).unwrap_or(usize::MAX)) {
-        start(&mut readers, split)?;
-    }
-    while let Some(ended) = readers.ended().await {
-        ended?;
-        shared.finished_splits.fetch_add(1, Ordering::Relaxed);
-        if let Some(split) = splits.next() {
-            start(&mut readers, split)?;
-        }
-    }
-    Ok(())
-}
-
-/// The batches of a split, and how its reader ended.
-struct Lane {
-    split: i64,
-    batches: LaneOut<RecordBatch>,
-    end: LaneOut<Result<()>>,
-}
-
-/// Splits are read ahead in lanes of their own, and go to the engine one after the other.
-pub(super) async fn in_order(shared: Shared) -> Result<()> {
-    let mut readers = Group::default();
-    let mut lanes: VecDeque<Lane> = VecDeque::new();
-    let mut splits = 0..shared.session.split_count();
+    let mut running: Vec<Arc<Position>> = Vec::new();
     loop {
-        while (lanes.len() as i64) < shared.concurrency
-            && let Some(split) = splits.next()
-        {
-            let (into, batches) = lane(shared.prefetch);
-            let (said, end) = lane(1);
-            let reader = shared.reader(split, Sink::Lane(into))?;
-            readers.start(async move {
-                let result = reader.run().await;
-                said.put(result).await;
-                Ok(())
-            });
-            lanes.push_back(Lane { split, batches, end });
+        while running.len() < requests {
+            let next = match pieces.next() {
+                Some(piece) => Some(piece?),
+                None if queue.is_full() => None,
+                None => rest_of_the_slowest(&running, source.least_rows()),
+            };
+            let Some(piece) = next else { break };
+            let position = Arc::new(Position::new(piece));
+            running.push(Arc::clone(&position));
+            readers.start(Reader::new(&source, position, piece, Sink::Engine(Arc::clone(&queue))).run());
         }
-        let Some(mut front) = lanes.pop_front() else { return Ok(()) };
-        while let Some(batch) = front.batches.take().await {
-            shared.queue.put((front.split, batch)).await;
-        }
-        match front.end.take().await {
-            Some(ended) => ended?,
-            // A reader that panicked says nothing; the group knows.
-            None => {
-                while let Some(ended) = readers.ended().await {
-                    ended?;
-                }
+        if running.is_empty() {
+            // The last ones may have failed.
+            while let Some(ended) = readers.ended().await {
+                ended?;
             }
+            return Ok(());
         }
-        shared.finished_splits.fetch_add(1, Ordering::Relaxed);
+        match within(LOOK_AGAIN, readers.ended()).await {
+            Some(Some(ended)) => ended?,
+            Some(None) | None => continue,
+        }
+        // A reader drops its position when it ends.
+        running.retain(|position| {
+            let goes_on = Arc::strong_count(position) > 1;
+            if !goes_on {
+                progress.done(&position.piece());
+            }
+            goes_on
+        });
     }
 }
 
-impl Shared {
-    fn reader(&self, split: i64, sink: Sink) -> Result<Reader> {
-        Reader::new(&self.session, split, &self.read, sink, Arc::clone(&self.metrics))
-    }
+/// Half of the rows that will take longest.
+fn rest_of_the_slowest(running: &[Arc<Position>], least: u64) -> Option<Piece> {
+    let times = running.iter().filter_map(|position| Some((position.time_left()?, position)));
+    let (time, slowest) = times.max_by_key(|(time, _)| *time)?;
+    (time >= WORTH_SHARING).then(|| slowest.halve(least))?
 }

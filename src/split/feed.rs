@@ -1,14 +1,18 @@
 //! What an open read of any kind consists of: the queue that tasks fill and the engine empties, and what goes with it.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::metrics::{Metric, Metrics};
+use super::chunk::Chunk;
+use super::metrics::Metric;
+use super::source::Source;
 use crate::error::Result;
-use crate::runtime::{Handoff, Task};
+use crate::runtime::{Callback, Handoff, Task};
 use crate::session::{Hold, Session};
 
 /// A batch and the split it belongs to.
@@ -18,23 +22,23 @@ pub(crate) type Tagged = (i64, RecordBatch);
 #[derive(Debug)]
 pub(crate) struct Feed {
     session: Session,
-    queue: Arc<Handoff<Tagged>>,
-    metrics: Arc<Metrics>,
+    queue: Arc<Handoff<Chunk>>,
+    source: Arc<Source>,
     task: Task,
     _hold: Hold,
 }
 
 impl Feed {
-    /// A read whose batches `work` puts into `queue`; its end is the end of the queue.
+    /// A read of `source` whose batches `work` puts into `queue`; its end is the end of the queue.
     pub(crate) fn start(
         session: &Session,
-        queue: Arc<Handoff<Tagged>>,
-        metrics: Arc<Metrics>,
+        queue: Arc<Handoff<Chunk>>,
+        source: Arc<Source>,
         work: impl Future<Output = Result<()>> + Send + 'static,
     ) -> Self {
         let fed = Arc::clone(&queue);
         let task = session.client().runtime().spawn(work, move |result| fed.finish(result));
-        Feed { session: session.clone(), queue, metrics, task, _hold: session.hold() }
+        Feed { session: session.clone(), queue, source, task, _hold: session.hold() }
     }
 
     /// The schema of every batch.
@@ -42,36 +46,59 @@ impl Feed {
         self.session.schema()
     }
 
-    /// The queue, for whoever does not block.
-    pub(super) fn queue(&self) -> &Handoff<Tagged> {
-        &self.queue
-    }
-
     /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> Result<Option<Tagged>> {
+        self.check()?;
         let start = Instant::now();
         let taken = self.queue.take(deadline);
-        self.metrics.consumer_wait.add_time(start.elapsed());
+        self.source.metrics.consumer_wait.add_time(start.elapsed());
         self.counted(taken)
     }
 
-    /// Counts what the engine gets.
-    pub(super) fn counted(&self, taken: Result<Option<Tagged>>) -> Result<Option<Tagged>> {
-        if let Ok(Some((_, batch))) = &taken {
-            self.metrics.rows.add(batch.num_rows() as u64);
-            self.metrics.batches.add(1);
+    /// As [`Feed::take`], without blocking.
+    pub(crate) fn try_take(&self) -> Poll<Result<Option<Tagged>>> {
+        if let Err(error) = self.check() {
+            return Poll::Ready(Err(error));
         }
-        taken
+        self.queue.try_take().map(|taken| self.counted(taken))
+    }
+
+    /// Has `callback` called whenever [`Feed::try_take`] begins to have an answer.
+    pub(crate) fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
+        self.check()?;
+        self.queue.set_waker(callback);
+        Ok(())
+    }
+
+    /// A descriptor that is readable while [`Feed::try_take`] has an answer. It belongs to the read.
+    pub(crate) fn descriptor(&self) -> Result<RawFd> {
+        self.check()?;
+        self.queue.descriptor()
+    }
+
+    /// Counts what the engine gets.
+    fn counted(&self, taken: Result<Option<Chunk>>) -> Result<Option<Tagged>> {
+        Ok(taken?.map(|chunk| {
+            let (split, batch) = chunk.taken();
+            self.source.metrics.rows.add(batch.num_rows() as u64);
+            self.source.metrics.batches.add(1);
+            (split, batch)
+        }))
     }
 
     /// How many rows were handed out.
     pub(super) fn rows_delivered(&self) -> i64 {
-        i64::try_from(self.metrics.rows.get()).unwrap_or(i64::MAX)
+        i64::try_from(self.source.metrics.rows.get()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether everything was handed out.
+    pub(super) fn is_finished(&self) -> bool {
+        self.queue.is_finished()
     }
 
     /// What reading has cost so far.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        self.metrics.list()
+        self.source.list_metrics()
     }
 
     /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.

@@ -29,6 +29,11 @@ impl Counter {
         self.add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// Replaces the sum, of a figure that goes up and down.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// The sum.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -68,6 +73,10 @@ metrics! {
     first_byte, "us", "Time from opening the split to the start of the answer.";
     network, "us", "Time spent on the network after that: waiting for bytes and taking them out of the socket.";
     decode, "us", "Time spent in framing, decompression and validation.";
+    throttled, "us", "Time requests waited because the service had too many: for a slot of the client, and after refusals.";
+    memory_wait, "us", "Time readers waited for memory: the budget was used up or the host refused.";
     queue_wait, "us", "Time finished batches waited for room in the queue: the engine was slower.";
     consumer_wait, "us", "Time the engine waited for batches: the network or decoding was slower.";
+    memory_current, "bytes", "Bytes held for batches now: being received, decompressed, waiting, at the engine, or kept to be used again.";
+    memory_peak, "bytes", "The most bytes held at one time.";
 }

@@ -2,11 +2,14 @@
 //!
 //! A background task owns the stream from the socket to finished batches; the engine's thread only takes them.
 
+mod assembly;
+mod chunk;
 mod feed;
 mod metrics;
 mod position;
 mod reader;
 mod sink;
+mod source;
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,15 +23,30 @@ use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-pub(crate) use feed::{Feed, Tagged};
+pub(crate) use assembly::in_order;
+pub(crate) use chunk::Chunk;
+pub(crate) use feed::Feed;
 pub use metrics::{Metric, Metrics};
+pub(crate) use position::{Piece, Position};
 pub(crate) use reader::Reader;
 pub(crate) use sink::Sink;
+pub(crate) use source::Source;
+
+/// The progress of a read whose end was not seen yet, at most.
+const NEARLY_DONE: f64 = 0.999;
+
+/// What a split has if all are alike.
+fn average_rows(session: &Session) -> Option<u64> {
+    let rows = session.estimated_rows()?.checked_div(session.split_count())?;
+    u64::try_from(rows).ok()
+}
 
 /// An open reader. One thread at a time takes batches; everything else may be called at any time from any thread.
 #[derive(Debug)]
 pub struct Split {
     feed: Feed,
+    /// Rows that it is expected to deliver.
+    expected: Option<u64>,
     deadline: Mutex<Option<Instant>>,
     forced_panic: Option<String>,
 }
@@ -37,13 +55,21 @@ impl Split {
     /// Starts to read split `index`. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
         session.client().runtime().check()?;
-        let capacity = usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1);
-        let queue = Arc::new(Handoff::new(capacity));
-        let metrics = Arc::new(Metrics::default());
-        let reader = Reader::new(session, index, read, Sink::Engine(Arc::clone(&queue), index), Arc::clone(&metrics))?;
-        let feed = Feed::start(session, queue, metrics, reader.run());
+        let requests = usize::try_from(read.number(&options::READ_REQUESTS_PER_SPLIT)).unwrap_or(1);
+        let source = Source::new(session, read, requests);
+        let count = read.is_set(&options::READ_ROW_COUNT).then(|| read.number(&options::READ_ROW_COUNT));
+        let piece = source.split(session, index)?.part(read.number(&options::READ_START_ROW), count)?;
+        let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
+        let expected = piece.addressed().or(count).or_else(|| average_rows(session));
+        let feed = if requests > 1 && piece.addressed().is_some() {
+            let work = in_order(Arc::clone(&source), source.cut(piece).map(Ok), requests, Arc::clone(&queue), |_| {});
+            Feed::start(session, queue, source, work)
+        } else {
+            let reader = Reader::new(&source, Position::new(piece), piece, Sink::Engine(Arc::clone(&queue)));
+            Feed::start(session, queue, source, reader.run())
+        };
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
-        Ok(Split { feed, deadline: Mutex::default(), forced_panic })
+        Ok(Split { feed, expected, deadline: Mutex::default(), forced_panic })
     }
 
     /// The schema of every batch.
@@ -61,10 +87,7 @@ impl Split {
 
     /// As [`Split::next_batch`], without blocking.
     pub fn try_next_batch(&self) -> Poll<Result<Option<RecordBatch>>> {
-        if let Err(error) = self.check() {
-            return Poll::Ready(Err(error));
-        }
-        self.feed.queue().try_take().map(|taken| Ok(self.feed.counted(taken)?.map(|(_, batch)| batch)))
+        self.feed.try_take().map(|taken| Ok(taken?.map(|(_, batch)| batch)))
     }
 
     /// Until when [`Split::next_batch`] blocks; `None` for as long as it takes. Calls that block already keep theirs.
@@ -74,20 +97,27 @@ impl Split {
 
     /// Has `callback` called whenever [`Split::try_next_batch`] begins to have an answer.
     pub fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
-        self.check()?;
-        self.feed.queue().set_waker(callback);
-        Ok(())
+        self.feed.set_waker(callback)
     }
 
     /// A descriptor that is readable while [`Split::try_next_batch`] has an answer. It belongs to the split.
     pub fn descriptor(&self) -> Result<RawFd> {
-        self.check()?;
-        self.feed.queue().descriptor()
+        self.feed.descriptor()
     }
 
     /// How many rows were handed out.
     pub fn rows_delivered(&self) -> i64 {
         self.feed.rows_delivered()
+    }
+
+    /// How much was handed out, from 0 to 1: exact for rows that have addresses and no filter, else by the estimate of the plan. 1
+    /// only at the end.
+    pub fn progress(&self) -> f64 {
+        if self.feed.is_finished() {
+            return 1.0;
+        }
+        let delivered = self.rows_delivered().max(0) as f64;
+        self.expected.map_or(0.0, |expected| (delivered / expected.max(1) as f64).min(NEARLY_DONE))
     }
 
     /// What reading has cost so far.

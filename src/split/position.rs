@@ -1,47 +1,180 @@
-//! How far a split was read, and what is asked for to go on from there.
+//! How far a part of a split was read, and what is asked for to go on from there.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind, Result};
 use crate::proto::v1::Rows;
 
-/// The rows of a split and how many of them are delivered.
+/// Rows that one request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The split they belong to.
+    pub split: i64,
+    /// How the service is asked for them.
+    pub rows: Rows,
+    /// The service may leave rows out, so their number says nothing about their address.
+    pub filtered: bool,
+    /// Rows at the start that are left out.
+    pub skip: u64,
+    /// Rows that are delivered at most.
+    pub limit: u64,
+}
+
+impl Piece {
+    /// All rows of a split.
+    pub(crate) fn whole(split: i64, rows: Rows, filtered: bool) -> Self {
+        Piece { split, rows, filtered, skip: 0, limit: u64::MAX }
+    }
+
+    /// The part that begins behind the first `start` rows and has at most `count`: a row range without filter becomes a shorter
+    /// range, of everything else rows are left out on arrival.
+    pub(crate) fn part(self, start: u64, count: Option<u64>) -> Result<Self> {
+        let limit = count.unwrap_or(u64::MAX);
+        match self.rows {
+            Rows::Range { start: first, count: all } if !self.filtered => {
+                let skip = i64::try_from(start).ok().filter(|start| *start <= all).ok_or_else(|| {
+                    let message = format!("read.start_row is {start}, split {} has {all} rows", self.split);
+                    Error::new(Kind::InvalidOption, message)
+                })?;
+                let count = (all - skip).min(i64::try_from(limit).unwrap_or(i64::MAX));
+                Ok(Piece { rows: Rows::Range { start: first + skip, count }, ..self })
+            }
+            _ => Ok(Piece { skip: start, limit, ..self }),
+        }
+    }
+
+    /// Whether there is nothing to ask for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.limit == 0 || matches!(self.rows, Rows::Range { count, .. } if count <= 0)
+    }
+
+    /// How many rows there are at most, where the address says it.
+    pub(crate) fn addressed(&self) -> Option<u64> {
+        match self.rows {
+            Rows::Range { count, .. } => Some(count.max(0).unsigned_abs()),
+            Rows::Split { .. } => None,
+        }
+    }
+
+    /// The piece in pieces of at most `rows` rows, where its address allows that.
+    pub(crate) fn cut(self, rows: u64) -> impl Iterator<Item = Piece> {
+        let step = i64::try_from(rows.max(1)).unwrap_or(i64::MAX);
+        let (first, all, step) = match self.rows {
+            Rows::Range { start, count } if self.skip == 0 && self.limit == u64::MAX => {
+                (start, count, step.min(count.max(1)))
+            }
+            _ => (0, 1, 1),
+        };
+        let starts = (0..all.max(0)).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+        starts.map(move |at| match self.rows {
+            Rows::Range { .. } if all > step => {
+                Piece { rows: Rows::Range { start: first + at, count: step.min(all - at) }, ..self }
+            }
+            _ => self,
+        })
+    }
+}
+
+/// A piece and how many of its rows are delivered. Another request may take the rest over while it is read.
 ///
 /// Rows of a session keep their order, so a broken read goes on at the next undelivered row: a row range without filter by a
 /// shorter range, everything else by leaving out the rows that are known already.
+#[derive(Debug)]
+pub(crate) struct Position(Mutex<State>);
+
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
-    rows: Rows,
-    /// The service may leave rows out, so their number says nothing about their address.
-    filtered: bool,
+struct State {
+    piece: Piece,
     delivered: u64,
+    /// Others read what lies behind: the piece is complete without an end marker.
+    cut_short: bool,
+    begun: Instant,
 }
 
 impl Position {
     /// At the first row.
-    pub(super) fn new(rows: Rows, filtered: bool) -> Self {
-        Position { rows, filtered, delivered: 0 }
+    pub(crate) fn new(piece: Piece) -> Self {
+        let cut_short = piece.limit != u64::MAX;
+        Position(Mutex::new(State { piece, delivered: 0, cut_short, begun: Instant::now() }))
     }
 
-    /// Counts rows that were delivered.
-    pub(super) fn advance(&mut self, rows: u64) {
-        self.delivered += rows;
+    /// The piece, without what others took over.
+    pub(crate) fn piece(&self) -> Piece {
+        self.lock().piece
     }
 
     /// How many rows were delivered.
     pub(super) fn delivered(&self) -> u64 {
-        self.delivered
+        self.lock().delivered
     }
 
-    /// The rows to ask for next, and how many of their first ones are delivered already.
+    /// Takes note that up to `rows` more are delivered; how many of them are wanted.
+    pub(super) fn claim(&self, rows: u64) -> u64 {
+        let mut state = self.lock();
+        let wanted = rows.min(state.limit() - state.delivered);
+        state.delivered += wanted;
+        wanted
+    }
+
+    /// Whether everything that is wanted is delivered, though the service has more.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.cut_short && state.delivered == state.limit()
+    }
+
+    /// The rows to ask for next, and how many of their first ones are known already.
     ///
     /// At least one row is asked for, because only the end marker of an answer says that the split is complete.
     pub(super) fn rest(&self) -> (Rows, u64) {
-        match self.rows {
-            Rows::Range { start, count } if !self.filtered => {
-                let left_out = i64::try_from(self.delivered).unwrap_or(i64::MAX).min(count - 1).max(0);
+        let state = self.lock();
+        match state.piece.rows {
+            Rows::Range { start, count } if !state.piece.filtered => {
+                let left_out = i64::try_from(state.delivered).unwrap_or(i64::MAX).min(count - 1).max(0);
                 let rows = Rows::Range { start: start + left_out, count: count - left_out };
-                (rows, self.delivered.saturating_sub(left_out.unsigned_abs()))
+                (rows, state.delivered.saturating_sub(left_out.unsigned_abs()))
             }
-            rows => (rows, self.delivered),
+            rows => (rows, state.piece.skip.saturating_add(state.delivered)),
         }
+    }
+
+    /// How long the rest will take at the speed so far; `None` for rows that nobody else can ask for, and before any arrived.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let state = self.lock();
+        let left = state.addressed_rest()?;
+        (state.delivered > 0).then(|| state.begun.elapsed().mul_f64(left as f64 / state.delivered as f64))
+    }
+
+    /// Gives the second half of the rest away, if that is at least `least` rows.
+    pub(crate) fn halve(&self, least: u64) -> Option<Piece> {
+        let mut state = self.lock();
+        let given = i64::try_from(state.addressed_rest()? / 2).ok()?;
+        let Rows::Range { start, count } = state.piece.rows else { return None };
+        if given.unsigned_abs() < least.max(1) {
+            return None;
+        }
+        state.piece.rows = Rows::Range { start, count: count - given };
+        state.cut_short = true;
+        Some(Piece { rows: Rows::Range { start: start + count - given, count: given }, ..state.piece })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn limit(&self) -> u64 {
+        match self.piece.rows {
+            Rows::Range { count, .. } => self.piece.limit.min(count.max(0).unsigned_abs()),
+            Rows::Split { .. } => self.piece.limit,
+        }
+    }
+
+    /// Undelivered rows, where each has an address.
+    fn addressed_rest(&self) -> Option<u64> {
+        (!self.piece.filtered).then_some(())?;
+        self.piece.addressed().map(|all| all.saturating_sub(self.delivered))
     }
 }
 
@@ -49,22 +182,71 @@ impl Position {
 mod tests {
     use super::*;
 
-    fn rest_after(rows: Rows, filtered: bool, delivered: u64) -> (Rows, u64) {
-        let mut position = Position::new(rows, filtered);
-        position.advance(delivered);
+    const RANGE: Rows = Rows::Range { start: 100, count: 50 };
+    const SPLIT: Rows = Rows::Split { index: 3 };
+
+    fn rest_after(piece: Piece, delivered: u64) -> (Rows, u64) {
+        let position = Position::new(piece);
+        assert_eq!(position.claim(delivered), delivered);
         position.rest()
+    }
+
+    fn whole(rows: Rows, filtered: bool) -> Piece {
+        Piece::whole(3, rows, filtered)
     }
 
     #[test]
     fn a_range_shrinks_and_everything_else_is_skipped() {
-        let range = Rows::Range { start: 100, count: 50 };
-        assert_eq!(rest_after(range, false, 0), (range, 0));
-        assert_eq!(rest_after(range, false, 20), (Rows::Range { start: 120, count: 30 }, 0));
-        assert_eq!(rest_after(range, false, 50), (Rows::Range { start: 149, count: 1 }, 1));
-        assert_eq!(rest_after(range, true, 20), (range, 20));
-        let split = Rows::Split { index: 3 };
-        assert_eq!(rest_after(split, false, 20), (split, 20));
-        let none = Rows::Range { start: 0, count: 0 };
-        assert_eq!(rest_after(none, false, 0), (none, 0));
+        let range = |start, count| Rows::Range { start, count };
+        assert_eq!(rest_after(whole(RANGE, false), 0), (RANGE, 0));
+        assert_eq!(rest_after(whole(RANGE, false), 20), (range(120, 30), 0));
+        assert_eq!(rest_after(whole(RANGE, false), 50), (range(149, 1), 1));
+        assert_eq!(rest_after(whole(RANGE, true), 20), (RANGE, 20));
+        assert_eq!(rest_after(whole(SPLIT, false), 20), (SPLIT, 20));
+        let none = range(0, 0);
+        assert_eq!(rest_after(whole(none, false), 0), (none, 0));
+    }
+
+    #[test]
+    fn a_part_is_a_shorter_range_or_leaves_rows_out() {
+        let part = |rows, filtered, start, count| whole(rows, filtered).part(start, count).unwrap();
+        assert_eq!(part(RANGE, false, 10, None).rows, Rows::Range { start: 110, count: 40 });
+        assert_eq!(part(RANGE, false, 10, Some(5)).rows, Rows::Range { start: 110, count: 5 });
+        assert!(part(RANGE, false, 50, None).is_empty() && part(RANGE, false, 0, Some(0)).is_empty());
+        assert_eq!(whole(RANGE, false).part(51, None).unwrap_err().kind(), Kind::InvalidOption);
+        for (rows, filtered) in [(SPLIT, false), (RANGE, true)] {
+            let piece = part(rows, filtered, 10, Some(5));
+            assert_eq!((piece.rows, piece.skip, piece.limit, piece.is_empty()), (rows, 10, 5, false));
+            assert_eq!(rest_after(piece, 3), (rows, 13));
+            let position = Position::new(piece);
+            assert_eq!(
+                (position.claim(4), position.is_over(), position.claim(4), position.is_over()),
+                (4, false, 1, true)
+            );
+        }
+    }
+
+    #[test]
+    fn pieces_cover_every_row_once() {
+        let pieces: Vec<Rows> = whole(RANGE, true).cut(20).map(|piece| piece.rows).collect();
+        let range = |start, count| Rows::Range { start, count };
+        assert_eq!(pieces, [range(100, 20), range(120, 20), range(140, 10)]);
+        assert_eq!(whole(RANGE, false).cut(u64::MAX).collect::<Vec<_>>(), [whole(RANGE, false)]);
+        assert_eq!(whole(SPLIT, false).cut(1).collect::<Vec<_>>(), [whole(SPLIT, false)]);
+        let skipping = whole(RANGE, true).part(1, None).unwrap();
+        assert_eq!(skipping.cut(1).collect::<Vec<_>>(), [skipping]);
+        assert_eq!(whole(range(0, 0), false).cut(5).count(), 0);
+    }
+
+    #[test]
+    fn the_rest_of_a_range_can_be_given_away() {
+        let position = Position::new(whole(RANGE, false));
+        assert_eq!(position.claim(10), 10);
+        let given = position.halve(5).unwrap();
+        assert_eq!(given.rows, Rows::Range { start: 130, count: 20 });
+        assert_eq!((position.claim(25), position.is_over()), (20, true));
+        assert!(position.halve(1).is_none(), "nothing is left");
+        assert!(Position::new(given).halve(11).is_none() && Position::new(whole(RANGE, true)).halve(1).is_none());
+        assert!(Position::new(whole(SPLIT, false)).halve(1).is_none());
     }
 }

@@ -1,73 +1,52 @@
 //! The task that owns a stream end to end: request, body, frames, batches, hand-off.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 
-use super::metrics::Metrics;
-use super::position::Position;
+use super::chunk::Chunk;
+use super::position::{Piece, Position};
 use super::sink::Sink;
-use crate::arrow::{Decoder, Encoded, Frame, Framer, Slabs, behind_the_end, check};
+use super::source::Source;
+use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, behind_the_end, check};
 use crate::error::{Error, Kind, Result};
-use crate::options::{self, Options};
-use crate::proto::v1::{self, Rows, RowsForm};
-use crate::runtime::{Place, forced_panic};
-use crate::session::{Plan, Session};
-use crate::transport::{Body, Transport};
+use crate::memory::Ahead;
+use crate::proto::v1::{self, Rows};
+use crate::runtime::{Place, forced_panic, within};
+use crate::transport::Body;
 
-/// A read that is about to start.
+/// How often a host that refuses memory is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A read of one piece that is about to start.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    transport: Arc<Transport>,
-    plan: Arc<Plan>,
-    schema: SchemaRef,
-    form: RowsForm,
-    rows: Rows,
+    source: Arc<Source>,
+    piece: Piece,
+    position: Arc<Position>,
     sink: Sink,
-    slabs: Slabs,
-    metrics: Arc<Metrics>,
-    forced_panic: Option<String>,
+    /// What the engine did not take yet.
+    ahead: Ahead,
 }
 
 impl Reader {
-    pub(crate) fn new(
-        session: &Session,
-        index: i64,
-        read: &Options,
-        sink: Sink,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self> {
-        let rows = session.rows(index)?;
-        let plan = Arc::clone(session.plan());
-        let form = RowsForm {
-            max_batch_rows: read.number(&options::READ_BATCH_ROWS),
-            max_batch_bytes: read.number(&options::READ_BATCH_BYTES),
-            compression: match read.text(&options::READ_COMPRESSION) {
-                Some("lz4") => Some("LZ4_FRAME"),
-                Some("zstd") => Some("ZSTD"),
-                _ => None,
-            },
-        };
-        Ok(Reader {
-            transport: Arc::clone(session.client().transport()),
-            schema: Arc::clone(session.schema()),
-            form,
-            rows,
-            plan,
-            sink,
-            slabs: Slabs::default(),
-            metrics,
-            forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
-        })
+    /// `position` is at the start of `piece`.
+    pub(crate) fn new(source: &Arc<Source>, position: impl Into<Arc<Position>>, piece: Piece, sink: Sink) -> Self {
+        Reader { source: Arc::clone(source), piece, position: position.into(), sink, ahead: Ahead::default() }
     }
 
     /// Reads to the end; batches go into the sink.
     pub(crate) async fn run(self) -> Result<()> {
-        let named = match self.rows {
-            Rows::Split { index } => format!("reading split {index} of {}", self.plan.table),
-            Rows::Range { start, count } => format!("reading rows {start}+{count} of {}", self.plan.table),
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let table = &self.source.plan.table;
+        let named = match self.piece.rows {
+            Rows::Split { index } => format!("reading split {index} of {table}"),
+            Rows::Range { start, count } => format!("reading rows {start}+{count} of {table}"),
         };
         let result = self.read().await;
         match &result {
@@ -80,37 +59,45 @@ impl Reader {
     /// Asks for the rows, and again for the undelivered ones whenever an answer breaks off.
     async fn read(&self) -> Result<()> {
         let start = Instant::now();
-        let mut position = Position::new(self.rows, self.plan.filtered);
-        let mut attempts = self.transport.attempts();
+        let (source, position) = (&self.source, &self.position);
+        let mut attempts = source.transport.attempts();
         let mut request_id = String::new();
         loop {
             let (rows, known) = position.rest();
-            let request = v1::read_rows(&self.plan.table, &self.plan.session_id, rows, &self.form);
+            let request = v1::read_rows(&source.plan.table, &source.plan.session_id, rows, &source.form);
             let made = attempts.made();
-            let started = self.transport.download(&self.plan.data_endpoint, request, &mut attempts).await;
-            self.metrics.requests.add(u64::from(attempts.made() - made));
-            if self.metrics.first_byte.get() == 0 {
-                self.metrics.first_byte.add_time(start.elapsed());
+            let throttled = attempts.throttled();
+            let started =
+                source.transport.download(&source.plan.data_endpoint, request, &mut attempts, &source.share).await;
+            source.metrics.requests.add(u64::from(attempts.made() - made));
+            source.metrics.throttled.add_time(attempts.throttled() - throttled);
+            if self.source.metrics.first_byte.get() == 0 {
+                self.source.metrics.first_byte.add_time(start.elapsed());
             }
             // A failure without an answer is known by the id of the answer that broke off before it.
             let body = started.map_err(|error| error.with_request_id(&request_id))?;
             request_id = body.request_id().to_owned();
             let delivered = position.delivered();
-            let Err(failure) = self.deliver(body, rows, known, &mut position).await else { return Ok(()) };
+            let Err(failure) = self.deliver(body, rows, known).await else { return Ok(()) };
             if position.delivered() > delivered {
                 attempts.progress();
             }
+            if failure.kind() == Kind::ResourceExhausted {
+                // Of this process: the service cannot help.
+                return Err(failure.with_request_id(&request_id));
+            }
             attempts.wait_after(failure.with_request_id(&request_id)).await?;
             log::info!("going on after {} rows", position.delivered());
-            self.metrics.resumes.add(1);
+            self.source.metrics.resumes.add(1);
         }
     }
 
     /// Takes the body of an answer with `rows` apart, of which the first `known` ones are delivered already. It is complete
     /// only if the end marker came, and nothing after it.
-    async fn deliver(&self, mut body: Body, rows: Rows, known: u64, position: &mut Position) -> Result<()> {
-        let mut framer = Framer::new(&self.slabs);
-        let mut decoder = Decoder::new(Arc::clone(&self.schema), &self.slabs);
+    async fn deliver(&self, mut body: Body, rows: Rows, known: u64) -> Result<()> {
+        let source = &self.source;
+        let mut framer = Framer::new(&source.slabs);
+        let mut decoder = Decoder::new(Arc::clone(&source.schema), &source.slabs);
         let mut seen = 0;
         loop {
             let waiting = Instant::now();
@@ -122,31 +109,35 @@ impl Reader {
                 },
                 room => body.read(room).await?,
             };
-            self.metrics.network.add_time(waiting.elapsed());
+            self.source.metrics.network.add_time(waiting.elapsed());
             if count == 0 {
                 break;
             }
-            self.metrics.bytes_wire.add(count as u64);
+            self.source.metrics.bytes_wire.add(count as u64);
             if body.is_copied() {
-                self.metrics.bytes_copied.add(count as u64);
+                self.source.metrics.bytes_copied.add(count as u64);
             }
             let working = Instant::now();
-            let batch = match framer.advance(count)? {
-                Some(Frame::Schema(schema)) => check(&schema, &self.schema).map(|()| None)?,
-                Some(Frame::Batch(encoded)) => Some(self.decode(&mut decoder, &encoded)?),
-                Some(Frame::End) | None => None,
-            };
-            self.metrics.decode.add_time(working.elapsed());
-            let Some(batch) = batch else { continue };
-            let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
-            if fresh.num_rows() > 0 {
-                position.advance(fresh.num_rows() as u64);
-                self.metrics.queue_wait.add_time(self.hand_over(fresh, &mut body).await);
+            let frame = framer.advance(count)?;
+            self.source.metrics.decode.add_time(working.elapsed());
+            match frame {
+                Some(Frame::Schema(schema)) => check(&schema, &source.schema)?,
+                Some(Frame::Room(length)) => framer.give(self.slab(length, &mut body).await?),
+                Some(Frame::Batch(encoded)) => {
+                    let (batch, bytes) = self.decode(&mut decoder, encoded, &mut body).await?;
+                    let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
+                    self.hand_over(fresh, bytes, &mut body).await?;
+                    if self.position.is_over() {
+                        return Ok(());
+                    }
+                }
+                Some(Frame::End) | None => {}
             }
         }
         if !framer.has_ended() {
             // Temporary, as a connection that breaks: the rest is there to be asked for.
-            let message = format!("the stream ended after {} rows without the Arrow end marker", position.delivered());
+            let message =
+                format!("the stream ended after {} rows without the Arrow end marker", self.position.delivered());
             return Err(Error::new(Kind::Connection, message));
         }
         self.check_count(rows, seen, known)
@@ -159,12 +150,16 @@ impl Reader {
             return batch;
         }
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(batch.num_rows());
-        self.metrics.rows_reread.add(known as u64);
+        self.source.metrics.rows_reread.add(known as u64);
         batch.slice(known, batch.num_rows() - known)
     }
 
     /// Fails if a complete answer has another number of rows than it must.
     fn check_count(&self, rows: Rows, seen: u64, known: u64) -> Result<()> {
+        if seen < known && known == self.piece.skip {
+            let message = format!("read.start_row is {known}, the split has {seen} rows");
+            return Err(Error::new(Kind::InvalidOption, message));
+        }
         if seen < known {
             let message =
                 format!("{known} rows were read before the stream broke, on the second reading it has {seen}");
@@ -172,7 +167,7 @@ impl Reader {
         }
         if let Rows::Range { count, .. } = rows {
             let seen = i64::try_from(seen).unwrap_or(i64::MAX);
-            if seen > count || (seen < count && !self.plan.filtered) {
+            if seen > count || (seen < count && !self.source.plan.filtered) {
                 let message = format!("{count} rows were asked for, the stream has {seen}");
                 return Err(Error::new(Kind::CorruptData, message));
             }
@@ -180,23 +175,79 @@ impl Reader {
         Ok(())
     }
 
-    fn decode(&self, decoder: &mut Decoder, encoded: &Encoded) -> Result<RecordBatch> {
-        forced_panic(self.forced_panic.as_deref(), Place::Reader);
+    /// Decodes a message; the batch and the bytes of the frame that it lies in.
+    async fn decode(&self, decoder: &mut Decoder, encoded: Encoded, body: &mut Body) -> Result<(RecordBatch, u64)> {
+        let source = &self.source;
+        forced_panic(source.forced_panic.as_deref(), Place::Reader);
+        let target = match decoder.decompressed_bytes(&encoded)? {
+            0 => None,
+            bytes => Some(self.slab(bytes, body).await?),
+        };
+        let working = Instant::now();
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
-        let batch = decoder.decode(encoded)?;
-        self.metrics.bytes_decoded.add(decoder.decoded_bytes() - decoded);
-        self.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
-        Ok(batch)
+        let batch = decoder.decode(&encoded, target)?;
+        let bytes = decoder.decoded_bytes() - decoded;
+        source.metrics.bytes_decoded.add(bytes);
+        source.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
+        source.metrics.decode.add_time(working.elapsed());
+        Ok((batch, bytes))
     }
 
-    /// Hands a batch on. While the engine is slower than the service, the request does not count as one under way.
-    async fn hand_over(&self, batch: RecordBatch, body: &mut Body) -> Duration {
-        let waiting = Instant::now();
-        if let Some(batch) = self.sink.try_put(batch) {
-            body.set_counted(false);
-            self.sink.put(batch).await;
-            body.set_counted(true);
+    /// Waits for memory. The socket is left alone meanwhile, and the request does not count as one under way.
+    async fn slab(&self, length: usize, body: &mut Body) -> Result<Slab> {
+        let mut taking = pin!(self.source.slabs.take(length, &self.ahead));
+        if let Poll::Ready(slab) = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
+            return slab;
         }
-        waiting.elapsed()
+        body.set_counted(false);
+        let start = Instant::now();
+        // Since when the engine may be waiting for this read, which only the host's refusal can keep from going on.
+        let mut refused: Option<Instant> = None;
+        let slab = loop {
+            if let Some(slab) = within(ASK_AGAIN, taking.as_mut()).await {
+                break slab;
+            }
+            refused = if self.ahead.is_empty() { refused.or_else(|| Some(Instant::now())) } else { None };
+            if refused.is_some_and(|since| since.elapsed() >= self.source.memory_wait) {
+                let waited = self.source.memory_wait.as_millis();
+                let message =
+                    format!("the host refuses {length} bytes for a batch for limits.memory_wait_ms ({waited})");
+                break Err(Error::new(Kind::ResourceExhausted, message));
+            }
+        };
+        self.source.metrics.memory_wait.add_time(start.elapsed());
+        body.set_counted(true);
+        slab
+    }
+
+    /// Hands a batch of `bytes` on, in parts of the size that the engine wants. While the engine is slower than the service, the
+    /// request does not count as one under way.
+    async fn hand_over(&self, batch: RecordBatch, bytes: u64, body: &mut Body) -> Result<()> {
+        let rows = batch.num_rows();
+        let mut start = 0;
+        while start < rows {
+            let wanted = self.source.caps.next(&batch, start);
+            let count = usize::try_from(self.position.claim(wanted as u64)).unwrap_or(wanted);
+            if count > 0 {
+                let part = if count == rows { batch.clone() } else { batch.slice(start, count) };
+                let bytes = u64::try_from(u128::from(bytes) * count as u128 / rows as u128).unwrap_or(bytes);
+                let chunk = Chunk { split: self.piece.split, batch: part, bytes, ready: self.ahead.put() };
+                let waiting = Instant::now();
+                if let Some(chunk) = self.sink.try_put(chunk) {
+                    body.set_counted(false);
+                    self.sink.put(chunk).await;
+                    body.set_counted(true);
+                }
+                self.source.metrics.queue_wait.add_time(waiting.elapsed());
+            }
+            start += count;
+            if count < wanted {
+                if self.position.is_over() {
+                    return Ok(());
+                }
+                return Err(Error::new(Kind::CorruptData, "the stream has more rows than were asked for"));
+            }
+        }
+        Ok(())
     }
 }

@@ -2,34 +2,34 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
-use super::feed::Tagged;
+use super::chunk::Chunk;
 use crate::runtime::{Handoff, LaneIn};
 
-/// The way of the batches of one split.
+/// The way of the batches of one request.
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// To the engine.
-    Engine(Arc<Handoff<Tagged>>, i64),
-    /// To a scan that keeps the order of splits.
-    Lane(LaneIn<RecordBatch>),
+    Engine(Arc<Handoff<Chunk>>),
+    /// To where batches are put in order.
+    Lane(LaneIn<Chunk>),
 }
 
 impl Sink {
     /// Hands a batch on if there is room for it, else gives it back.
-    pub(super) fn try_put(&self, batch: RecordBatch) -> Option<RecordBatch> {
+    pub(super) fn try_put(&self, chunk: Chunk) -> Option<Chunk> {
+        let bytes = chunk.bytes;
         match self {
-            Sink::Engine(queue, split) => queue.try_put((*split, batch)).map(|(_, batch)| batch),
-            Sink::Lane(lane) => lane.try_put(batch),
+            Sink::Engine(queue) => queue.try_put(chunk, bytes),
+            Sink::Lane(lane) => lane.try_put(chunk, bytes),
         }
     }
 
     /// Hands a batch on when there is room for it.
-    pub(super) async fn put(&self, batch: RecordBatch) {
+    pub(super) async fn put(&self, chunk: Chunk) {
+        let bytes = chunk.bytes;
         match self {
-            Sink::Engine(queue, split) => queue.put((*split, batch)).await,
-            Sink::Lane(lane) => lane.put(batch).await,
+            Sink::Engine(queue) => queue.put(chunk, bytes).await,
+            Sink::Lane(lane) => lane.put(chunk, bytes).await,
         }
     }
 }

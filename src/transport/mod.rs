@@ -23,6 +23,7 @@ use http::Http;
 pub use probe::Remote;
 pub use retry::{Attempts, Retry};
 use slots::Slots;
+pub use slots::{Share, SlotUse};
 
 /// Everything needed to talk to the service; shared by all sessions and splits of a client.
 #[derive(Debug)]
@@ -88,29 +89,44 @@ impl Transport {
     }
 
     /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests. The body
-    /// holds one of the client's slots; none is held between the attempts.
-    pub async fn download(&self, endpoint: &str, request: Request, attempts: &mut Attempts) -> Result<Body> {
+    /// holds one of the client's slots, which counts for the read of `share`; none is held between the attempts.
+    pub async fn download(
+        &self,
+        endpoint: &str,
+        request: Request,
+        attempts: &mut Attempts,
+        share: &Arc<Share>,
+    ) -> Result<Body> {
         let request = self.with_quota(request);
         loop {
             let queued = Instant::now();
-            let slot = self.slots.take().await;
+            let slot = self.slots.take(share).await;
             attempts.waited(queued.elapsed());
+            self.slots.throttled(queued.elapsed());
             attempts.begin();
             match self.http.open(endpoint, &request).await {
                 Ok(body) => {
                     slot.accepted();
                     return Ok(body.with_slot(slot));
                 }
+                Err(error) if error.kind() == Kind::Throttled => {
+                    slot.refused();
+                    let refused = Instant::now();
+                    attempts.wait_after(error).await?;
+                    attempts.held_up(refused.elapsed());
+                    self.slots.throttled(refused.elapsed());
+                }
                 Err(error) => {
-                    if error.kind() == Kind::Throttled {
-                        slot.refused();
-                    } else {
-                        drop(slot);
-                    }
+                    drop(slot);
                     attempts.wait_after(error).await?;
                 }
             }
         }
+    }
+
+    /// What the slots of the client are used for.
+    pub fn slots(&self) -> SlotUse {
+        self.slots.usage()
     }
 
     /// Fresh attempts under the policy of this client.

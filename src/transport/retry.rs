@@ -28,7 +28,7 @@ impl Retry {
 
     /// Counts the attempts at one thing from now on.
     pub fn attempts(&self) -> Attempts {
-        Attempts { policy: *self, made: 0, before: 0, start: Instant::now() }
+        Attempts { policy: *self, made: 0, before: 0, start: Instant::now(), throttled: Duration::ZERO }
     }
 
     /// Upper bound of the wait after attempt number `made`.
@@ -46,6 +46,7 @@ pub struct Attempts {
     /// Those before the last progress.
     before: u32,
     start: Instant,
+    throttled: Duration,
 }
 
 impl Attempts {
@@ -64,6 +65,17 @@ impl Attempts {
     /// Leaves out of account that nothing could be tried for so long.
     pub fn waited(&mut self, time: Duration) {
         self.start += time;
+        self.throttled += time;
+    }
+
+    /// Counts a wait after a refusal for too many requests.
+    pub fn held_up(&mut self, time: Duration) {
+        self.throttled += time;
+    }
+
+    /// How long there were too many requests for the next one.
+    pub fn throttled(&self) -> Duration {
+        self.throttled
     }
 
     /// Counts a request that is about to be made.

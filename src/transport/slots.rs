@@ -4,17 +4,24 @@
 //! multiplicative decrease). A request whose rows nobody takes does not count while it waits: else readers that the engine has not
 //! come to yet could keep out the one that it waits for.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 
 /// The slots of a client.
 #[derive(Debug)]
 pub(super) struct Slots {
     state: Mutex<State>,
-    freed: Notify,
     most: f64,
+    refusals: AtomicU64,
+    throttled_us: AtomicU64,
 }
+
+/// The part of the slots that one read has: the next free slot goes to the read that has the fewest.
+#[derive(Debug, Default)]
+pub struct Share(AtomicUsize);
 
 #[derive(Debug)]
 struct State {
@@ -23,41 +30,96 @@ struct State {
     taken: usize,
     /// How often the limit was halved.
     cuts: u64,
+    /// Who waits, in the order of arrival.
+    line: Vec<(Arc<Share>, oneshot::Sender<Slot>)>,
 }
 
 /// A taken slot.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
+    share: Arc<Share>,
     /// The cuts before it was taken.
     cuts: u64,
     /// It does not count for now.
     paused: bool,
 }
 
+/// What the slots of a client are used for at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Requests that count.
+    pub held: u64,
+    /// Requests that wait for a slot.
+    pub waiting: u64,
+    /// How many may count at the same time; 0 while the service has not set a limit.
+    pub limit: u64,
+    /// Requests that the service refused because it had too many.
+    pub refusals: u64,
+    /// Time that requests waited for slots and after such refusals.
+    pub throttled: Duration,
+}
+
 impl Slots {
     /// `most` slots; 0 for as many as the service bears.
     pub(super) fn new(most: u64) -> Arc<Self> {
         let most = if most == 0 { f64::INFINITY } else { most as f64 };
-        Arc::new(Slots { state: Mutex::new(State { limit: most, taken: 0, cuts: 0 }), freed: Notify::new(), most })
+        let state = State { limit: most, taken: 0, cuts: 0, line: Vec::new() };
+        let (refusals, throttled_us) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Slots { state: Mutex::new(state), most, refusals, throttled_us })
     }
 
     /// Waits for a slot.
-    pub(super) async fn take(self: &Arc<Self>) -> Slot {
+    pub(super) async fn take(self: &Arc<Self>, share: &Arc<Share>) -> Slot {
         loop {
-            {
+            let waiting = {
                 let mut state = self.lock();
-                if (state.taken as f64) < state.limit.floor() {
-                    state.taken += 1;
-                    if (state.taken as f64) < state.limit.floor() {
-                        // Two slots that are freed at once may leave one permit: whoever gets it passes it on.
-                        self.freed.notify_one();
-                    }
-                    return Slot { slots: Arc::clone(self), cuts: state.cuts, paused: false };
-                }
+                let (tell, told) = oneshot::channel();
+                state.line.push((Arc::clone(share), tell));
+                self.hand_out(&mut state);
+                told
+            };
+            // The line is dropped by nobody before the slot comes.
+            if let Ok(slot) = waiting.await {
+                return slot;
             }
-            // A slot that is freed before this wait begins leaves a permit, so it is not missed.
-            self.freed.notified().await;
+        }
+    }
+
+    /// Gives free slots to those who wait, first to the reads that have the fewest.
+    fn hand_out(self: &Arc<Self>, state: &mut State) {
+        // Whoever has gone waits no more.
+        state.line.retain(|(_, tell)| !tell.is_closed());
+        while (state.taken as f64) < state.limit.floor() {
+            let next = state.line.iter().enumerate().min_by_key(|(_, (share, _))| share.0.load(Ordering::Relaxed));
+            let Some(at) = next.map(|(at, _)| at) else { return };
+            let (share, tell) = state.line.remove(at);
+            state.taken += 1;
+            share.0.fetch_add(1, Ordering::Relaxed);
+            let slot = Slot { slots: Arc::clone(self), share, cuts: state.cuts, paused: false };
+            if let Err(mut slot) = tell.send(slot) {
+                // Gone just now. The lock is held, so it cannot give itself back.
+                slot.paused = true;
+                state.taken -= 1;
+                slot.share.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts time for which a request was held up.
+    pub(super) fn throttled(&self, time: Duration) {
+        self.throttled_us.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What the slots are used for.
+    pub(super) fn usage(&self) -> SlotUse {
+        let state = self.lock();
+        SlotUse {
+            held: state.taken as u64,
+            waiting: state.line.iter().filter(|(_, tell)| !tell.is_closed()).count() as u64,
+            limit: if state.limit.is_finite() { state.limit as u64 } else { 0 },
+            refusals: self.refusals.load(Ordering::Relaxed),
+            throttled: Duration::from_micros(self.throttled_us.load(Ordering::Relaxed)),
         }
     }
 
@@ -70,18 +132,16 @@ impl Slot {
     /// The service let the request in: it may bear more.
     pub(super) fn accepted(&self) {
         let mut state = self.slots.lock();
-        let before = state.limit;
-        if before < self.slots.most {
-            state.limit = (before + 1.0 / before).min(self.slots.most);
-            if state.limit.floor() > before.floor() {
-                self.slots.freed.notify_one();
-            }
+        if state.limit < self.slots.most {
+            state.limit = (state.limit + 1.0 / state.limit).min(self.slots.most);
+            self.slots.hand_out(&mut state);
         }
     }
 
     /// The service refused the request because there are too many: halves what is under way, once for all requests that were
     /// made under the same limit.
     pub(super) fn refused(self) {
+        self.slots.refusals.fetch_add(1, Ordering::Relaxed);
         let mut state = self.slots.lock();
         if self.cuts != state.cuts {
             return;
@@ -90,14 +150,14 @@ impl Slot {
         state.limit = (state.limit.min(state.taken as f64) / 2.0).max(1.0);
         log::info!("the service bears no more requests: going on with {}", state.limit.floor());
     }
-}
 
-impl Slot {
     /// Nobody takes the rows of the request: another one may go on meanwhile.
     pub(super) fn pause(&mut self) {
         if !std::mem::replace(&mut self.paused, true) {
-            self.slots.lock().taken -= 1;
-            self.slots.freed.notify_one();
+            let mut state = self.slots.lock();
+            state.taken -= 1;
+            self.share.0.fetch_sub(1, Ordering::Relaxed);
+            self.slots.hand_out(&mut state);
         }
     }
 
@@ -105,6 +165,7 @@ impl Slot {
     pub(super) fn go_on(&mut self) {
         if std::mem::replace(&mut self.paused, false) {
             self.slots.lock().taken += 1;
+            self.share.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -125,14 +186,14 @@ mod tests {
     }
 
     async fn is_free(slots: &Arc<Slots>) -> bool {
-        tokio::time::timeout(Duration::from_millis(10), slots.take()).await.is_ok()
+        tokio::time::timeout(Duration::from_millis(10), slots.take(&Arc::default())).await.is_ok()
     }
 
     #[test]
     fn a_full_set_makes_the_next_one_wait_until_a_slot_is_free() {
         block_on(async {
             let slots = Slots::new(2);
-            let (first, _second) = (slots.take().await, slots.take().await);
+            let (first, _second) = (slots.take(&Arc::default()).await, slots.take(&Arc::default()).await);
             assert!(!is_free(&slots).await);
             drop(first);
             assert!(is_free(&slots).await);
@@ -145,7 +206,7 @@ mod tests {
             let slots = Slots::new(0);
             let mut taken = Vec::new();
             for _ in 0..16 {
-                taken.push(slots.take().await);
+                taken.push(slots.take(&Arc::default()).await);
             }
             taken.pop().unwrap().refused();
             assert_eq!(slots.lock().limit, 8.0);
@@ -157,16 +218,16 @@ mod tests {
             }
             assert_eq!(slots.lock().limit.floor(), 9.0);
             // A burst of refusals is one piece of news.
-            let (one, two) = (slots.take().await, slots.take().await);
+            let (one, two) = (slots.take(&Arc::default()).await, slots.take(&Arc::default()).await);
             one.refused();
             two.refused();
             assert_eq!(slots.lock().limit, 4.5);
             drop(taken);
             for _ in 0..5 {
-                slots.take().await.refused();
+                slots.take(&Arc::default()).await.refused();
             }
             assert_eq!(slots.lock().limit, 1.0, "one request is always tried");
-            let last = slots.take().await;
+            let last = slots.take(&Arc::default()).await;
             assert!(!is_free(&slots).await);
             drop(last);
         });
@@ -176,7 +237,7 @@ mod tests {
     fn the_option_is_never_passed() {
         block_on(async {
             let slots = Slots::new(3);
-            let slot = slots.take().await;
+            let slot = slots.take(&Arc::default()).await;
             (0..100).for_each(|_| slot.accepted());
             assert_eq!(slots.lock().limit, 3.0);
         });
@@ -186,16 +247,56 @@ mod tests {
     fn a_request_whose_rows_nobody_takes_makes_room() {
         block_on(async {
             let slots = Slots::new(1);
-            let mut stalled = slots.take().await;
+            let mut stalled = slots.take(&Arc::default()).await;
             assert!(!is_free(&slots).await);
             stalled.pause();
-            let other = slots.take().await;
+            let other = slots.take(&Arc::default()).await;
             stalled.go_on();
             drop(other);
             assert!(!is_free(&slots).await);
             drop(stalled);
             assert!(is_free(&slots).await);
             assert_eq!(slots.lock().taken, 0);
+        });
+    }
+
+    #[test]
+    fn a_free_slot_goes_to_the_read_that_has_the_fewest() {
+        block_on(async {
+            let slots = Slots::new(4);
+            let (large, small) = (Arc::<Share>::default(), Arc::<Share>::default());
+            let mut held = Vec::new();
+            for _ in 0..4 {
+                held.push(slots.take(&large).await);
+            }
+            let waiting = |share: &Arc<Share>, name: char| {
+                let (slots, share) = (Arc::clone(&slots), Arc::clone(share));
+                tokio::spawn(async move { (name, slots.take(&share).await) })
+            };
+            let tasks = [waiting(&large, 'l'), waiting(&large, 'l'), waiting(&small, 's'), waiting(&small, 's')];
+            while slots.usage().waiting < 4 {
+                tokio::task::yield_now().await;
+            }
+            let mut order = Vec::new();
+            let mut tasks: Vec<_> = tasks.into();
+            for _ in 0..3 {
+                held.remove(0);
+                while !tasks.iter().any(tokio::task::JoinHandle::is_finished) {
+                    tokio::task::yield_now().await;
+                }
+                let at = tasks.iter().position(tokio::task::JoinHandle::is_finished).unwrap();
+                let (name, slot) = tasks.remove(at).await.unwrap();
+                order.push(name);
+                held.push(slot);
+            }
+            // 3 : 0, then 2 : 1, then 1 : 2.
+            assert_eq!(order, ['s', 's', 'l']);
+            assert_eq!((slots.usage().held, slots.usage().waiting, slots.usage().limit), (4, 1, 4));
+            tasks[0].abort();
+            drop(held);
+            assert!(tasks.remove(0).await.unwrap_err().is_cancelled());
+            assert!(is_free(&slots).await);
+            assert_eq!((slots.usage().held, large.0.load(Ordering::Relaxed)), (0, 0));
         });
     }
 }

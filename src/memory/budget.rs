@@ -1,0 +1,190 @@
+//! The memory of a client.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+
+use super::Hooks;
+
+/// Memory that is kept for later and can be given up at any time.
+pub trait Idle: Send + Sync {
+    /// Gives it up; whether there was any.
+    fn trim(&self) -> bool;
+}
+
+/// What all reads of a client may hold together, and do hold.
+pub struct Budget {
+    limit: u64,
+    hooks: Option<Hooks>,
+    state: Mutex<State>,
+    /// How many wait in the line; also read without the lock.
+    waiting: AtomicUsize,
+    idle: Mutex<Vec<Weak<dyn Idle>>>,
+    /// The process that counts.
+    pid: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: u64,
+    /// What the host is being asked for.
+    asked: u64,
+    peak: u64,
+    /// Those who wait, by the number of their place.
+    line: VecDeque<(u64, Waker)>,
+    next_place: u64,
+}
+
+/// The answer to a request for memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Granted,
+    /// Something is held, so memory may come back.
+    NotNow,
+    /// The host refuses though nothing is held.
+    Never,
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Budget").field("limit", &self.limit).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Budget {
+    /// A budget of `limit` bytes, 0 for any number, and of what `hooks` grant.
+    pub fn new(limit: u64, hooks: Option<Hooks>) -> Arc<Self> {
+        Arc::new(Budget {
+            limit: if limit == 0 { u64::MAX } else { limit },
+            hooks,
+            state: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            idle: Mutex::default(),
+            pid: std::process::id(),
+        })
+    }
+
+    /// Bytes that are held now.
+    pub fn held(&self) -> u64 {
+        self.lock().held
+    }
+
+    /// The most that was held at one time.
+    pub fn peak(&self) -> u64 {
+        self.lock().peak
+    }
+
+    /// The limit, 0 for none.
+    pub fn limit(&self) -> u64 {
+        if self.limit == u64::MAX { 0 } else { self.limit }
+    }
+
+    /// How many reads wait for memory.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Whether memory that is free should go back rather than be kept.
+    pub fn is_short(&self) -> bool {
+        self.waiting() > 0 || (self.limit != u64::MAX && self.held() > self.limit)
+    }
+
+    /// Whether this is a child, made by fork, of the process that counts: then nothing is counted any more, because a thread that
+    /// does not exist here may hold the lock for ever.
+    pub fn is_inherited(&self) -> bool {
+        self.pid != std::process::id()
+    }
+
+    /// Has `idle` trimmed when memory is short.
+    pub fn register(&self, idle: Weak<dyn Idle>) {
+        let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|idle| idle.strong_count() > 0);
+        all.push(idle);
+    }
+
+    /// Asks for `bytes`; `beyond` the limit as well. Only who may go next is let in.
+    pub(super) fn ask(&self, bytes: u64, beyond: bool, place: Option<u64>) -> Answer {
+        {
+            let mut state = self.lock();
+            let is_next = state.line.front().is_none_or(|(first, _)| Some(*first) == place);
+            let fits = state.held.saturating_add(state.asked).saturating_add(bytes) <= self.limit;
+            let allowed = beyond || (is_next && fits);
+            if !allowed {
+                return Answer::NotNow;
+            }
+            state.asked += bytes;
+        }
+        let granted = self.hooks.as_ref().is_none_or(|hooks| hooks.reserve(bytes));
+        let mut state = self.lock();
+        state.asked -= bytes;
+        if granted {
+            state.held += bytes;
+            state.peak = state.peak.max(state.held);
+            Answer::Granted
+        } else if state.held == 0 && state.asked == 0 {
+            Answer::Never
+        } else {
+            Answer::NotNow
+        }
+    }
+
+    /// Whether `bytes` more are within the limit.
+    pub(super) fn fits(&self, bytes: u64) -> bool {
+        let state = self.lock();
+        state.held.saturating_add(state.asked).saturating_add(bytes) <= self.limit
+    }
+
+    /// Takes a place in the line, or keeps it with another waker.
+    pub(super) fn queue(&self, place: Option<u64>, waker: &Waker) -> u64 {
+        let mut state = self.lock();
+        if let Some((place, kept)) = state.line.iter_mut().find(|(number, _)| Some(*number) == place) {
+            kept.clone_from(waker);
+            return *place;
+        }
+        let place = state.next_place;
+        state.next_place += 1;
+        state.line.push_back((place, waker.clone()));
+        self.waiting.store(state.line.len(), Ordering::SeqCst);
+        place
+    }
+
+    /// Leaves the line. Whoever is first now may have been waiting for that only.
+    pub(super) fn leave(&self, place: u64) {
+        let next = {
+            let mut state = self.lock();
+            state.line.retain(|(number, _)| *number != place);
+            self.waiting.store(state.line.len(), Ordering::SeqCst);
+            state.line.front().map(|(_, waker)| waker.clone())
+        };
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes bytes back.
+    pub(super) fn release(&self, bytes: u64) {
+        if self.is_inherited() {
+            return;
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.release(bytes);
+        }
+        let next = {
+            let mut state = self.lock();
+            state.held -= bytes;
+            state.line.front().map(|(_, waker)| waker.clone())
+        };
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has everything given up that is kept for later; whether there was any.
+    pub(super) fn trim(&self) -> bool {
+        let all = self.idle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Each is asked, also when one had something.
+        all.iter().filter_map(Weak::upgrade).fold(false, |any, idle| idle.trim() | any)
+    }
+
+    /// No code that can panic runs under the lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

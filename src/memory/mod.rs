@@ -1,0 +1,74 @@
+//! What memory is held, and who waits for more: bytes are granted before they are allocated, and given back with the last buffer
+//! that lies in them (docs/memory.md).
+
+mod ahead;
+mod budget;
+mod hooks;
+mod reserve;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use ahead::{Ahead, Ready};
+pub use budget::{Budget, Idle};
+pub use hooks::{Hooks, Host};
+pub use reserve::Reserve;
+
+/// What one read holds of a budget, whoever has its buffers now.
+#[derive(Debug)]
+pub struct Account {
+    budget: Arc<Budget>,
+    held: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl Account {
+    /// An account that holds nothing yet.
+    pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
+        Arc::new(Account { budget: Arc::clone(budget), held: AtomicU64::new(0), peak: AtomicU64::new(0) })
+    }
+
+    /// The budget it draws on.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Bytes that are held now.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// The most that was held at one time.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Waits until `bytes` are granted. A read with nothing [`Ahead`] for the engine gets them also beyond the limit.
+    pub fn reserve<'a>(self: &'a Arc<Self>, bytes: u64, ahead: &'a Ahead) -> Reserve<'a> {
+        Reserve::new(self, bytes, ahead)
+    }
+
+    /// Takes note of bytes that the budget has granted.
+    fn grant(self: &Arc<Self>, bytes: u64) -> Grant {
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(held, Ordering::Relaxed);
+        Grant { account: Arc::clone(self), bytes }
+    }
+}
+
+/// Bytes that may be allocated. Dropping it, after the allocation is gone, gives them back.
+#[derive(Debug)]
+pub struct Grant {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.account.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.budget.release(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

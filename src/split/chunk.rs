@@ -1,0 +1,22 @@
+//! A batch on its way to the engine.
+
+use arrow_array::RecordBatch;
+
+use crate::memory::Ready;
+
+/// A batch, the split it belongs to, and what it weighs. Its reader knows that it is under way until [`Chunk::taken`].
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(super) split: i64,
+    pub(super) batch: RecordBatch,
+    pub(super) bytes: u64,
+    pub(super) ready: Ready,
+}
+
+impl Chunk {
+    /// What the engine gets.
+    pub(super) fn taken(self) -> (i64, RecordBatch) {
+        drop(self.ready);
+        (self.split, self.batch)
+    }
+}

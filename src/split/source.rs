@@ -1,0 +1,111 @@
+//! What all requests of one open read share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::SchemaRef;
+
+use super::metrics::{Metric, Metrics};
+use super::position::Piece;
+use crate::arrow::{Caps, Slabs};
+use crate::error::Result;
+use crate::memory::Account;
+use crate::options::{self, Options};
+use crate::proto::v1::RowsForm;
+use crate::session::{Plan, Session};
+use crate::transport::{Share, Transport};
+
+/// Batches of a piece where a split is read by several requests.
+const BATCHES_PER_PIECE: u64 = 16;
+
+/// A session with the options of one read of it, and what that read holds.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(super) transport: Arc<Transport>,
+    pub(super) share: Arc<Share>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) schema: SchemaRef,
+    pub(super) form: RowsForm,
+    pub(super) caps: Caps,
+    pub(super) slabs: Slabs,
+    pub(super) metrics: Metrics,
+    account: Arc<Account>,
+    pub(super) memory_wait: Duration,
+    pub(super) forced_panic: Option<String>,
+    /// Rows of a piece.
+    piece_rows: u64,
+    /// Batches and bytes that may wait for the engine.
+    pub(crate) prefetch_batches: usize,
+    pub(crate) prefetch_bytes: u64,
+}
+
+impl Source {
+    /// A read by up to `requests` requests at once.
+    pub(crate) fn new(session: &Session, read: &Options, requests: usize) -> Arc<Self> {
+        let account = Account::new(session.client().memory());
+        let batch_rows = read.number(&options::READ_BATCH_ROWS);
+        let form = RowsForm {
+            max_batch_rows: batch_rows,
+            max_batch_bytes: read.number(&options::READ_BATCH_BYTES),
+            compression: match read.text(&options::READ_COMPRESSION) {
+                Some("lz4") => Some("LZ4_FRAME"),
+                Some("zstd") => Some("ZSTD"),
+                _ => None,
+            },
+        };
+        let piece_rows =
+            match (read.number(&options::READ_REQUEST_ROWS), read.number(&options::READ_REQUESTS_PER_SPLIT)) {
+                (0, 0 | 1) => u64::MAX,
+                (0, _) => batch_rows.saturating_mul(BATCHES_PER_PIECE),
+                (rows, _) => rows,
+            };
+        Arc::new(Source {
+            transport: Arc::clone(session.client().transport()),
+            share: Arc::default(),
+            plan: Arc::clone(session.plan()),
+            schema: Arc::clone(session.schema()),
+            form,
+            caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
+            slabs: Slabs::new(&account, requests),
+            metrics: Metrics::default(),
+            account,
+            memory_wait: session.client().memory_wait(),
+            forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
+            piece_rows,
+            prefetch_batches: usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1),
+            prefetch_bytes: read.number(&options::READ_PREFETCH_BYTES),
+        })
+    }
+
+    /// All rows of split `index`.
+    pub(crate) fn split(&self, session: &Session, index: i64) -> Result<Piece> {
+        Ok(Piece::whole(index, session.rows(index)?, self.plan.filtered))
+    }
+
+    /// The pieces by which a part of a split is read.
+    pub(crate) fn cut(&self, piece: Piece) -> impl Iterator<Item = Piece> + use<> {
+        piece.cut(self.piece_rows)
+    }
+
+    /// Batches that a lane must hold so that the request of a piece is not held up before its end.
+    pub(super) fn lane_batches(&self) -> usize {
+        match self.piece_rows {
+            u64::MAX => self.prefetch_batches,
+            rows => usize::try_from(rows.div_ceil(self.form.max_batch_rows.max(1)))
+                .unwrap_or(usize::MAX)
+                .clamp(self.prefetch_batches, 4096),
+        }
+    }
+
+    /// The fewest rows that are worth a request of their own.
+    pub(crate) fn least_rows(&self) -> u64 {
+        self.form.max_batch_rows
+    }
+
+    /// What the read has cost so far.
+    pub(crate) fn list_metrics(&self) -> Vec<Metric> {
+        self.metrics.memory_current.set(self.account.held());
+        self.metrics.memory_peak.set(self.account.peak());
+        self.metrics.list()
+    }
+}
