@@ -74,10 +74,14 @@
 #define MS_OPT_READ_IDLE_TIMEOUT_MS "read_idle_timeout_ms"
 /** PEM file with certificate authorities to trust besides those of the system. */
 #define MS_OPT_TLS_CA_FILE "tls.ca_file"
+/** Text of a PEM file with certificate authorities to trust besides those of the system and of `tls.ca_file`. */
+#define MS_OPT_TLS_CA_PEM "tls.ca_pem"
 /** Whether the certificate of the service is checked. Switch off for tests only. */
 #define MS_OPT_TLS_VERIFY "tls.verify"
 /** Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown. */
 #define MS_OPT_PROXY "proxy"
+/** Comma-separated hosts, domains and networks that are reached without `proxy`, for example `.internal, 10.0.0.0/8`. */
+#define MS_OPT_NO_PROXY "no_proxy"
 /** Idle connections kept per host. */
 #define MS_OPT_HTTP_MAX_IDLE_CONNECTIONS "http.max_idle_connections"
 /** AccessKey ID. */
@@ -86,8 +90,42 @@
 #define MS_OPT_ACCESS_KEY_SECRET "access_key_secret"
 /** STS token that belongs to a temporary AccessKey. */
 #define MS_OPT_SECURITY_TOKEN "security_token"
-/** Where the AccessKey comes from: these options, or the variables of the MaxCompute SDKs at the time of open. */
+/** Bearer token, in place of an AccessKey. It signs nothing: use it over TLS only. */
+#define MS_OPT_BEARER_TOKEN "bearer_token"
+/** Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, or a program. See docs/identity.md. */
 #define MS_OPT_CREDENTIALS "credentials"
+/** How long one attempt to get credentials may take. */
+#define MS_OPT_CREDENTIALS_TIMEOUT_MS "credentials.timeout_ms"
+/** Name of the profile, for `profile`. Empty: the current one of the command line tool, or `default`. */
+#define MS_OPT_CREDENTIALS_PROFILE "credentials.profile"
+/** File with profiles, for `profile`. Empty: `~/.aliyun/config.json`, `~/.alibabacloud/credentials`, `~/.alibabacloud/credentials.ini`, the first that has the profile. */
+#define MS_OPT_CREDENTIALS_FILE "credentials.file"
+/** Program and its arguments, for `process`; no shell reads it. It prints a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration. May contain a password, so it is never shown. */
+#define MS_OPT_CREDENTIALS_PROCESS "credentials.process"
+/** RAM role of the machine, for `ecs_ram_role`. Empty: the metadata service is asked. */
+#define MS_OPT_ECS_ROLE_NAME "ecs.role_name"
+/** Metadata service of the machine. */
+#define MS_OPT_ECS_METADATA_ENDPOINT "ecs.metadata_endpoint"
+/** Whether the metadata service is asked in its hardened mode only. Else a service that gives no session token is asked without one. */
+#define MS_OPT_ECS_TOKEN_REQUIRED "ecs.token_required"
+/** Role to assume, for `ram_role_arn` and `oidc`. */
+#define MS_OPT_ROLE_ARN "role.arn"
+/** Whose credentials assume the role, for `ram_role_arn`. */
+#define MS_OPT_ROLE_SOURCE "role.source"
+/** Name of the role's session, as it is seen in audits. */
+#define MS_OPT_ROLE_SESSION_NAME "role.session_name"
+/** How long the credentials of a role last. */
+#define MS_OPT_ROLE_DURATION_SECONDS "role.duration_seconds"
+/** Policy that narrows the role's rights. */
+#define MS_OPT_ROLE_POLICY "role.policy"
+/** External id that the role's trust policy asks for. */
+#define MS_OPT_ROLE_EXTERNAL_ID "role.external_id"
+/** Endpoint of the Security Token Service. Empty: that of `region`, or `https://sts.aliyuncs.com`. */
+#define MS_OPT_STS_ENDPOINT "sts.endpoint"
+/** OpenID Connect provider, for `oidc`. */
+#define MS_OPT_OIDC_PROVIDER_ARN "oidc.provider_arn"
+/** File with the OpenID Connect token, for `oidc`; read anew for each refresh. */
+#define MS_OPT_OIDC_TOKEN_FILE "oidc.token_file"
 /** Version of the request signature. `auto`: v4 if `region` is set, else v2. */
 #define MS_OPT_SIGNATURE "signature"
 /** Region id for signature v4, for example `cn-hangzhou`. */
@@ -193,6 +231,12 @@ typedef struct ms_bytes ms_bytes;
 typedef struct ms_client ms_client;
 
 /**
+ * What a credentials provider fills in: the form of an answer. It belongs to the library and exists during the call of the
+ * provider only.
+ */
+typedef struct ms_credentials ms_credentials;
+
+/**
  * A failure: a status for programs, a sentence for people, the request id for support.
  */
 typedef struct ms_error ms_error;
@@ -238,6 +282,18 @@ typedef int32_t ms_status;
  * the call only. It is called from any thread, several at once, must not throw, and must not call the library.
  */
 typedef void (*ms_log_callback)(void *context, int32_t level, const char *target, const char *message);
+
+/**
+ * Supplies credentials: fills `out_credentials` and returns MS_OK, or returns a failure, for example MS_UNAVAILABLE to be asked again
+ * under the retry options. It is called from a thread of the library, may block for credentials.timeout_ms, must not throw, and must
+ * call nothing of the library but ms_credentials_set_access_key and its siblings. A client calls it from one thread at a time.
+ */
+typedef ms_status (*ms_credentials_provider)(void *context, ms_credentials *out_credentials);
+
+/**
+ * Told once that a context is not used any more. Called from any thread; must not throw and must not call the library.
+ */
+typedef void (*ms_release_callback)(void *context);
 
 /**
  * How ms_predicate_compare compares: one of the MS_COMPARE_ constants.
@@ -658,6 +714,93 @@ ms_status ms_options_describe(const ms_options *options,
  * @since 0.1
  */
 MS_API void ms_options_free(ms_options *options);
+
+/**
+ * Has credentials supplied by a function of the host, in place of the identity options. It is called when a client first needs
+ * credentials, ahead of their expiry, and once more when the service refuses them; never by ms_client_open. If it fails, the former
+ * credentials serve until they expire. Copies of the options and clients opened with them share the function.
+ * @param[in] options the options.
+ * @param[in] callback supplies credentials; NULL goes back to the identity options.
+ * @param[in] context handed to each call; may be NULL.
+ * @param[in] release called with the context once nothing can call the function any more, also if this call fails; may be NULL. Not
+ * called in a child made by fork.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_credentials_provider(ms_options *options,
+                                              ms_credentials_provider callback,
+                                              void *context,
+                                              ms_release_callback release,
+                                              ms_error **err);
+
+/**
+ * Fills in an AccessKey.
+ * @param[in] credentials what the provider was given.
+ * @param[in] access_key_id copied.
+ * @param[in] access_key_secret copied; the copy is wiped when it is not needed any more.
+ * @param[in] security_token the STS token of a temporary AccessKey, copied and wiped; NULL for none.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL or bad UTF-8.
+ * Thread: one call at a time, inside the provider. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_credentials_set_access_key(ms_credentials *credentials,
+                                        const char *access_key_id,
+                                        const char *access_key_secret,
+                                        const char *security_token,
+                                        ms_error **err);
+
+/**
+ * Fills in a bearer token, in place of an AccessKey.
+ * @param[in] credentials what the provider was given.
+ * @param[in] bearer_token copied; the copy is wiped when it is not needed any more.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL or bad UTF-8.
+ * Thread: one call at a time, inside the provider. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_credentials_set_bearer_token(ms_credentials *credentials,
+                                          const char *bearer_token,
+                                          ms_error **err);
+
+/**
+ * Says when the credentials end. They are renewed ahead of that: 15 minutes, or a quarter of what is left of their life if that is less.
+ * @param[in] credentials what the provider was given.
+ * @param[in] unix_ms milliseconds since 1970 in UTC; 0 or less for not known.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: one call at a time, inside the provider. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_credentials_set_expiry_ms(ms_credentials *credentials,
+                                       int64_t unix_ms,
+                                       ms_error **err);
+
+/**
+ * Says in a sentence why there are no credentials. It becomes part of the message of the call that needed them, and of the log: it must
+ * hold no secret.
+ * @param[in] credentials what the provider was given.
+ * @param[in] message copied.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL or bad UTF-8.
+ * Thread: one call at a time, inside the provider. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_credentials_set_error(ms_credentials *credentials,
+                                   const char *message,
+                                   ms_error **err);
 
 /**
  * Opens a client. Checks the connection, identity, retry and limits options and starts the library's threads if they do

@@ -42,7 +42,7 @@ fn secrets_are_nowhere() {
         _ => drop(exchange.stream.shutdown(std::net::Shutdown::Both)),
     });
     let mut options = peer.options();
-    for key in TABLE.iter().filter(|key| key.secret && key.name != "proxy") {
+    for key in TABLE.iter().filter(|key| key.secret && !["proxy", "bearer_token"].contains(&key.name)) {
         options.set(key.name, &format!("CANARY-{}", key.name)).unwrap();
     }
     options.set("app.id", "app").unwrap();
@@ -53,6 +53,20 @@ fn secrets_are_nowhere() {
     for _ in 0..2 {
         note(&Split::open(&session, 0, &options).unwrap().next_batch().unwrap_err());
     }
+
+    // A bearer token, and a program that fails.
+    let mut others = peer.options();
+    for (key, value) in [("access_key_id", ""), ("access_key_secret", ""), ("bearer_token", "CANARY-bearer")] {
+        others.set(key, value).unwrap();
+    }
+    let bearer = Client::open(&others).unwrap();
+    note(&(&others, &bearer, Split::open(&Session::open(&bearer, &others).unwrap(), 0, &others).unwrap().next_batch()));
+    others.set("bearer_token", "").unwrap();
+    others.set("credentials", "process").unwrap();
+    others.set("credentials.process", "sh -c 'echo CANARY-out; echo CANARY-err >&2' CANARY-argument").unwrap();
+    note(&(&others, Session::open(&Client::open(&others).unwrap(), &others).map(drop)));
+    others.set("credentials.process", "'CANARY-not-closed").unwrap();
+    note(&Client::open(&others).map(drop));
 
     // Proxies and endpoints may have a password in their text; nobody answers there.
     let mut proxied = options.clone();

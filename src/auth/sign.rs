@@ -11,7 +11,8 @@ use sha1::Sha1;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Credentials;
+use super::{App, Credentials};
+use crate::options::Who;
 
 /// Which signature is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,27 +111,27 @@ impl Signer {
         input: &SigningInput<'_>,
         day: &str,
     ) -> Vec<(&'static str, String)> {
+        let (id, secret, token) = match &credentials.who {
+            Who::Bearer(token) => return vec![("x-odps-bearer-token", token.to_string())],
+            Who::Key { id, secret, token } => (id, secret, token),
+        };
         let canonical = input.canonical();
         let authorization = match &self.signature {
-            Signature::V2 => {
-                let signature = sign(credentials.secret.as_bytes(), &canonical);
-                format!("ODPS {}:{signature}", credentials.id)
-            }
+            Signature::V2 => format!("ODPS {id}:{}", sign(secret.as_bytes(), &canonical)),
             Signature::V4 { region } => {
-                let key = self.derived_key(&credentials.secret, day, region);
-                let signature = sign(&key, &canonical);
-                format!("ODPS {}/{day}/{region}/odps/aliyun_v4_request:{signature}", credentials.id)
+                let signature = sign(&self.derived_key(secret, day, region), &canonical);
+                format!("ODPS {id}/{day}/{region}/odps/aliyun_v4_request:{signature}")
             }
         };
         let mut headers = Vec::with_capacity(3);
-        if let Some((id, secret)) = &credentials.app {
+        if let Some(App { id, secret }) = &credentials.app {
             let signature = sign(secret.as_bytes(), &authorization);
             let value =
                 format!("account_provider:aliyun,signature_method:hmac-sha1,access_id:{id},signature:{signature}");
             headers.push(("application-authentication", value));
         }
         headers.push(("authorization", authorization));
-        if let Some(token) = &credentials.token {
+        if let Some(token) = token {
             headers.push(("authorization-sts-token", token.to_string()));
         }
         headers
@@ -148,7 +149,11 @@ impl Signer {
 }
 
 fn derive(secret: &str, day: &str, region: &str) -> Zeroizing<Vec<u8>> {
-    let start = Zeroizing::new(format!("aliyun_v4{secret}").into_bytes());
+    const PREFIX: &[u8] = b"aliyun_v4";
+    // Of the right size at once: growing would leave a copy of the secret behind.
+    let mut start = Zeroizing::new(Vec::with_capacity(PREFIX.len() + secret.len()));
+    start.extend_from_slice(PREFIX);
+    start.extend_from_slice(secret.as_bytes());
     [day, region, "odps", "aliyun_v4_request"]
         .iter()
         .fold(start, |key, part| Zeroizing::new(mac::<Hmac<Sha256>>(&key, part)))
@@ -159,7 +164,7 @@ fn sign(key: &[u8], text: &str) -> String {
 }
 
 #[allow(clippy::expect_used)] // HMAC takes keys of any length.
-fn mac<M: Mac + KeyInit>(key: &[u8], text: &str) -> Vec<u8> {
+pub(super) fn mac<M: Mac + KeyInit>(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
@@ -174,12 +179,16 @@ mod tests {
     const DAY: &str = "20250115";
 
     fn credentials() -> Credentials {
-        Credentials {
+        with_token(None)
+    }
+
+    fn with_token(token: Option<&str>) -> Credentials {
+        let who = Who::Key {
             id: "LTAIexampleKeyId0001".into(),
             secret: Zeroizing::new("exampleSecretKey/abcDEF+0123456789=".into()),
-            token: None,
-            app: None,
-        }
+            token: token.map(|token| Zeroizing::new(token.into())),
+        };
+        Credentials { who, app: None }
     }
 
     fn v4() -> Signer {
@@ -261,9 +270,9 @@ mod tests {
 
     #[test]
     fn example_d_sts_token_and_application_account() {
-        let mut credentials = credentials();
-        credentials.token = Some(Zeroizing::new("CAISexampleSecurityToken==".into()));
-        credentials.app = Some(("LTAIappKeyId0002".into(), Zeroizing::new("appSecretKey9876543210".into())));
+        let mut credentials = with_token(Some("CAISexampleSecurityToken=="));
+        let secret = Zeroizing::new("appSecretKey9876543210".into());
+        credentials.app = Some(App { id: "LTAIappKeyId0002".into(), secret });
         let query = pairs(&[("service", ""), ("quotaName", "my_quota"), ("curr_project", "demo_project")]);
         let headers = pairs(&[AGENT]);
         let path = "/projects/demo_project/tunnel";
@@ -296,6 +305,15 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn a_bearer_token_is_all_there_is() {
+        let who = Who::Bearer(Zeroizing::new("tok".into()));
+        let app = Some(App { id: "a".into(), secret: Zeroizing::new("b".into()) });
+        let input = SigningInput { method: "GET", path: "/", query: &[], headers: &[], date: DATE };
+        let headers = v4().headers(&Credentials { who, app }, &input, DAY);
+        assert_eq!(headers, [("x-odps-bearer-token", "tok".to_owned())]);
     }
 
     #[test]

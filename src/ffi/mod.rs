@@ -25,6 +25,8 @@ mod error;
 
 mod options;
 
+mod credentials;
+
 mod client;
 
 mod predicate;
@@ -45,6 +47,7 @@ pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
 pub use catalog::*;
 pub use client::*;
+pub use credentials::*;
 pub use error::*;
 pub use log::*;
 pub use metrics::*;

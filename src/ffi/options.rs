@@ -31,7 +31,7 @@ impl ms_options {
     }
 
     /// Changes what is set. The change is made to a copy, so that one that fails, or panics, leaves no trace.
-    fn change(&self, change: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
         let _turn = take_turn(&self.turn, "options")?;
         let mut options = self.read();
         change(&mut options)?;

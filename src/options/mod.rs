@@ -5,6 +5,7 @@
 
 mod environment;
 mod nearest;
+mod provider;
 mod table;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::memory::Hooks;
 
 pub use environment::VARIABLES;
+pub use provider::{Grant, Provider, Who};
 pub use table::*;
 
 /// How the text of a value is read.
@@ -137,6 +139,7 @@ type Values = Vec<Zeroizing<String>>;
 pub struct Options {
     values: BTreeMap<&'static str, Values>,
     memory_hooks: Option<Hooks>,
+    provider: Option<Provider>,
 }
 
 impl Options {
@@ -184,6 +187,16 @@ impl Options {
     /// The host's accounting of memory.
     pub fn memory_hooks(&self) -> Option<&Hooks> {
         self.memory_hooks.as_ref()
+    }
+
+    /// Takes credentials from a function instead of from the identity options; `None` for those again.
+    pub fn set_provider(&mut self, provider: Option<Provider>) {
+        self.provider = provider;
+    }
+
+    /// The function that supplies credentials, if one was set.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.provider.as_ref()
     }
 
     /// Whether a value was set.

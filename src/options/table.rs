@@ -17,6 +17,7 @@ macro_rules! keys {
 }
 
 const HOUR_MS: u64 = 3_600_000;
+const SOURCES: &[&str] = &["static", "environment", "profile", "ecs_ram_role", "ram_role_arn", "oidc", "process"];
 const UNITS: &[&str] = &["second", "milli", "micro", "nano"];
 
 keys! {
@@ -31,14 +32,33 @@ keys! {
     CONNECT_TIMEOUT_MS = "connect_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "10000", false, "How long one attempt to connect, TLS included, may take.";
     READ_IDLE_TIMEOUT_MS = "read_idle_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "120000", false, "How long a peer may send nothing before the attempt fails.";
     TLS_CA_FILE = "tls.ca_file", Connection, Type::Text, "", false, "PEM file with certificate authorities to trust besides those of the system.";
+    TLS_CA_PEM = "tls.ca_pem", Connection, Type::Text, "", false, "Text of a PEM file with certificate authorities to trust besides those of the system and of `tls.ca_file`.";
     TLS_VERIFY = "tls.verify", Connection, Type::Bool, "true", false, "Whether the certificate of the service is checked. Switch off for tests only.";
     PROXY = "proxy", Connection, Type::Text, "", true, "Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown.";
+    NO_PROXY = "no_proxy", Connection, Type::Text, "", false, "Comma-separated hosts, domains and networks that are reached without `proxy`, for example `.internal, 10.0.0.0/8`.";
     HTTP_MAX_IDLE_CONNECTIONS = "http.max_idle_connections", Connection, Type::Integer(0, 10_000), "64", false, "Idle connections kept per host.";
 
     ACCESS_KEY_ID = "access_key_id", Identity, Type::Text, "", false, "AccessKey ID.";
     ACCESS_KEY_SECRET = "access_key_secret", Identity, Type::Text, "", true, "AccessKey secret.";
     SECURITY_TOKEN = "security_token", Identity, Type::Text, "", true, "STS token that belongs to a temporary AccessKey.";
-    CREDENTIALS = "credentials", Identity, Type::Choice(&["static", "environment"]), "static", false, "Where the AccessKey comes from: these options, or the variables of the MaxCompute SDKs at the time of open.";
+    BEARER_TOKEN = "bearer_token", Identity, Type::Text, "", true, "Bearer token, in place of an AccessKey. It signs nothing: use it over TLS only.";
+    CREDENTIALS = "credentials", Identity, Type::Choice(SOURCES), "static", false, "Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, or a program. See docs/identity.md.";
+    CREDENTIALS_TIMEOUT_MS = "credentials.timeout_ms", Identity, Type::Integer(1, HOUR_MS), "30000", false, "How long one attempt to get credentials may take.";
+    CREDENTIALS_PROFILE = "credentials.profile", Identity, Type::Text, "", false, "Name of the profile, for `profile`. Empty: the current one of the command line tool, or `default`.";
+    CREDENTIALS_FILE = "credentials.file", Identity, Type::Text, "", false, "File with profiles, for `profile`. Empty: `~/.aliyun/config.json`, `~/.alibabacloud/credentials`, `~/.alibabacloud/credentials.ini`, the first that has the profile.";
+    CREDENTIALS_PROCESS = "credentials.process", Identity, Type::Text, "", true, "Program and its arguments, for `process`; no shell reads it. It prints a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration. May contain a password, so it is never shown.";
+    ECS_ROLE_NAME = "ecs.role_name", Identity, Type::Text, "", false, "RAM role of the machine, for `ecs_ram_role`. Empty: the metadata service is asked.";
+    ECS_METADATA_ENDPOINT = "ecs.metadata_endpoint", Identity, Type::Text, "http://100.100.100.200", false, "Metadata service of the machine.";
+    ECS_TOKEN_REQUIRED = "ecs.token_required", Identity, Type::Bool, "false", false, "Whether the metadata service is asked in its hardened mode only. Else a service that gives no session token is asked without one.";
+    ROLE_ARN = "role.arn", Identity, Type::Text, "", false, "Role to assume, for `ram_role_arn` and `oidc`.";
+    ROLE_SOURCE = "role.source", Identity, Type::Choice(&["static", "environment", "profile", "ecs_ram_role", "process"]), "static", false, "Whose credentials assume the role, for `ram_role_arn`.";
+    ROLE_SESSION_NAME = "role.session_name", Identity, Type::Text, "maxstorage", false, "Name of the role's session, as it is seen in audits.";
+    ROLE_DURATION_SECONDS = "role.duration_seconds", Identity, Type::Integer(900, 43_200), "3600", false, "How long the credentials of a role last.";
+    ROLE_POLICY = "role.policy", Identity, Type::Text, "", false, "Policy that narrows the role's rights.";
+    ROLE_EXTERNAL_ID = "role.external_id", Identity, Type::Text, "", false, "External id that the role's trust policy asks for.";
+    STS_ENDPOINT = "sts.endpoint", Identity, Type::Text, "", false, "Endpoint of the Security Token Service. Empty: that of `region`, or `https://sts.aliyuncs.com`.";
+    OIDC_PROVIDER_ARN = "oidc.provider_arn", Identity, Type::Text, "", false, "OpenID Connect provider, for `oidc`.";
+    OIDC_TOKEN_FILE = "oidc.token_file", Identity, Type::Text, "", false, "File with the OpenID Connect token, for `oidc`; read anew for each refresh.";
     SIGNATURE = "signature", Identity, Type::Choice(&["auto", "v2", "v4"]), "auto", false, "Version of the request signature. `auto`: v4 if `region` is set, else v2.";
     REGION = "region", Identity, Type::Text, "", false, "Region id for signature v4, for example `cn-hangzhou`.";
     APP_ID = "app.id", Identity, Type::Text, "", false, "AccessKey ID of the application account, for dual authentication.";
@@ -93,7 +113,6 @@ keys! {
 
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
-    "bearer_token",
     "filter.exact",
     "snapshot.version",
     "snapshot.timestamp",

@@ -1,16 +1,18 @@
 //! One request, signed and sent once.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use once_cell::sync::OnceCell;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Proxy, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect};
 
 use super::body::Body;
 use super::clock::date_and_day;
 use super::direct::Direct;
-use crate::auth::{Signature, Signer, SigningInput, Source};
+use super::identity::Identity;
+use crate::auth::{Credentials, Signature, Signer, SigningInput};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::proto::failure::Failure;
@@ -22,9 +24,9 @@ const MAX_FAILURE_BYTES: usize = 64 << 10;
 /// The HTTP client and what it adds to every request.
 #[derive(Debug)]
 pub(super) struct Http {
-    clients: Clients,
+    clients: Arc<Clients>,
     direct: Direct,
-    source: Source,
+    identity: Arc<Identity>,
     signer: Signer,
     user_agent: String,
     tags: Option<String>,
@@ -50,10 +52,11 @@ impl Http {
         }
         let connect_timeout = options.duration(&options::CONNECT_TIMEOUT_MS);
         let idle_timeout = options.duration(&options::READ_IDLE_TIMEOUT_MS);
+        let clients = Arc::new(Clients::new(options, endpoints)?);
         Ok(Http {
-            clients: Clients::new(options, endpoints)?,
+            identity: Identity::new(options, Arc::clone(&clients))?,
+            clients,
             direct: Direct::new(connect_timeout, idle_timeout, idle_connections(options)),
-            source: Source::from_options(options, |name| std::env::var(name).ok())?,
             signer: Signer::new(signature(options)?),
             user_agent,
             tags,
@@ -63,15 +66,26 @@ impl Http {
         })
     }
 
+    /// Who asks.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Sends a request once. An answer with another status than 2xx is an error.
     pub(super) async fn send(&self, endpoint: &str, request: &Request) -> Result<Body> {
+        let credentials = self.identity.current().await?;
+        let sent = self.send_as(&credentials, endpoint, request).await;
+        sent.inspect_err(|error| self.identity.note_failure(error, &credentials))
+    }
+
+    async fn send_as(&self, credentials: &Credentials, endpoint: &str, request: &Request) -> Result<Body> {
         let mut request = self.with_project(request);
         let url = request.url(endpoint);
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let headers = header_map(&self.headers(&request)?)?;
+        let headers = header_map(&self.headers(credentials, &request))?;
         let mut prepared = self.clients.of(&url)?.request(method, &url).headers(headers);
         if request.method == Method::Post {
             prepared = prepared.body(std::mem::take(&mut request.body));
@@ -120,8 +134,14 @@ impl Http {
         if request.method != Method::Get || is_secure(endpoint) || self.clients.has_proxy() {
             return self.send(endpoint, request).await;
         }
+        let credentials = self.identity.current().await?;
+        let opened = self.open_as(&credentials, endpoint, request).await;
+        opened.inspect_err(|error| self.identity.note_failure(error, &credentials))
+    }
+
+    async fn open_as(&self, credentials: &Credentials, endpoint: &str, request: &Request) -> Result<Body> {
         let request = self.with_project(request);
-        let headers = self.headers(&request)?;
+        let headers = self.headers(credentials, &request);
         // Refuses what cannot be sent, as for every other call.
         header_map(&headers)?;
         let (head, body) = self.direct.get(&request.url(endpoint), &headers).await?;
@@ -154,7 +174,7 @@ impl Http {
     }
 
     /// Every header of a request, with its signature.
-    fn headers(&self, request: &Request) -> Result<Vec<(String, String)>> {
+    fn headers(&self, credentials: &Credentials, request: &Request) -> Vec<(String, String)> {
         let (date, day) = date_and_day(SystemTime::now());
         let mut headers = request.headers.clone();
         headers.push(("x-odps-user-agent".to_owned(), self.user_agent.clone()));
@@ -166,14 +186,14 @@ impl Http {
             headers: &headers,
             date: &date,
         };
-        let signed = self.signer.headers(self.source.current(), &input, &day);
+        let signed = self.signer.headers(credentials, &input, &day);
         headers.push(("user-agent".to_owned(), self.user_agent.clone()));
         headers.push(("date".to_owned(), date));
         if let Some(tags) = &self.tags {
             headers.push(("odps-tunnel-tags".to_owned(), tags.clone()));
         }
         headers.extend(signed.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Ok(headers)
+        headers
     }
 }
 
@@ -183,7 +203,8 @@ fn header_map(headers: &[(String, String)]) -> Result<HeaderMap> {
     for (name, value) in headers {
         let illegal = |_| Error::new(Kind::InvalidArgument, format!("header {name} has a value that cannot be sent"));
         let mut value = HeaderValue::from_str(value).map_err(illegal)?;
-        value.set_sensitive(name.contains("authorization") || name.contains("authentication"));
+        let is_secret = ["authorization", "authentication", "token"].iter().any(|part| name.contains(part));
+        value.set_sensitive(is_secret);
         map.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal_name(name))?, value);
     }
     Ok(map)
@@ -209,24 +230,33 @@ fn signature(options: &Options) -> Result<Signature> {
 /// The HTTP clients: one for plain HTTP that needs no certificate authorities, which a slim container may not have, and one
 /// for TLS that is made when it is needed.
 #[derive(Debug)]
-struct Clients {
+pub(super) struct Clients {
     options: Options,
     plain: Client,
     secure: OnceCell<Client>,
+    /// For what is near by definition.
+    unproxied: OnceCell<Client>,
 }
 
 impl Clients {
-    fn new(options: &Options, endpoints: [Option<&str>; 2]) -> Result<Self> {
-        let plain = build(builder(options)?.tls_certs_only([]))?;
-        let clients = Clients { options: options.clone(), plain, secure: OnceCell::new() };
+    pub(super) fn new(options: &Options, endpoints: [Option<&str>; 2]) -> Result<Self> {
+        let plain = build(with_proxy(builder(options), options)?.tls_certs_only([]))?;
+        let mut options = options.clone();
+        // Who asks is the business of others, and needs no second copy.
+        options.set_provider(None);
+        let clients = Clients { options, plain, secure: OnceCell::new(), unproxied: OnceCell::new() };
+        let options = &clients.options;
         let known = endpoints.into_iter().flatten().chain(options.text(&options::PROXY));
-        if known.into_iter().any(is_secure) || options.is_set(&options::TLS_CA_FILE) {
+        if known.into_iter().any(is_secure)
+            || options.is_set(&options::TLS_CA_FILE)
+            || options.is_set(&options::TLS_CA_PEM)
+        {
             clients.secure()?;
         }
         Ok(clients)
     }
 
-    fn of(&self, url: &str) -> Result<&Client> {
+    pub(super) fn of(&self, url: &str) -> Result<&Client> {
         let by_proxy = self.options.text(&options::PROXY).is_some_and(is_secure);
         if by_proxy || is_secure(url) { self.secure() } else { Ok(&self.plain) }
     }
@@ -236,7 +266,13 @@ impl Clients {
     }
 
     fn secure(&self) -> Result<&Client> {
-        self.secure.get_or_try_init(|| build(with_authorities(builder(&self.options)?, &self.options)?))
+        let builder = || with_authorities(with_proxy(builder(&self.options), &self.options)?, &self.options);
+        self.secure.get_or_try_init(|| build(builder()?))
+    }
+
+    /// A client for plain HTTP that no proxy is between.
+    pub(super) fn unproxied(&self) -> Result<&Client> {
+        self.unproxied.get_or_try_init(|| build(builder(&self.options).tls_certs_only([])))
     }
 }
 
@@ -248,35 +284,42 @@ fn idle_connections(options: &Options) -> usize {
     usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
-fn builder(options: &Options) -> Result<ClientBuilder> {
-    let builder = Client::builder()
+fn builder(options: &Options) -> ClientBuilder {
+    Client::builder()
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
         .connect_timeout(options.duration(&options::CONNECT_TIMEOUT_MS))
-        .pool_max_idle_per_host(idle_connections(options));
-    match options.text(&options::PROXY) {
-        None => Ok(builder),
-        Some(proxy) => {
-            let proxy = Proxy::all(proxy).map_err(|_| Error::new(Kind::InvalidOption, "option proxy is not a URL"))?;
-            Ok(builder.proxy(proxy))
-        }
-    }
+        .pool_max_idle_per_host(idle_connections(options))
+}
+
+fn with_proxy(builder: ClientBuilder, options: &Options) -> Result<ClientBuilder> {
+    let Some(proxy) = options.text(&options::PROXY) else { return Ok(builder) };
+    let proxy = Proxy::all(proxy).map_err(|_| Error::new(Kind::InvalidOption, "option proxy is not a URL"))?;
+    let direct = options.text(&options::NO_PROXY).and_then(NoProxy::from_string);
+    Ok(builder.proxy(proxy.no_proxy(direct)))
 }
 
 /// Adds whom to trust.
 fn with_authorities(mut builder: ClientBuilder, options: &Options) -> Result<ClientBuilder> {
-    if let Some(path) = options.text(&options::TLS_CA_FILE) {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            Error::new(Kind::InvalidOption, format!("tls.ca_file {path} cannot be used: {error}"))
-        };
-        let pem = std::fs::read(path).map_err(|error| unreadable(&error))?;
-        let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(&error))?;
+    let unusable = |what: &str, error: &dyn std::fmt::Display| {
+        Error::new(Kind::InvalidOption, format!("{what} cannot be used: {error}"))
+    };
+    let mut add = |pem: &[u8], what: &str| {
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|error| unusable(what, &error))?;
         if certificates.is_empty() {
-            return Err(unreadable(&"it holds no certificate"));
+            return Err(unusable(what, &"it holds no certificate"));
         }
-        builder = builder.tls_certs_merge(certificates);
+        builder = std::mem::take(&mut builder).tls_certs_merge(certificates);
+        Ok(())
+    };
+    if let Some(path) = options.text(&options::TLS_CA_FILE) {
+        let what = format!("tls.ca_file {path}");
+        add(&std::fs::read(path).map_err(|error| unusable(&what, &error))?, &what)?;
+    }
+    if let Some(pem) = options.text(&options::TLS_CA_PEM) {
+        add(pem.as_bytes(), options::TLS_CA_PEM.name)?;
     }
     if !options.flag(&options::TLS_VERIFY) {
         log::warn!("tls.verify is off: the identity of the service is not checked");

@@ -5,6 +5,7 @@ mod clock;
 mod direct;
 mod endpoint;
 mod http;
+mod identity;
 mod probe;
 mod retry;
 mod slots;
@@ -118,7 +119,7 @@ impl Transport {
                 }
                 Err(error) => {
                     drop(slot);
-                    attempts.wait_after(error).await?;
+                    self.wait_after(error, attempts).await?;
                 }
             }
         }
@@ -159,9 +160,19 @@ impl Transport {
             let answer = async { self.http.send(endpoint, &request).await?.read_all().await };
             match answer.await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => attempts.wait_after(error).await?,
+                Err(error) => self.wait_after(error, &mut attempts).await?,
             }
         }
+    }
+
+    /// Waits before the next attempt, or gives the error back if there is to be none. Who is not known may become known by other
+    /// credentials, at once.
+    async fn wait_after(&self, error: Error, attempts: &mut Attempts) -> Result<()> {
+        if self.http.identity().can_renew_after(&error) && attempts.is_first_refusal() {
+            log::info!("trying once more with new credentials after: {error}");
+            return Ok(());
+        }
+        attempts.wait_after(error).await
     }
 
     fn with_quota(&self, request: Request) -> Request {

@@ -28,7 +28,7 @@ impl Retry {
 
     /// Counts the attempts at one thing from now on.
     pub fn attempts(&self) -> Attempts {
-        Attempts { policy: *self, made: 0, before: 0, start: Instant::now(), throttled: Duration::ZERO }
+        Attempts { policy: *self, made: 0, before: 0, refused: false, start: Instant::now(), throttled: Duration::ZERO }
     }
 
     /// Upper bound of the wait after attempt number `made`.
@@ -45,6 +45,8 @@ pub struct Attempts {
     made: u32,
     /// Those before the last progress.
     before: u32,
+    /// The credentials were refused since then.
+    refused: bool,
     start: Instant,
     throttled: Duration,
 }
@@ -59,6 +61,7 @@ impl Attempts {
     pub fn progress(&mut self) {
         self.before += self.made.saturating_sub(1);
         self.made = self.made.min(1);
+        self.refused = false;
         self.start = Instant::now();
     }
 
@@ -81,6 +84,11 @@ impl Attempts {
     /// Counts a request that is about to be made.
     pub fn begin(&mut self) {
         self.made += 1;
+    }
+
+    /// Whether this is the first time since the last progress that the credentials were refused.
+    pub fn is_first_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.refused, true)
     }
 
     /// Waits before the next attempt, or gives the error back if there is to be none.

@@ -66,6 +66,54 @@ static void case_ms_options_add(void) {
   REFUSES("value", ms_options_add(good.options, MS_OPT_COLUMNS, NULL, &err));
   CHECK_INT(ms_options_add(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static ms_status supply_nothing(void *context, ms_credentials *credentials) {
+  (void)context, (void)credentials;
+  return MS_UNAVAILABLE;
+}
+static void count_release(void *context) { ++*(int *)context; }
+static void case_ms_options_set_credentials_provider(void) {
+  int released = 0;
+  REFUSES("options", ms_options_set_credentials_provider(NULL, supply_nothing, &released, count_release, &err));
+  CHECK_INT(released, 1); /* consumed on failure too */
+  ms_options *options = ms_options_new();
+  REQUIRE_OK(ms_options_set_credentials_provider(options, supply_nothing, &released, count_release, &err));
+  CHECK_INT(released, 1);
+  REQUIRE_OK(ms_options_set_credentials_provider(options, NULL, NULL, NULL, &err)); /* back to the options */
+  CHECK_INT(released, 2);
+  REQUIRE_OK(ms_options_set_credentials_provider(options, supply_nothing, NULL, NULL, &err));
+  ms_options_free(options);
+  CHECK_INT(ms_options_set_credentials_provider(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+
+/* The setters live inside a provider only: what they refuse is noted there. */
+static ms_status supply_with_nulls(void *context, ms_credentials *credentials) {
+  int *refused = context;
+  *refused += ms_credentials_set_access_key(NULL, "id", "secret", NULL, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_access_key(credentials, NULL, "secret", NULL, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_access_key(credentials, "id", NULL, NULL, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_access_key(credentials, "\xff", "secret", NULL, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_bearer_token(NULL, "token", NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_bearer_token(credentials, NULL, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_expiry_ms(NULL, 1, NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_error(NULL, "why", NULL) == MS_INVALID_ARGUMENT;
+  *refused += ms_credentials_set_error(credentials, NULL, NULL) == MS_INVALID_ARGUMENT;
+  return ms_credentials_set_access_key(credentials, "id", "secret", NULL, NULL);
+}
+static void case_setters_of_credentials(void) {
+  int refused = 0;
+  stack use = {.options = peer_options(&service)};
+  REQUIRE_OK(ms_options_set(use.options, MS_OPT_ACCESS_KEY_ID, "", &err));
+  REQUIRE_OK(ms_options_set(use.options, MS_OPT_ACCESS_KEY_SECRET, "", &err));
+  REQUIRE_OK(ms_options_set_credentials_provider(use.options, supply_with_nulls, &refused, NULL, &err));
+  CHECK_INT(stack_open_session(&use), MS_OK);
+  CHECK_INT(refused, 9);
+  stack_free(&use);
+  CHECK_INT(ms_credentials_set_access_key(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_credentials_set_access_key(void) { case_setters_of_credentials(); }
+static void case_ms_credentials_set_bearer_token(void) { REFUSES("credentials", ms_credentials_set_bearer_token(NULL, "t", &err)); }
+static void case_ms_credentials_set_expiry_ms(void) { REFUSES("credentials", ms_credentials_set_expiry_ms(NULL, 1, &err)); }
+static void case_ms_credentials_set_error(void) { REFUSES("credentials", ms_credentials_set_error(NULL, "t", &err)); }
 static void case_ms_options_load_environment(void) {
   REFUSES("options", ms_options_load_environment(NULL, &err));
   CHECK_INT(ms_options_load_environment(NULL, NULL), MS_INVALID_ARGUMENT);
@@ -465,7 +513,8 @@ static const struct {
     CASE(ms_version), CASE(ms_abi_version), CASE(ms_build_info), CASE(ms_status_name), CASE(ms_live_handles), CASE(ms_shutdown),
     CASE(ms_set_log_callback), CASE(ms_error_code), CASE(ms_error_message), CASE(ms_error_is_retryable), CASE(ms_error_server_code),
     CASE(ms_error_request_id), CASE(ms_error_http_status), CASE(ms_error_attempts), CASE(ms_error_json), CASE(ms_error_free),
-    CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_load_environment), CASE(ms_options_clone),
+    CASE(ms_options_new), CASE(ms_options_set), CASE(ms_options_add), CASE(ms_options_set_credentials_provider), CASE(ms_credentials_set_access_key),
+    CASE(ms_credentials_set_bearer_token), CASE(ms_credentials_set_expiry_ms), CASE(ms_credentials_set_error), CASE(ms_options_load_environment), CASE(ms_options_clone),
     CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free),
     CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
     CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),

@@ -16,6 +16,7 @@ use maxstorage::options::Options;
 /// What a connection is asked and answers with.
 pub struct Exchange {
     pub head: String,
+    pub body: Vec<u8>,
     pub stream: TcpStream,
 }
 
@@ -84,9 +85,9 @@ impl Peer {
                 stream.set_nodelay(true).expect("a TCP socket");
                 let (answer, count, heads) = (Arc::clone(&answer), Arc::clone(&count), Arc::clone(&heads));
                 std::thread::spawn(move || {
-                    while let Some(head) = read_request(&stream) {
+                    while let Some((head, body)) = read_request(&stream) {
                         heads.lock().expect("not poisoned").push(head.clone());
-                        let mut exchange = Exchange { head, stream: stream.try_clone().expect("a descriptor") };
+                        let mut exchange = Exchange { head, body, stream: stream.try_clone().expect("a descriptor") };
                         answer(&mut exchange, count.fetch_add(1, Ordering::SeqCst));
                     }
                 });
@@ -147,7 +148,7 @@ impl Drop for Peer {
 }
 
 /// Reads a request with its body; `None` when the client is gone.
-fn read_request(mut stream: &TcpStream) -> Option<String> {
+fn read_request(mut stream: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -160,7 +161,7 @@ fn read_request(mut stream: &TcpStream) -> Option<String> {
     let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).ok()?;
-    Some(head)
+    Some((head, body))
 }
 
 /// Arrow IPC stream bytes of batches.
