@@ -7,6 +7,7 @@ mod decode;
 mod frame;
 mod lz4;
 mod message;
+pub mod policy;
 mod schema;
 mod slabs;
 mod types;
@@ -17,7 +18,7 @@ pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};
 pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, check, expected, type_text};
 pub use slabs::{Slab, Slabs};
-pub use types::{Units, data_type, time_unit};
+pub use types::{MaxType, Units, data_type, time_unit};
 
 use crate::error::{Error, Kind};
 

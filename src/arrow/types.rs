@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Fields, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 
 use crate::error::{Error, Kind, Result};
 
@@ -36,14 +36,53 @@ pub fn time_unit(word: &str) -> Result<TimeUnit> {
     }
 }
 
-/// The Arrow type for a MaxCompute type text such as `array<decimal(10,2)>`; names in any case.
-pub fn data_type(text: &str, units: Units) -> Result<DataType> {
-    let mut parser = Parser { text, at: 0, units };
-    let parsed = parser.parse_type(0)?;
-    if parser.peek().is_some() {
-        return Err(parser.wrong());
+/// A MaxCompute type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaxType {
+    /// CHAR of so many characters.
+    Char(u32),
+    /// Every other type without parts.
+    Plain(DataType),
+    /// ARRAY.
+    Array(Box<MaxType>),
+    /// MAP of keys and values.
+    Map(Box<MaxType>, Box<MaxType>),
+    /// STRUCT of named parts.
+    Struct(Vec<(String, MaxType)>),
+}
+
+impl MaxType {
+    /// Reads a type text such as `array<decimal(10,2)>`; names in any case.
+    pub fn parse(text: &str, units: Units) -> Result<Self> {
+        let mut parser = Parser { text, at: 0, units };
+        let parsed = parser.parse_type(0)?;
+        if parser.peek().is_some() {
+            return Err(parser.wrong());
+        }
+        Ok(parsed)
     }
-    Ok(parsed)
+
+    /// The Arrow type.
+    pub fn arrow(&self) -> DataType {
+        match self {
+            MaxType::Char(_) => DataType::Utf8,
+            MaxType::Plain(data_type) => data_type.clone(),
+            MaxType::Array(element) => DataType::List(Arc::new(Field::new("element", element.arrow(), true))),
+            MaxType::Map(key, value) => {
+                let pair = vec![Field::new("key", key.arrow(), false), Field::new("value", value.arrow(), true)];
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair.into()), false)), false)
+            }
+            MaxType::Struct(parts) => {
+                let field = |(name, part): &(String, MaxType)| Field::new(name, part.arrow(), true);
+                DataType::Struct(parts.iter().map(field).collect())
+            }
+        }
+    }
+}
+
+/// The Arrow type for a MaxCompute type text.
+pub fn data_type(text: &str, units: Units) -> Result<DataType> {
+    Ok(MaxType::parse(text, units)?.arrow())
 }
 
 struct Parser<'a> {
@@ -106,7 +145,7 @@ impl Parser<'_> {
         word.parse().map_err(|_| self.wrong())
     }
 
-    fn parse_type(&mut self, depth: usize) -> Result<DataType> {
+    fn parse_type(&mut self, depth: usize) -> Result<MaxType> {
         if depth > MAX_DEPTH {
             return Err(Error::new(
                 Kind::SchemaMismatch,
@@ -114,7 +153,7 @@ impl Parser<'_> {
             ));
         }
         let name = self.word()?.to_ascii_lowercase();
-        Ok(match name.as_str() {
+        Ok(MaxType::Plain(match name.as_str() {
             "tinyint" => DataType::Int8,
             "smallint" => DataType::Int16,
             "int" => DataType::Int32,
@@ -125,8 +164,11 @@ impl Parser<'_> {
             "string" => DataType::Utf8,
             "char" | "varchar" => {
                 self.take('(')?;
-                self.number::<u32>()?;
+                let length = self.number::<u32>()?;
                 self.take(')')?;
+                if name == "char" {
+                    return Ok(MaxType::Char(length));
+                }
                 DataType::Utf8
             }
             "binary" => DataType::Binary,
@@ -141,7 +183,7 @@ impl Parser<'_> {
                 self.take('<')?;
                 let element = self.parse_type(depth + 1)?;
                 self.take('>')?;
-                DataType::List(Arc::new(Field::new("element", element, true)))
+                return Ok(MaxType::Array(Box::new(element)));
             }
             "map" => {
                 self.take('<')?;
@@ -149,12 +191,11 @@ impl Parser<'_> {
                 self.take(',')?;
                 let value = self.parse_type(depth + 1)?;
                 self.take('>')?;
-                let entries = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
-                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+                return Ok(MaxType::Map(Box::new(key), Box::new(value)));
             }
-            "struct" => self.structure(depth)?,
+            "struct" => return self.structure(depth),
             _ => return Err(self.wrong()),
-        })
+        }))
     }
 
     /// DECIMAL without arguments is `decimal(38,18)` in Arrow.
@@ -172,19 +213,19 @@ impl Parser<'_> {
         }
     }
 
-    fn structure(&mut self, depth: usize) -> Result<DataType> {
+    fn structure(&mut self, depth: usize) -> Result<MaxType> {
         let mut fields = Vec::new();
         self.take('<')?;
         loop {
             let name = self.field_name()?;
             self.take(':')?;
-            fields.push(Field::new(name, self.parse_type(depth + 1)?, true));
+            fields.push((name, self.parse_type(depth + 1)?));
             if !self.take_if(',') {
                 break;
             }
         }
         self.take('>')?;
-        Ok(DataType::Struct(fields.into()))
+        Ok(MaxType::Struct(fields))
     }
 }
 

@@ -1,0 +1,172 @@
+//! Policies of types: how values are delivered that Arrow, or the engine, has another idea of.
+//!
+//! There are two kinds. Policies of *values* keep the type of a column and change what is in it, before filters see it: the padding of
+//! CHAR, keys that a MAP has twice. Policies of *form* change the type, and come last: decimals, strings as views. A batch that no
+//! policy is about passes without a look at its values.
+
+mod chars;
+mod decimals;
+mod maps;
+mod steps;
+mod views;
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+
+use super::schema::type_text;
+use super::types::{MaxType, Units};
+use crate::error::{Error, Kind, Result};
+use steps::{Stage, Step};
+
+/// What happens to a value that has no equal in the type it is delivered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overflow {
+    /// Reading fails.
+    #[default]
+    Error,
+    /// It becomes NULL.
+    Null,
+    /// It becomes the nearest value there is.
+    Clamp,
+}
+
+/// The type that decimals are delivered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecimalForm {
+    /// With the precision and scale of the column.
+    #[default]
+    Declared,
+    /// All with 38 digits, 18 of them behind the point.
+    Wide,
+    /// As text, every digit of the scale written.
+    Text,
+}
+
+/// How CHAR is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// As it arrives.
+    #[default]
+    Keep,
+    /// Without blanks at the end.
+    Strip,
+    /// With blanks up to the length of the column.
+    Pad,
+}
+
+/// What happens to a key that a MAP has more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// All its entries stay.
+    #[default]
+    Keep,
+    /// The value of the last entry stays, in the place of the first, as in SQL.
+    Last,
+    /// Reading fails.
+    Error,
+}
+
+/// The policies of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policies {
+    /// Times in a layout of seconds and nanoseconds that a count of the unit cannot tell.
+    pub timestamp_overflow: Overflow,
+    /// Decimals.
+    pub decimal: DecimalForm,
+    /// CHAR.
+    pub char_padding: Padding,
+    /// Keys of MAP.
+    pub map_duplicate_keys: Duplicates,
+    /// Whether strings and binary values are delivered as views.
+    pub string_view: bool,
+}
+
+/// How many values were touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// Decimals that were brought into another form.
+    pub decimals: u64,
+    /// CHAR values that got or lost blanks.
+    pub chars: u64,
+    /// Entries of maps that were left out.
+    pub map_entries: u64,
+    /// Strings and binary values that are delivered as views.
+    pub views: u64,
+}
+
+/// The policies of one kind, made ready for the batches of a schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Treatment {
+    schema: SchemaRef,
+    /// One for each column; `None` if no column is touched.
+    steps: Option<Vec<Step>>,
+}
+
+impl Policies {
+    /// Whether they are all at their defaults.
+    pub fn are_default(&self) -> bool {
+        *self == Policies::default()
+    }
+
+    /// The policies of values for batches of `schema`, which is one of ours. The schema stays.
+    pub fn of_values(&self, schema: &SchemaRef) -> Result<Treatment> {
+        Treatment::new(self, schema, Stage::Values)
+    }
+
+    /// The policies of form for batches of `schema`, which is one of ours.
+    pub fn of_form(&self, schema: &SchemaRef) -> Result<Treatment> {
+        Treatment::new(self, schema, Stage::Form)
+    }
+}
+
+impl Treatment {
+    fn new(policies: &Policies, schema: &SchemaRef, stage: Stage) -> Result<Self> {
+        let mut fields = Vec::with_capacity(schema.fields().len());
+        let mut steps = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            // The units are in the Arrow type already.
+            let declared = MaxType::parse(type_text(field), Units::default())?;
+            let made = steps::plan(policies, stage, &declared, field.data_type());
+            let (data_type, step) = made.map_err(|error| error.context(format!("column {}", field.name())))?;
+            fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
+            steps.push(step);
+        }
+        if steps.iter().all(|step| *step == Step::Keep) {
+            return Ok(Treatment { schema: Arc::clone(schema), steps: None });
+        }
+        let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+        Ok(Treatment { schema: Arc::new(schema), steps: Some(steps) })
+    }
+
+    /// The schema of the batches after it.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether it does nothing.
+    pub fn is_idle(&self) -> bool {
+        self.steps.is_none()
+    }
+
+    /// Treats a batch and counts what it touches.
+    pub fn apply(&self, batch: RecordBatch, touched: &mut Touched) -> Result<RecordBatch> {
+        let Some(steps) = &self.steps else { return Ok(batch) };
+        let columns = batch.columns().iter().zip(steps).zip(self.schema.fields());
+        let treated = columns.map(|((column, step), field)| {
+            step.apply(column, None, touched).map_err(|error| error.context(format!("column {}", field.name())))
+        });
+        RecordBatch::try_new(Arc::clone(&self.schema), treated.collect::<Result<Vec<_>>>()?)
+            .map_err(|error| Error::new(Kind::Internal, format!("a batch does not fit its schema: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

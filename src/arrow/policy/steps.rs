@@ -1,0 +1,180 @@
+//! What is done to the arrays of a column, at every depth.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
+
+use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, views};
+use crate::arrow::MaxType;
+use crate::error::{Error, Kind, Result};
+
+/// The precision and scale of wide decimals.
+const WIDE: (u8, i8) = (38, 18);
+
+/// Which policies are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Those that keep the type.
+    Values,
+    /// Those that change it.
+    Form,
+}
+
+/// What is done to an array.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Nothing.
+    Keep,
+    /// Blanks at the end of CHAR go.
+    Strip,
+    /// CHAR is filled up to so many characters.
+    Pad(usize),
+    /// Decimals get another precision and scale.
+    Rescale { precision: u8, scale: i8 },
+    /// Decimals become text.
+    DecimalText,
+    /// Strings and binary values become views.
+    View,
+    /// The elements of a list are treated.
+    List(FieldRef, Box<Step>),
+    /// The parts of a struct are treated.
+    Struct(Fields, Vec<Step>),
+    /// Keys and values of a map are treated, and keys that are there twice.
+    Map { entries: FieldRef, sorted: bool, parts: Vec<Step>, duplicates: Duplicates },
+}
+
+/// The type of a column after a stage, and what leads there.
+pub(super) fn plan(
+    policies: &Policies,
+    stage: Stage,
+    declared: &MaxType,
+    arrow: &DataType,
+) -> Result<(DataType, Step)> {
+    let child = |declared: &MaxType, field: &FieldRef| -> Result<(FieldRef, Step)> {
+        let (data_type, step) = plan(policies, stage, declared, field.data_type())?;
+        let field = match step {
+            Step::Keep => Arc::clone(field),
+            _ => Arc::new(Field::clone(field).with_data_type(data_type)),
+        };
+        Ok((field, step))
+    };
+    let keep = Ok((arrow.clone(), Step::Keep));
+    let form = stage == Stage::Form;
+    match (declared, arrow) {
+        (MaxType::Char(_), DataType::Utf8) if !form && policies.char_padding == Padding::Strip => {
+            Ok((arrow.clone(), Step::Strip))
+        }
+        (MaxType::Char(length), DataType::Utf8) if !form && policies.char_padding == Padding::Pad => {
+            Ok((arrow.clone(), Step::Pad(usize::try_from(*length).unwrap_or(usize::MAX))))
+        }
+        (_, DataType::Utf8) if form && policies.string_view => Ok((DataType::Utf8View, Step::View)),
+        (_, DataType::Binary) if form && policies.string_view => Ok((DataType::BinaryView, Step::View)),
+        (_, DataType::Decimal128(precision, scale)) if form => match policies.decimal {
+            DecimalForm::Wide if (*precision, *scale) != WIDE => {
+                let (precision, scale) = WIDE;
+                Ok((DataType::Decimal128(precision, scale), Step::Rescale { precision, scale }))
+            }
+            DecimalForm::Text => Ok((DataType::Utf8, Step::DecimalText)),
+            _ => keep,
+        },
+        (MaxType::Array(element), DataType::List(field)) => match child(element, field)? {
+            (_, Step::Keep) => keep,
+            (field, step) => Ok((DataType::List(Arc::clone(&field)), Step::List(field, Box::new(step)))),
+        },
+        (MaxType::Struct(parts), DataType::Struct(fields)) => {
+            let parts = parts.iter().zip(fields).map(|((_, declared), field)| child(declared, field));
+            let (fields, steps): (Vec<FieldRef>, Vec<Step>) = parts.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            if steps.iter().all(|step| *step == Step::Keep) {
+                return keep;
+            }
+            let fields = Fields::from(fields);
+            Ok((DataType::Struct(fields.clone()), Step::Struct(fields, steps)))
+        }
+        (MaxType::Map(key, value), DataType::Map(entries, sorted)) => {
+            let DataType::Struct(pair) = entries.data_type() else { return keep };
+            let parts = [key, value].into_iter().zip(pair).map(|(declared, field)| child(declared, field));
+            let (fields, steps): (Vec<FieldRef>, Vec<Step>) = parts.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            let duplicates = if form { Duplicates::Keep } else { policies.map_duplicate_keys };
+            if duplicates != Duplicates::Keep {
+                maps::check_key(pair)?;
+            }
+            if duplicates == Duplicates::Keep && steps.iter().all(|step| *step == Step::Keep) {
+                return keep;
+            }
+            let entries = Arc::new(Field::clone(entries).with_data_type(DataType::Struct(fields.into())));
+            let data_type = DataType::Map(Arc::clone(&entries), *sorted);
+            Ok((data_type, Step::Map { entries, sorted: *sorted, parts: steps, duplicates }))
+        }
+        _ => keep,
+    }
+}
+
+impl Step {
+    /// Treats an array. `hidden` says which of its values no one can see, because what they are part of is NULL.
+    pub(super) fn apply(
+        &self,
+        array: &ArrayRef,
+        hidden: Option<&NullBuffer>,
+        touched: &mut Touched,
+    ) -> Result<ArrayRef> {
+        Ok(match self {
+            Step::Keep => Arc::clone(array),
+            Step::Strip => chars::strip(array, touched),
+            Step::Pad(length) => chars::pad(array, *length, touched)?,
+            Step::Rescale { precision, scale } => decimals::rescale(array, hidden, *precision, *scale, touched)?,
+            Step::DecimalText => decimals::text(array, touched)?,
+            Step::View => views::view(array, touched),
+            Step::List(field, step) => {
+                let list = array.as_list::<i32>();
+                let (offsets, start, length) = own(list.offsets());
+                let values = step.apply(&list.values().slice(start, length), None, touched)?;
+                let nulls = list.nulls().cloned();
+                Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls).map_err(unfit)?)
+            }
+            Step::Struct(fields, steps) => {
+                let parts = array.as_struct();
+                let seen = NullBuffer::union(hidden, parts.nulls());
+                let columns = parts.columns().iter().zip(steps);
+                let columns = columns.map(|(column, step)| step.apply(column, seen.as_ref(), touched));
+                let columns = columns.collect::<Result<Vec<_>>>()?;
+                let nulls = parts.nulls().cloned();
+                Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, parts.len()).map_err(unfit)?)
+            }
+            Step::Map { entries, sorted, parts, duplicates } => {
+                let unique = maps::unique(array.as_map(), *duplicates, touched)?;
+                let map = unique.as_ref().unwrap_or(array.as_map());
+                let DataType::Struct(fields) = entries.data_type() else { return Ok(Arc::clone(array)) };
+                let (offsets, start, length) = own(map.offsets());
+                let columns = map.entries().columns().iter().zip(parts);
+                let columns = columns.map(|(column, step)| step.apply(&column.slice(start, length), None, touched));
+                let columns = columns.collect::<Result<Vec<_>>>()?;
+                let pairs = StructArray::try_new(fields.clone(), columns, None).map_err(unfit)?;
+                let nulls = map.nulls().cloned();
+                Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted).map_err(unfit)?)
+            }
+        })
+    }
+}
+
+/// Offsets that begin with 0, and the values that they are about: the first and how many. Rows of a batch that were cut off have left theirs
+/// behind.
+fn own(offsets: &OffsetBuffer<i32>) -> (OffsetBuffer<i32>, usize, usize) {
+    let (first, last) = (offsets.first(), offsets.last());
+    let (start, length) = (first as usize, (last - first) as usize);
+    if first == 0 {
+        return (offsets.clone(), start, length);
+    }
+    let lengths = offsets.windows(2).map(|pair| match pair {
+        [one, next] => (next - one) as usize,
+        _ => 0,
+    });
+    (OffsetBuffer::from_lengths(lengths), start, length)
+}
+
+/// The failure for an array of ours that does not fit together.
+pub(super) fn unfit(error: ArrowError) -> Error {
+    Error::new(Kind::Internal, format!("an array cannot be built: {error}"))
+}

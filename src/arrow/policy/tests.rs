@@ -1,0 +1,302 @@
+//! Each policy at its limits, at every depth.
+
+use std::collections::HashMap;
+
+use arrow_array::builder::{Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, ListArray, MapArray, StringArray,
+    StructArray,
+};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field, Fields};
+
+use super::*;
+use crate::arrow::{TYPE_KEY, data_type};
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, (type_text, array))| {
+            let metadata = HashMap::from([(TYPE_KEY.to_owned(), (*type_text).to_owned())]);
+            assert_eq!(*array.data_type(), data_type(type_text, Units::default()).unwrap(), "{type_text}");
+            Field::new(format!("c{index}"), array.data_type().clone(), true).with_metadata(metadata)
+        })
+        .collect();
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+/// The batch after both kinds of policies, and what was touched.
+fn treated(policies: Policies, batch: RecordBatch) -> Result<(RecordBatch, Touched)> {
+    let mut touched = Touched::default();
+    let values = policies.of_values(&batch.schema())?;
+    assert_eq!(*values.schema(), batch.schema(), "policies of values keep the type");
+    let form = policies.of_form(values.schema())?;
+    let batch = values.apply(batch, &mut touched)?;
+    let batch = form.apply(batch, &mut touched)?;
+    assert_eq!(batch.schema(), *form.schema());
+    Ok((batch, touched))
+}
+
+fn chars(char_padding: Padding) -> Policies {
+    Policies { char_padding, ..Policies::default() }
+}
+
+fn decimals(decimal: DecimalForm) -> Policies {
+    Policies { decimal, ..Policies::default() }
+}
+
+fn maps(map_duplicate_keys: Duplicates) -> Policies {
+    Policies { map_duplicate_keys, ..Policies::default() }
+}
+
+fn texts(values: &[Option<&str>]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn decimal(precision: u8, scale: i8, values: &[Option<i128>]) -> ArrayRef {
+    Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap())
+}
+
+/// One row per item: a list of the values, or NULL.
+fn list(type_text: &str, rows: &[Option<usize>], values: ArrayRef) -> ArrayRef {
+    let DataType::List(field) = data_type(type_text, Units::default()).unwrap() else { panic!("a list") };
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.unwrap_or(0)));
+    let nulls: Vec<bool> = rows.iter().map(Option::is_some).collect();
+    Arc::new(ListArray::new(field, offsets, values, Some(nulls.into())))
+}
+
+fn structure(type_text: &str, columns: Vec<ArrayRef>, valid: Vec<bool>) -> ArrayRef {
+    let DataType::Struct(fields) = data_type(type_text, Units::default()).unwrap() else { panic!("a struct") };
+    Arc::new(StructArray::new(fields, columns, Some(valid.into())))
+}
+
+/// Maps of texts to numbers.
+fn map(rows: &[Option<&[(&str, Option<i64>)]>]) -> ArrayRef {
+    let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+    let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), Int64Builder::new());
+    for row in rows {
+        for (key, value) in row.unwrap_or_default() {
+            builder.keys().append_value(key);
+            builder.values().append_option(*value);
+        }
+        builder.append(row.is_some()).unwrap();
+    }
+    Arc::new(builder.finish())
+}
+
+#[test]
+fn without_a_policy_nothing_is_looked_at() {
+    let one = batch(vec![("char(5)", texts(&[Some("a ")])), ("decimal(5,2)", decimal(5, 2, &[Some(100)]))]);
+    assert!(Policies::default().of_values(&one.schema()).unwrap().is_idle());
+    assert!(Policies::default().of_form(&one.schema()).unwrap().is_idle());
+    let policies = Policies { map_duplicate_keys: Duplicates::Error, ..chars(Padding::Pad) };
+    let other = batch(vec![("bigint", Arc::new(Int64Array::from(vec![1]))), ("varchar(5)", texts(&[Some("a ")]))]);
+    assert!(policies.of_values(&other.schema()).unwrap().is_idle(), "no column is of a type that it is about");
+    let (same, touched) = treated(policies, other.clone()).unwrap();
+    assert!(Arc::ptr_eq(same.column(1), other.column(1)) && touched == Touched::default());
+}
+
+#[test]
+fn char_is_stripped_and_padded() {
+    let values = [Some("ab"), Some("ab   "), None, Some(""), Some("     "), Some(" äb"), Some("abcdefg")];
+    let of = |padding| {
+        let (batch, touched) = treated(chars(padding), batch(vec![("CHAR(5)", texts(&values))])).unwrap();
+        let values = batch.column(0).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>();
+        (values, touched.chars)
+    };
+    let some = |texts: [&str; 7]| texts.map(|text| (text != "NULL").then(|| text.to_owned())).to_vec();
+    assert_eq!(of(Padding::Strip), (some(["ab", "ab", "NULL", "", "", " äb", "abcdefg"]), 2));
+    assert_eq!(of(Padding::Pad), (some(["ab   ", "ab   ", "NULL", "     ", "     ", " äb  ", "abcdefg"]), 3));
+    assert_eq!(of(Padding::Keep), (values.map(|text| text.map(str::to_owned)).to_vec(), 0));
+    let same = batch(vec![("char(2)", texts(&[Some("ab"), None]))]);
+    for padding in [Padding::Strip, Padding::Pad] {
+        let (kept, _) = treated(chars(padding), same.clone()).unwrap();
+        assert!(Arc::ptr_eq(kept.column(0), same.column(0)), "nothing to change, nothing copied");
+    }
+}
+
+#[test]
+fn char_inside_of_everything() {
+    let inner = "struct<a:char(3),b:array<char(2)>>";
+    let column = structure(
+        inner,
+        vec![
+            texts(&[Some("x"), None, Some("hid")]),
+            list("array<char(2)>", &[Some(2), Some(0), None], texts(&[Some("y"), None])),
+        ],
+        vec![true, true, false],
+    );
+    let (got, touched) = treated(chars(Padding::Pad), batch(vec![(inner, column)])).unwrap();
+    let got = got.column(0).as_struct();
+    assert_eq!(got.column(0).as_string::<i32>().value(0), "x  ");
+    assert!(got.is_null(2) && got.column(0).is_null(1));
+    let lists = got.column(1).as_list::<i32>();
+    assert_eq!((lists.value(0).as_string::<i32>().value(0), lists.value(0).is_null(1)), ("y ", true));
+    assert_eq!((lists.value_length(1), lists.is_null(2), touched.chars), (0, true, 2));
+}
+
+const MOST: i128 = 10i128.pow(38) - 1;
+
+#[test]
+fn decimals_become_wide_or_say_why_not() {
+    let column = decimal(10, 2, &[Some(9_999_999_999), Some(-1), None]);
+    let (got, touched) = treated(decimals(DecimalForm::Wide), batch(vec![("decimal(10,2)", column)])).unwrap();
+    assert_eq!(*got.column(0).data_type(), DataType::Decimal128(38, 18));
+    let values = got.column(0).as_primitive::<Decimal128Type>();
+    assert_eq!((values.value_as_string(0), values.value(1)), ("99999999.990000000000000000".into(), -(10i128.pow(16))));
+    assert!(values.is_null(2) && touched.decimals == 2);
+
+    // 20 digits in front of the point is what decimal(38,18) has.
+    let fits = 10i128.pow(20) - 1;
+    for (value, good) in [(fits, true), (-fits, true), (fits + 1, false), (MOST, false)] {
+        let made = treated(decimals(DecimalForm::Wide), batch(vec![("decimal(38,0)", decimal(38, 0, &[Some(value)]))]));
+        assert_eq!(made.is_ok(), good, "{value}");
+        if let Err(error) = made {
+            assert_eq!(error.kind(), Kind::ValueOutOfRange);
+            assert!(error.message().contains("column c0") && error.message().contains(&value.to_string()), "{error}");
+        }
+    }
+    // Digits behind the 18th are not lost in silence.
+    for (value, good) in [(10i128.pow(20), true), (10i128.pow(20) + 1, false)] {
+        let made =
+            treated(decimals(DecimalForm::Wide), batch(vec![("decimal(38,38)", decimal(38, 38, &[Some(value)]))]));
+        assert_eq!(made.is_ok(), good, "{value}");
+    }
+    let same = batch(vec![("decimal", decimal(38, 18, &[Some(MOST)]))]);
+    assert!(decimals(DecimalForm::Wide).of_form(&same.schema()).unwrap().is_idle(), "wide already");
+}
+
+#[test]
+fn decimals_as_text_have_every_digit() {
+    let column = decimal(38, 18, &[Some(MOST), Some(-MOST), Some(1), Some(0), None]);
+    let (got, touched) = treated(decimals(DecimalForm::Text), batch(vec![("decimal", column)])).unwrap();
+    let got: Vec<_> = got.column(0).as_string::<i32>().iter().collect();
+    let expected = [
+        Some("99999999999999999999.999999999999999999"),
+        Some("-99999999999999999999.999999999999999999"),
+        Some("0.000000000000000001"),
+        Some("0.000000000000000000"),
+        None,
+    ];
+    assert_eq!((got.as_slice(), touched.decimals), (&expected[..], 4));
+}
+
+#[test]
+fn values_that_nobody_sees_do_no_harm() {
+    let type_text = "struct<d:decimal(38,0)>";
+    let column = structure(type_text, vec![decimal(38, 0, &[Some(MOST), Some(7)])], vec![false, true]);
+    let (got, touched) = treated(decimals(DecimalForm::Wide), batch(vec![(type_text, column)])).unwrap();
+    assert_eq!((got.column(0).is_null(0), touched.decimals), (true, 1));
+    let column = list("array<decimal(3,1)>", &[None, Some(0), Some(1)], decimal(3, 1, &[Some(15)]));
+    let (got, _) = treated(decimals(DecimalForm::Text), batch(vec![("array<decimal(3,1)>", column)])).unwrap();
+    let lists = got.column(0).as_list::<i32>();
+    assert_eq!((lists.is_null(0), lists.value_length(1)), (true, 0));
+    assert_eq!(lists.value(2).as_string::<i32>().value(0), "1.5");
+}
+
+fn entries(map: &MapArray, row: usize) -> Vec<(String, Option<i64>)> {
+    let row = map.value(row);
+    let (keys, values) = (row.column(0).as_string::<i32>(), row.column(1).as_primitive::<Int64Type>());
+    keys.iter().map(|key| key.unwrap().to_owned()).zip(values.iter()).collect()
+}
+
+#[test]
+fn the_last_value_of_a_key_stays_in_the_first_place() {
+    let rows: &[Option<&[_]>] = &[
+        Some(&[("a", Some(1)), ("b", Some(2)), ("a", Some(3))]),
+        None,
+        Some(&[]),
+        Some(&[("a", Some(4)), ("a", None)]),
+        Some(&[("b", None)]),
+    ];
+    let column = map(rows);
+    let whole = batch(vec![("map<string,bigint>", column)]);
+    let (got, touched) = treated(maps(Duplicates::Last), whole.clone()).unwrap();
+    let got = got.column(0).as_map();
+    assert_eq!(entries(got, 0), [("a".into(), Some(3)), ("b".into(), Some(2))]);
+    assert!(got.is_null(1) && got.value_length(2) == 0);
+    assert_eq!((entries(got, 3), entries(got, 4)), (vec![("a".into(), None)], vec![("b".into(), None)]));
+    assert_eq!(touched.map_entries, 2);
+    // A batch that begins in the middle, as after a resume.
+    let (got, touched) = treated(maps(Duplicates::Last), whole.slice(3, 2)).unwrap();
+    assert_eq!((entries(got.column(0).as_map(), 0).len(), touched.map_entries), (1, 1));
+    let error = treated(maps(Duplicates::Error), whole.clone()).unwrap_err();
+    assert!(error.kind() == Kind::ValueOutOfRange && error.message().contains("twice"), "{error}");
+    assert!(treated(maps(Duplicates::Error), whole.slice(1, 2)).is_ok(), "no key is there twice");
+    let (kept, _) = treated(maps(Duplicates::Keep), whole.clone()).unwrap();
+    assert_eq!(kept, whole);
+}
+
+#[test]
+fn keys_of_every_type_are_compared() {
+    let one = |type_text: &str, keys: ArrayRef| {
+        let DataType::Map(field, _) = data_type(type_text, Units::default()).unwrap() else { panic!("a map") };
+        let DataType::Struct(fields) = field.data_type().clone() else { panic!("entries") };
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(0..keys.len() as i64));
+        let pairs = StructArray::new(fields, vec![keys, values], None);
+        let offsets = OffsetBuffer::from_lengths([pairs.len()]);
+        let column: ArrayRef = Arc::new(MapArray::new(field, offsets, pairs, None, false));
+        treated(maps(Duplicates::Last), batch(vec![(type_text, column)])).unwrap().1.map_entries
+    };
+    assert_eq!(one("map<bigint,bigint>", Arc::new(Int64Array::from(vec![1, 256, 1, 0, 1]))), 2);
+    assert_eq!(one("map<boolean,bigint>", Arc::new(BooleanArray::from(vec![true, false, true]))), 1);
+    assert_eq!(one("map<binary,bigint>", Arc::new(BinaryArray::from(vec![&b"a"[..], b"", b"a\0", b""]))), 1);
+    assert_eq!(one("map<decimal(5,2),bigint>", decimal(5, 2, &[Some(1), Some(2), Some(1)])), 1);
+}
+
+#[test]
+fn maps_inside_of_lists_and_of_maps_are_treated() {
+    let type_text = "array<map<string,bigint>>";
+    let column = list(type_text, &[Some(1), None], map(&[Some(&[("a", Some(1)), ("a", Some(2))])]));
+    let (got, touched) = treated(maps(Duplicates::Last), batch(vec![(type_text, column)])).unwrap();
+    let inner = got.column(0).as_list::<i32>().value(0);
+    assert_eq!((entries(inner.as_map(), 0), touched.map_entries), (vec![("a".into(), Some(2))], 1));
+}
+
+#[test]
+fn views_share_the_buffer_of_the_strings() {
+    let long = "longer than twelve bytes";
+    let strings = texts(&[Some(long), Some("short"), None, Some("")]);
+    let place = strings.as_string::<i32>().value_data().as_ptr();
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(b"\0\xff"), None, None, None]));
+    let lists = list("array<string>", &[Some(1), None, Some(0), Some(1)], texts(&[Some(long), None]));
+    let policies = Policies { string_view: true, ..Policies::default() };
+    let whole = batch(vec![("string", strings), ("binary", bytes), ("array<string>", lists)]);
+    let (got, touched) = treated(policies, whole).unwrap();
+    let views = got.column(0).as_string_view();
+    assert_eq!(views.iter().collect::<Vec<_>>(), [Some(long), Some("short"), None, Some("")]);
+    assert_eq!(views.data_buffers()[0].as_ptr(), place, "nothing was copied");
+    assert_eq!(got.column(1).as_binary_view().iter().collect::<Vec<_>>(), [Some(&b"\0\xff"[..]), None, None, None]);
+    assert_eq!(got.column(2).as_list::<i32>().value(0).as_string_view().value(0), long);
+    assert_eq!(touched.views, 5);
+    let fields: Fields = got.schema().fields().clone();
+    assert_eq!((fields[0].data_type(), fields[1].data_type()), (&DataType::Utf8View, &DataType::BinaryView));
+}
+
+#[test]
+fn policies_work_together_and_on_batches_without_rows() {
+    let policies = Policies {
+        char_padding: Padding::Strip,
+        decimal: DecimalForm::Text,
+        map_duplicate_keys: Duplicates::Last,
+        string_view: true,
+        timestamp_overflow: Overflow::Null,
+    };
+    let whole = batch(vec![
+        ("char(4)", texts(&[Some("a   ")])),
+        ("decimal(3,1)", decimal(3, 1, &[Some(15)])),
+        ("map<string,bigint>", map(&[Some(&[("a", Some(1)), ("a", Some(2))])])),
+    ]);
+    let (got, touched) = treated(policies, whole.clone()).unwrap();
+    assert_eq!(got.column(0).as_string_view().value(0), "a");
+    assert_eq!(*got.column(1).data_type(), DataType::Utf8, "a decimal that became text is no string of the table");
+    let entries = got.column(2).as_map().value(0);
+    assert_eq!(entries.column(0).as_string_view().value(0), "a");
+    assert_eq!((touched.chars, touched.decimals, touched.map_entries, touched.views), (1, 1, 1, 2));
+    let (empty, touched) = treated(policies, whole.slice(0, 0)).unwrap();
+    assert_eq!((empty.num_rows(), touched), (0, Touched::default()));
+}
