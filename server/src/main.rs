@@ -21,6 +21,7 @@ mod ingest;
 mod logging;
 mod observe;
 mod plan;
+mod private;
 mod read;
 mod sql;
 mod store;

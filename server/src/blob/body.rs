@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::error::ApiError;
+use crate::private;
 use crate::store::{RootLock, new_file_id};
 
 /// A body that stands still for this long is given up (service-behaviour.md 3.5).
@@ -43,8 +44,8 @@ impl Upload {
         let mut upload = Upload { path: dir.join(new_file_id()), bytes: 0, _lock: lock };
         let path = upload.path.clone();
         let mut file = blocking(move || {
-            std::fs::create_dir_all(&dir)?;
-            File::create_new(&path)
+            private::directory(&dir)?;
+            private::create_new(&path)
         })
         .await?;
         let mut body = body.into_data_stream();

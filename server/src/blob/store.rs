@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 
 use crate::catalog::{Blob, Catalog};
 use crate::error::ApiError;
+use crate::private;
 use crate::store::{RootLock, new_file_id, sync_dir};
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -54,7 +55,7 @@ impl PendingBlobs {
             file_name,
         };
         let path = self.dir.join(&blob.id);
-        let file = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file = private::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
         self.blobs.push(blob);
         let sums = copy(source, file)?;
         if let Some(blob) = self.blobs.last_mut() {

@@ -23,6 +23,9 @@ create table instances(
   job text not null, state text not null, created_ms integer not null, ended_ms integer,
   answer text not null, has_rows integer not null) strict;
 create index instances_of_project on instances(project, created_ms);
+create table instance_sources(
+  instance text not null, table_id integer not null, project text not null, schema text not null, name text not null,
+  columns text not null, primary key(instance, table_id)) strict;
 ";
 
 /// How far an instance is.
@@ -64,6 +67,16 @@ pub struct Job {
     pub query: String,
     /// The properties of the task's configuration, as sent.
     pub properties: Vec<(String, String)>,
+}
+
+/// A table of which an instance has read rows: who asks for its result needs rights on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub id: i64,
+    /// What it was called then.
+    pub name: TableName,
+    /// The columns that were shown or compared.
+    pub columns: Vec<String>,
 }
 
 /// An instance.
@@ -131,6 +144,35 @@ impl Catalog {
             ],
         )?;
         Ok(())
+    }
+
+    /// Remembers what an instance has read. Call it before the instance ends.
+    pub fn set_instance_sources(&self, id: &str, sources: &[Source]) -> Result<()> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("insert or replace into instance_sources values (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        for Source { id: table, name, columns } in sources {
+            let columns = serde_json::to_string(columns)?;
+            statement.execute(params![id, table, name.project, name.schema, name.table, columns])?;
+        }
+        Ok(())
+    }
+
+    /// What an instance that has ended has read.
+    pub fn instance_sources(&self, id: &str) -> Result<Vec<Source>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select table_id, project, schema, name, columns from instance_sources where instance = ?1",
+        )?;
+        let rows = statement.query_map([id], |row| {
+            let name = TableName { project: row.get(1)?, schema: row.get(2)?, table: row.get(3)? };
+            Ok((row.get(0)?, name, row.get::<_, String>(4)?))
+        })?;
+        rows.map(|row| {
+            let (id, name, columns) = row?;
+            Ok(Source { id, name, columns: serde_json::from_str(&columns)? })
+        })
+        .collect()
     }
 
     /// Ends an instance that runs; one that has ended stays as it is.
@@ -232,6 +274,10 @@ mod tests {
         let first = catalog.instance("P", "1").unwrap().unwrap();
         assert_eq!((first.state, first.answer.as_str(), first.result), (InstanceState::Cancelled, "", None));
         assert!(catalog.instance("q", "1").unwrap().is_none());
+        let source = Source { id: 7, name: "p.default.t".parse().unwrap(), columns: vec!["a".into()] };
+        catalog.set_instance_sources("1", std::slice::from_ref(&source)).unwrap();
+        assert_eq!(catalog.instance_sources("1").unwrap(), [source]);
+        assert!(catalog.instance_sources("2").unwrap().is_empty());
         assert_eq!(catalog.repeated_instance("p", "O", "repeat 2").unwrap().unwrap().id, "2");
         assert!(catalog.repeated_instance("p", "other", "repeat 2").unwrap().is_none());
         let ids = |after| catalog.instances("p", None, after, 2).unwrap().into_iter().map(|i| i.id).collect::<Vec<_>>();

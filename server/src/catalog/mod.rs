@@ -29,16 +29,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
+use crate::private;
 use crate::store::Keyring;
 
 pub use audit::KnownFile;
 pub use blobs::{Blob, NoSuchBlob, is_ours as is_blob_id};
 pub use change::{Change, IfExists};
 pub use commit::{Arranged, CommitRefusal, Destination, NewFile};
-pub use credentials::Credential;
+pub use credentials::{Credential, Origin};
 pub use define::Defined;
 pub use files::DataFile;
-pub use instances::{Instance, InstanceState, Job, result_table};
+pub use instances::{Instance, InstanceState, Job, Source, result_table};
 pub use properties::{Clustering, ClusteringKind, SortColumn, TableKind, TableProperties};
 pub use rights::{Grantee, Object, Privilege};
 pub use sessions::StoredSession;
@@ -59,8 +60,15 @@ impl Catalog {
     /// Opens the catalogue of `root`, creating directory and database if missing.
     pub fn open(root: &Path) -> Result<Catalog> {
         let data = root.join("data");
-        std::fs::create_dir_all(&data).with_context(|| format!("cannot create {}", data.display()))?;
+        private::directory(&data).with_context(|| format!("cannot create {}", data.display()))?;
         let path = root.join("catalog.sqlite");
+        // The files that SQLite puts beside it get the same mode.
+        for name in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+            let file = root.join(name);
+            if name == "catalog.sqlite" || file.exists() {
+                private::ensure(&file).with_context(|| format!("cannot open {}", file.display()))?;
+            }
+        }
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(Duration::from_secs(30))?;

@@ -124,7 +124,8 @@ impl Catalog {
         change(&self.lock(), sql, params![project, principal, now_ms()])
     }
 
-    /// Removes a member with its roles, privileges and label. False if there is no such member.
+    /// Removes a member with its roles, privileges, label and the bearer tokens that it made here. False if there is no
+    /// such member.
     pub fn remove_project_user(&self, project: &str, principal: &str) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -132,6 +133,7 @@ impl Catalog {
             "delete from project_role_members where project = ?1 and principal = ?2",
             "delete from privileges where project = ?1 and grantee_kind = 'user' and grantee = ?2",
             "delete from user_labels where project = ?1 and grantee_kind = 'user' and grantee = ?2",
+            "delete from credentials where made_in = ?1 and principal = ?2",
         ] {
             change(&transaction, sql, [project, principal])?;
         }

@@ -115,9 +115,10 @@ impl Catalog {
         change(&self.lock(), sql, params![principal, now_ms()])
     }
 
-    /// Removes a member and its roles. False if there is no such member.
+    /// Removes a member, its roles and its bearer tokens. False if there is no such member.
     pub fn remove_tenant_user(&self, principal: &str) -> Result<bool> {
         let connection = self.lock();
+        change(&connection, "delete from credentials where id like 'bearer:%' and principal = ?1", [principal])?;
         change(&connection, "delete from tenant_role_members where principal = ?1", [principal])?;
         change(&connection, "delete from tenant_users where principal = ?1", [principal])
     }

@@ -93,6 +93,7 @@ impl Account {
             token: self.token.clone(),
             expires_ms: None,
             policy: None,
+            origin: None,
         })
     }
 }

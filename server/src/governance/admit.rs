@@ -8,7 +8,7 @@ use super::principal::Caller;
 use super::rights::{Columns, Named, Rights, may_use_quota, no_permission};
 use super::settings::{DEFAULT_QUOTA, DOWNLOAD_CONTROL, STORAGE_API_SWITCH};
 use super::slots::Exceeded;
-use crate::catalog::{Catalog, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableName};
+use crate::catalog::{Catalog, Instance, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::http::{Head, Plane, Shared, blocking, no_such};
@@ -25,6 +25,8 @@ pub enum Operation {
     WriteRows,
     CommitSession,
     Preview,
+    /// Opens the result of an instance.
+    OpenInstance,
     ReadInstance,
     TunnelDownload,
     TunnelUpload,
@@ -50,7 +52,7 @@ impl Operation {
             Operation::WriteRows => "WriteRows",
             Operation::CommitSession => "CommitSession",
             Operation::Preview => "Preview",
-            Operation::ReadInstance => "ReadInstance",
+            Operation::OpenInstance | Operation::ReadInstance => "ReadInstance",
             Operation::TunnelDownload => "TunnelDownload",
             Operation::TunnelUpload => "TunnelUpload",
         }
@@ -59,6 +61,12 @@ impl Operation {
     /// Whether it occupies a slot: polling does not, so that it cannot starve what it waits for.
     fn takes_slot(self) -> bool {
         !matches!(self, Operation::RefreshSession | Operation::GetSession | Operation::CommitSession)
+    }
+
+    /// Whether it goes on with a session, on the quota of which it then runs.
+    fn has_session(self) -> bool {
+        use Operation as O;
+        !matches!(self, O::CreateReadSession | O::CreateWriteSession | O::Preview | O::OpenInstance)
     }
 
     fn needs(self, each_read: bool) -> Needs {
@@ -126,22 +134,24 @@ pub async fn check_on(
     operation: Operation,
     target: Target<'_>,
 ) -> Result<Right, ApiError> {
-    let session =
-        ["session_id", "SessionId", "downloadid", "uploadid", "upsertid"].iter().find_map(|name| head.query.get(name));
     let (project, table) = match target {
         Target::Table(name) => (name.project.clone(), Some(name.clone())),
         Target::Project(name) => (name.to_string(), None),
     };
     let (quota, columns) = {
         let (shared, caller, plane) = (shared.clone(), head.caller.clone(), head.plane());
-        let (named, session) = (named.map(str::to_string), session.map(str::to_string));
+        let (named, session) = (named.map(str::to_string), head.subject.session.clone());
         let (project, table) = (project.clone(), table.clone());
         blocking(move || {
             let inherited = match (&named, &session) {
-                (None, Some(id)) => shared.catalog.session_quota(id)?,
+                (None, Some(id)) if operation.has_session() => shared.catalog.session_quota(id)?,
                 _ => None,
             };
-            let choice = Choice { named: named.as_deref(), inherited: inherited.as_deref() };
+            let choice = Choice {
+                named: named.as_deref(),
+                inherited: inherited.as_deref(),
+                asks_again: operation == Operation::RefreshSession,
+            };
             let found = if shared.governance.checks {
                 checks(&shared, &caller, plane, operation, &project, table.as_ref(), choice)?
             } else {
@@ -190,6 +200,8 @@ fn any_quota(name: Option<&str>) -> Quota {
 struct Choice<'a> {
     named: Option<&'a str>,
     inherited: Option<&'a str>,
+    /// Whether the right to the inherited one is looked at again.
+    asks_again: bool,
 }
 
 fn checks(
@@ -242,7 +254,7 @@ fn demand_read(catalog: &Catalog, rights: &Rights<'_>, project: &str, table: &Ta
     let object = Named::Table(&table.name, table.id);
     rights.demand("Describe", &object)?;
     let columns = rights.demand("Select", &object)?.and(rights.labelled(table)?);
-    demand_exit(catalog, rights, project, &object)?;
+    demand_exit(catalog, rights, project, &object, None)?;
     Ok(columns)
 }
 
@@ -252,8 +264,11 @@ fn choose_quota(catalog: &Catalog, caller: &Caller, project: &str, choice: &Choi
         demand_quota(catalog, caller, &quota)?;
         return Ok(quota);
     }
-    // The right to name it was checked when the session was created.
+    // The right to name it was checked when the session was created, and is when it is refreshed.
     if let Some(quota) = choice.inherited.map(|name| catalog.quota(name)).transpose()?.flatten() {
+        if choice.asks_again {
+            demand_quota(catalog, caller, &quota)?;
+        }
         return Ok(quota);
     }
     if let Some(name) = catalog.project_property(project, DEFAULT_QUOTA)?
@@ -288,7 +303,7 @@ fn demand_quota(catalog: &Catalog, caller: &Caller, quota: &Quota) -> Result<(),
         let message = format!("ODPS-0420095:Access denied - the quota {name} is off");
         return Err(ApiError::new(403, "NoPermission", message));
     }
-    if may_use_quota(catalog, &caller.principal, name)? {
+    if may_use_quota(catalog, caller, name)? {
         return Ok(());
     }
     let who = &caller.principal;
@@ -334,6 +349,14 @@ impl Right {
 }
 
 impl Columns {
+    /// Refuses what is not given for the object as a whole.
+    pub fn whole(self) -> Result<(), ApiError> {
+        match self {
+            Columns::All => Ok(()),
+            Columns::Only(_) => Err(no_permission(4019, "this needs a privilege on all columns of the table")),
+        }
+    }
+
     /// Refuses columns that are not among these.
     pub fn demand<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), ApiError> {
         let Columns::Only(given) = self else { return Ok(()) };
@@ -342,10 +365,7 @@ impl Columns {
             return Ok(());
         }
         let names = refused.join(", ");
-        Err(no_permission(
-            4019,
-            format!("NO privilege 'odps:Select' on these columns, or their label is too high: {names}"),
-        ))
+        Err(no_permission(4019, format!("NO privilege on these columns, or their label is too high: {names}")))
     }
 }
 
@@ -393,22 +413,54 @@ pub fn require_instance(shared: &Shared, caller: &Caller, project: &str, owner: 
     Err(no_permission(4019, format!("{} neither owns this instance nor administers {project}", caller.principal)))
 }
 
+/// Demands what the result of an instance carries from the tables that it was read from: Select on their columns, and
+/// what it takes to leave their projects. Of a table that has been dropped only the owner of the instance has rows.
+pub fn require_result(shared: &Shared, caller: &Caller, instance: &Instance) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let catalog = &shared.catalog;
+    for source in catalog.instance_sources(&instance.id)? {
+        let table = catalog.table_by_id(source.id)?;
+        let name = table.as_ref().map_or(&source.name, |table| &table.name);
+        let rights = Rights::load(catalog, caller, &name.project)?;
+        demand_member(&rights, caller, &name.project)?;
+        let object = Named::Table(name, source.id);
+        match &table {
+            Some(table) => {
+                let columns = rights.demand("Select", &object)?.and(rights.labelled(table)?);
+                columns.demand(source.columns.iter().map(String::as_str))?;
+            }
+            None if instance.owner.eq_ignore_ascii_case(caller.principal.as_str()) => {}
+            None => return Err(no_permission(4019, format!("{name}, which the instance has read, was dropped"))),
+        }
+        demand_exit(catalog, &rights, &name.project, &object, None)?;
+    }
+    Ok(())
+}
+
 /// Demands the rights that data needs to go to another project: Download where it is demanded, and an open border.
-pub fn require_exit(shared: &Shared, caller: &Caller, table: &Table) -> Result<(), ApiError> {
+pub fn require_exit(shared: &Shared, caller: &Caller, table: &Table, to: &str) -> Result<(), ApiError> {
     if !shared.governance.checks {
         return Ok(());
     }
     let project = &table.name.project;
     let rights = Rights::load(&shared.catalog, caller, project)?;
-    demand_exit(&shared.catalog, &rights, project, &Named::Table(&table.name, table.id))
+    demand_exit(&shared.catalog, &rights, project, &Named::Table(&table.name, table.id), Some(to))
 }
 
-fn demand_exit(catalog: &Catalog, rights: &Rights<'_>, project: &str, object: &Named<'_>) -> Result<(), ApiError> {
+fn demand_exit(
+    catalog: &Catalog,
+    rights: &Rights<'_>,
+    project: &str,
+    object: &Named<'_>,
+    to: Option<&str>,
+) -> Result<(), ApiError> {
     let download = catalog.project_property(project, DOWNLOAD_CONTROL)?;
     if download.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         rights.demand_download(object)?;
     }
-    rights.demand_exit(object)
+    rights.demand_exit(object, to)
 }
 
 /// Demands a right on a project: `Read`, `List`, `CreateTable`, `CreateInstance`.
@@ -423,10 +475,11 @@ pub fn require_project(shared: &Shared, caller: &Caller, project: &str, action: 
 
 /// Demands the right to create partitions by writing: Alter on the table.
 pub fn require_new_partitions(shared: &Shared, caller: &Caller, table: &Table) -> Result<(), ApiError> {
-    require_table(shared, caller, table, "Alter").map(|_| ())
+    require_table(shared, caller, table, "Alter")?.whole()
 }
 
-/// Demands a right on a schema: `CreateTable`, `Drop`. What the project gives for all schemas is enough.
+/// Demands a right on a schema: `CreateTable`, `Drop`. What the project gives for all schemas is enough, and what it
+/// denies no schema gives.
 pub fn require_schema(
     shared: &Shared,
     caller: &Caller,
@@ -439,8 +492,5 @@ pub fn require_schema(
     }
     let rights = Rights::load(&shared.catalog, caller, project)?;
     demand_member(&rights, caller, project)?;
-    match rights.demand(action, &Named::Project) {
-        Ok(_) => Ok(()),
-        Err(_) => rights.demand(action, &Named::Schema(schema)).map(|_| ()),
-    }
+    rights.demand_on_any(action, &[Named::Project, Named::Schema(schema)])
 }

@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 pub use admit::{
     Operation, Target, admit, check, check_on, named_quota, remember_quota, require_exit, require_instance,
-    require_member, require_new_partitions, require_project, require_schema, require_table,
+    require_member, require_new_partitions, require_project, require_result, require_schema, require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
 pub use meters::{Meter, Meters, month};
 pub use permit::Permit;
 pub use policy::Policy;
-pub use principal::{Caller, OWNER, Principal};
+pub use principal::{Caller, OWNER, Principal, Shown};
 pub use rights::{Columns, REGION, TENANT_ID};
 pub use settings::Settings;
 pub use slots::{QuotaLoad, Slots};

@@ -92,6 +92,15 @@ impl Policy {
         self.statement.iter().flat_map(line).collect()
     }
 
+    /// Whether a statement allows an action on anything at all.
+    pub fn allows_somewhere(&self, action: &str) -> bool {
+        let action = format!("odps:{action}");
+        let allows = |statement: &Statement| {
+            statement.effect == Effect::Allow && statement.action.iter().any(|pattern| matches(pattern, &action))
+        };
+        self.statement.iter().any(allows)
+    }
+
     fn read(text: &str) -> Result<Policy, String> {
         if text.len() > MAX_BYTES {
             return Err(format!("the policy has {} bytes, {MAX_BYTES} are allowed", text.len()));

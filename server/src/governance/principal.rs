@@ -68,17 +68,30 @@ pub struct Caller {
     pub principal: Principal,
     /// The policy of a bearer token, which narrows the rights of its principal.
     pub policy: Option<Arc<Policy>>,
+    /// What the caller has shown to be believed; `None` where nobody is asked for it.
+    pub shown: Option<Shown>,
+}
+
+/// The credential of a request, without its secret.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub id: String,
+    /// Tells a key from another one of the same id.
+    pub mark: String,
+    pub expires_ms: Option<i64>,
+    /// Whether it is a bearer token and no key.
+    pub is_token: bool,
 }
 
 impl Caller {
     /// The owner: who everybody is with `--no-auth`.
     pub fn owner() -> Caller {
-        Caller { principal: Principal::owner(), policy: None }
+        Caller { principal: Principal::owner(), policy: None, shown: None }
     }
 
     /// Who a request comes from before its signature was checked. No right is ever given to this name.
     pub fn nobody() -> Caller {
-        Caller { principal: Principal(String::new()), policy: None }
+        Caller { principal: Principal(String::new()), policy: None, shown: None }
     }
 
     /// Whether this is the account that owns tenant and projects.

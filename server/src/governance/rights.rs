@@ -19,11 +19,12 @@ pub const ADMIN: &str = "Admin";
 
 /// Whether a principal administers the tenant.
 pub fn is_tenant_admin(catalog: &Catalog, principal: &Principal) -> Result<bool> {
-    if *principal == Principal::owner() {
-        return Ok(true);
-    }
-    let roles = catalog.tenant_roles_of(principal.as_str())?;
-    Ok(has(&roles, SUPER_ADMINISTRATOR) || has(&roles, ADMIN))
+    Ok(is_tenant_super_admin(catalog, principal)? || has(&catalog.tenant_roles_of(principal.as_str())?, ADMIN))
+}
+
+/// Whether a principal also decides about roles, policies and keys of the tenant, by which one gets any right.
+pub fn is_tenant_super_admin(catalog: &Catalog, principal: &Principal) -> Result<bool> {
+    Ok(*principal == Principal::owner() || has(&catalog.tenant_roles_of(principal.as_str())?, SUPER_ADMINISTRATOR))
 }
 
 fn has(roles: &[Role], name: &str) -> bool {
@@ -48,11 +49,14 @@ fn verdict(roles: &[Role], action: &str, names: &[String]) -> Verdict {
     roles.iter().map(one).fold(Verdict::Silent, Verdict::and)
 }
 
-/// Whether a principal may name a quota: only the policies of its tenant roles say so.
-pub fn may_use_quota(catalog: &Catalog, principal: &Principal, quota: &str) -> Result<bool> {
-    let roles = catalog.tenant_roles_of(principal.as_str())?;
+/// Whether a caller may name a quota: only the policies of its tenant roles say so, and that of its bearer token.
+pub fn may_use_quota(catalog: &Catalog, caller: &Caller, quota: &str) -> Result<bool> {
+    let roles = catalog.tenant_roles_of(caller.principal.as_str())?;
     let names = [format!("acs:odps:Tenant/{TENANT_ID}:regions/{REGION}/quotas/{quota}")];
-    Ok(["List", "Usage"].iter().all(|action| verdict(&roles, action, &names) == Verdict::Allowed))
+    let token_allows =
+        |action: &str| caller.policy.as_ref().is_none_or(|policy| policy.verdict(action, &names) == Verdict::Allowed);
+    let allows = |action: &&str| token_allows(action) && verdict(&roles, action, &names) == Verdict::Allowed;
+    Ok(["List", "Usage"].iter().all(allows))
 }
 
 /// The names of an object in policies.
@@ -172,6 +176,11 @@ impl<'a> Rights<'a> {
         }
     }
 
+    /// Whether the caller has a role of the project.
+    pub fn has_role(&self, name: &str) -> bool {
+        has(&self.roles, name)
+    }
+
     /// What the policies of all roles, and that of a bearer token, say. A token that is silent denies.
     fn policies(&self, action: &str, object: &Named<'_>) -> Result<Verdict> {
         let names = names(self.project, object);
@@ -218,6 +227,23 @@ impl<'a> Rights<'a> {
         if columns.is_empty() { Err(self.refused(verdict, action, object)) } else { Ok(Columns::Only(columns)) }
     }
 
+    /// Demands a right that one of several objects gives. A denial on any of them beats it.
+    pub fn demand_on_any(&self, action: &str, objects: &[Named<'_>]) -> Result<(), ApiError> {
+        let mut refusal = None;
+        let mut given = false;
+        for object in objects {
+            match self.demand(action, object) {
+                Ok(columns) => given |= columns == Columns::All,
+                Err(error) if self.policies(action, object)? == Verdict::Denied => return Err(error),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        match refusal {
+            Some(error) if !given => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Demands Download, which creating a table does not bring.
     pub fn demand_download(&self, object: &Named<'_>) -> Result<(), ApiError> {
         let verdict = self.policies("Download", object)?;
@@ -236,6 +262,16 @@ impl<'a> Rights<'a> {
         Ok(mine && self.switch("ObjectCreatorHasAccessPermission", true)?)
     }
 
+    /// The sensitivity up to which the caller may read.
+    pub fn level(&self) -> Result<u8> {
+        let mut level =
+            self.catalog.user_label(self.project, &Grantee::User(self.caller.principal.as_str().to_string()))?;
+        for role in &self.roles {
+            level = level.max(self.catalog.user_label(self.project, &Grantee::Role(role.name.clone()))?);
+        }
+        Ok(level)
+    }
+
     /// The columns whose sensitivity the caller may read.
     pub fn labelled(&self, table: &Table) -> Result<Columns> {
         if self.owner || !self.switch("LabelSecurity", false)? {
@@ -243,12 +279,8 @@ impl<'a> Rights<'a> {
         }
         let labels = self.catalog.data_labels(table.id)?;
         let whole = labels.get("").copied().unwrap_or(0);
-        let mut level =
-            self.catalog.user_label(self.project, &Grantee::User(self.caller.principal.as_str().to_string()))?;
-        for role in &self.roles {
-            level = level.max(self.catalog.user_label(self.project, &Grantee::Role(role.name.clone()))?);
-        }
         let data = table.columns.iter().map(|column| column.name.to_lowercase());
+        let level = self.level()?;
         let readable = |name: &String| labels.get(name).copied().unwrap_or(whole) <= level;
         let mut columns: BTreeSet<String> = data.clone().filter(readable).collect();
         if columns.len() == data.count() {
@@ -258,9 +290,15 @@ impl<'a> Rights<'a> {
         Ok(Columns::Only(columns))
     }
 
-    /// Refuses to let data leave a protected project, unless its exception policy names the caller.
-    pub fn demand_exit(&self, object: &Named<'_>) -> Result<(), ApiError> {
+    /// Refuses to let data leave a protected project, unless it goes to a project that is trusted, or the exception
+    /// policy names the caller. `to` is `None` for what goes to a client.
+    pub fn demand_exit(&self, object: &Named<'_>, to: Option<&str>) -> Result<(), ApiError> {
         if !self.switch("ProjectProtection", false)? {
+            return Ok(());
+        }
+        if let Some(to) = to
+            && self.catalog.trusted_projects(self.project)?.iter().any(|trusted| trusted.eq_ignore_ascii_case(to))
+        {
             return Ok(());
         }
         if let Some(text) = self.catalog.project_property(self.project, PROTECTION_EXCEPTION)? {

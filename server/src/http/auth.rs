@@ -14,7 +14,7 @@ use super::state::Shared;
 use crate::catalog::Credential;
 use crate::clock;
 use crate::error::ApiError;
-use crate::governance::{Caller, OWNER, Policy};
+use crate::governance::{Caller, OWNER, Policy, Shown};
 use crate::types::temporal::{days_from_civil, iso_millis};
 
 /// Largest difference between the clocks.
@@ -48,6 +48,7 @@ impl FromStr for Account {
                     token: token.map(Into::into),
                     expires_ms: None,
                     policy: None,
+                    origin: None,
                 }))
             }
             _ => Err("an account is ID:SECRET or ID:SECRET:TOKEN".into()),
@@ -72,8 +73,15 @@ pub async fn identify(shared: &Arc<Shared>, head: &Head) -> Result<Caller, ApiEr
     } else {
         let catalog = shared.catalog.clone();
         blocking(move || {
-            let found = unknown.iter().filter_map(|id| catalog.credential(id).transpose());
-            Ok(found.collect::<anyhow::Result<Vec<Credential>>>()?)
+            let mut found = Vec::new();
+            for id in unknown {
+                let Some(credential) = catalog.credential(&id)? else { continue };
+                if let Some(origin) = &credential.origin {
+                    found.extend(catalog.credential(&origin.key)?);
+                }
+                found.push(credential);
+            }
+            Ok(found)
         })
         .await?
     };
@@ -99,10 +107,10 @@ impl Accounts {
         Accounts { by_id, check_clock }
     }
 
-    /// The credential of that id, if it has not expired.
+    /// The credential of that id, if it has not expired and the key that it was made with is still there.
     fn find<'a>(&'a self, stored: &'a [Credential], id: &str, now: SystemTime) -> Result<&'a Credential, ApiError> {
-        let found = self.by_id.get(id).or_else(|| stored.iter().find(|credential| credential.id == id));
-        let credential = found.ok_or_else(|| {
+        let of = |id: &str| self.by_id.get(id).or_else(|| stored.iter().find(|credential| credential.id == id));
+        let credential = of(id).ok_or_else(|| {
             let what = if id.starts_with(BEARER) {
                 "unknown bearer token".into()
             } else {
@@ -110,14 +118,19 @@ impl Accounts {
             };
             unauthorized(format!("ODPS-0410051:Invalid credentials - {what}"))
         })?;
-        match credential.expires_ms {
-            Some(end) if end <= millis(now) => {
-                // PyODPS loads a new token and repeats the request when it reads this code.
-                let message = "ODPS-0410051:Invalid credentials - the credentials are expired";
-                Err(ApiError::new(401, "AuthenticationRequestExpired", message))
-            }
-            _ => Ok(credential),
+        let mut ends = vec![credential.expires_ms];
+        if let Some(origin) = &credential.origin {
+            let key = of(&origin.key).filter(|key| key.mark() == origin.mark).ok_or_else(|| {
+                unauthorized("ODPS-0410051:Invalid credentials - the key that the bearer token was made with is gone")
+            })?;
+            ends.push(key.expires_ms);
         }
+        if ends.into_iter().flatten().any(|end| end <= millis(now)) {
+            // PyODPS loads a new token and repeats the request when it reads this code.
+            let message = "ODPS-0410051:Invalid credentials - the credentials are expired";
+            return Err(ApiError::new(401, "AuthenticationRequestExpired", message));
+        }
+        Ok(credential)
     }
 
     /// Verifies a request. `stored` are the credentials of the catalogue that it names.
@@ -200,7 +213,13 @@ fn caller(credential: &Credential) -> Result<Caller, ApiError> {
     let damaged = |why: String| anyhow::anyhow!("the catalogue entry of {} is damaged: {why}", credential.id);
     let principal = credential.principal.parse().map_err(damaged)?;
     let policy = credential.policy.as_deref().map(Policy::parse).transpose().map_err(damaged)?;
-    Ok(Caller { principal, policy: policy.map(Arc::new) })
+    let shown = Shown {
+        id: credential.id.clone(),
+        mark: credential.mark(),
+        expires_ms: credential.expires_ms,
+        is_token: credential.id.starts_with(BEARER),
+    };
+    Ok(Caller { principal, policy: policy.map(Arc::new), shown: Some(shown) })
 }
 
 impl Signed<'_> {
@@ -293,6 +312,7 @@ fn check_clock(date: Option<&str>, now: SystemTime, check: bool) -> Result<Syste
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Origin;
 
     const DATE: &str = "Wed, 15 Jan 2025 08:30:00 GMT";
 
@@ -320,8 +340,15 @@ mod tests {
             token: None,
             expires_ms: Some(millis(start) + expires_s as i64 * 1000),
             policy: None,
+            origin: None,
         };
-        let stored = [stored("LTAIalice".into(), 60), stored(bearer_id("ticket"), 60)];
+        let mut stored = vec![stored("LTAIalice".into(), 60), stored(bearer_id("ticket"), 60)];
+        let mark = stored[0].mark();
+        for (token, mark) in [("made", mark), ("foreign", "of another key".into())] {
+            let origin = Some(Origin { key: "LTAIalice".into(), mark, project: "p".into() });
+            let secret = String::new();
+            stored.push(Credential { id: bearer_id(token), secret, expires_ms: None, origin, ..stored[0].clone() });
+        }
         let mut headers: Vec<(String, String)> =
             vec![("date".into(), DATE.into()), ("x-odps-user-agent".into(), "example-client/1.0".into())];
         if !authorization.is_empty() {
@@ -388,6 +415,11 @@ mod tests {
         assert_eq!(code(verify("", &ticket, 60)), (401, "AuthenticationRequestExpired"));
         assert_eq!(code(verify("", &[("x-odps-bearer-token", "other")], 0)), (401, "Unauthorized"));
         assert_eq!(code(verify("", &[], 0)), (401, "AuthorizationRequired"));
+        // A token that a key has made is as good as the key.
+        let made = [("x-odps-bearer-token", "made")];
+        assert!(verify("", &made, 59).unwrap().shown.unwrap().is_token);
+        assert_eq!(code(verify("", &made, 60)), (401, "AuthenticationRequestExpired"));
+        assert_eq!(code(verify("", &[("x-odps-bearer-token", "foreign")], 0)), (401, "Unauthorized"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::state::Shared;
 use super::xml::{element, escape};
 use crate::catalog::{Instance, InstanceState};
 use crate::error::ApiError;
-use crate::governance::{Caller, require_instance, require_member};
+use crate::governance::{Caller, require_instance, require_member, require_result};
 use crate::sql::{MAX_ROWS, csv, parse_job, start};
 
 /// How long a client that asks for the state of an instance may be held until the state changes
@@ -58,6 +58,10 @@ pub async fn get(shared: &Arc<Shared>, head: &Head, project: String, id: String)
         let reply = if query.has("taskstatus") {
             tasks(&instance)
         } else if query.has("result") {
+            // What has neither rows nor a sentence carries nothing.
+            if instance.result.is_some() || !instance.answer.is_empty() {
+                require_result(&shared, &caller, &instance)?;
+            }
             result(&shared, &instance)?
         } else if query.has("source") {
             source(&instance)
@@ -167,6 +171,19 @@ pub fn find(shared: &Shared, caller: &Caller, plane: Plane, project: &str, id: &
     let missing = || ApiError::new(404, "NoSuchObject", format!("ODPS-0420111:Object not found - instance {id}"));
     let instance = shared.catalog.instance(project, id)?.ok_or_else(missing)?;
     require_instance(shared, caller, project, &instance.owner)?;
+    Ok(instance)
+}
+
+/// The same for whoever may also have what the instance has read: its rows, or the sentence of its failure.
+pub fn find_result(
+    shared: &Shared,
+    caller: &Caller,
+    plane: Plane,
+    project: &str,
+    id: &str,
+) -> Result<Instance, ApiError> {
+    let instance = find(shared, caller, plane, project, id)?;
+    require_result(shared, caller, &instance)?;
     Ok(instance)
 }
 

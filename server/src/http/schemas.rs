@@ -12,7 +12,7 @@ use super::state::Shared;
 use super::xml::element;
 use crate::catalog::{Defined, check_name};
 use crate::error::ApiError;
-use crate::governance::{Caller, require_project};
+use crate::governance::{Caller, require_project, require_schema};
 
 /// The schemas of a project. Query: `name` (a prefix), `owner`, and which page.
 pub fn list(shared: &Shared, project: &str, query: &Query) -> Result<Reply, ApiError> {
@@ -44,7 +44,7 @@ pub fn create(shared: &Shared, caller: &Caller, project: &str, body: &[u8]) -> R
     let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8".into()))?;
     let new: NewSchema = quick_xml::de::from_str(text).map_err(|error| bad(error.to_string()))?;
     check_name(&new.name).map_err(bad)?;
-    require_project(shared, caller, project, "CreateTable")?;
+    require_project(shared, caller, project, "CreateSchema")?;
     match shared.catalog.create_schema(project, &new.name)? {
         Defined::Exists(name) if new.if_not_exists != Some(true) => {
             let message = format!("ODPS-0422111:Object already exists - schema {project}.{name}");
@@ -56,7 +56,7 @@ pub fn create(shared: &Shared, caller: &Caller, project: &str, body: &[u8]) -> R
 
 /// Drops a schema that has no tables.
 pub fn drop(shared: &Shared, caller: &Caller, project: &str, schema: &str) -> Result<Reply, ApiError> {
-    require_project(shared, caller, project, "CreateTable")?;
+    require_schema(shared, caller, project, schema, "Drop")?;
     match shared.catalog.drop_schema(project, schema)? {
         Defined::Missing(name) => Err(no_such(Plane::Service, "Schema", &format!("{project}.{name}"))),
         Defined::NotEmpty => {

@@ -17,7 +17,7 @@ use super::server::no_such;
 use super::sessions::blocking;
 use super::state::Shared;
 use super::xml::element;
-use crate::catalog::{Credential, Role, TableName};
+use crate::catalog::{Credential, Origin, Role, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::governance::{self, Policy};
@@ -139,8 +139,9 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: SecurityCall, body:
                 None => Err(unknown("quota", &name)),
             },
             SecurityCall::Authorization(name) if query.has("sign_bearer_token") => {
-                known(&name)?;
-                sign_token(&shared, &caller, &body)
+                let project = known(&name)?;
+                governance::require_member(&shared, &caller, &project)?;
+                sign_token(&shared, &caller, project, &body)
             }
             SecurityCall::Authorization(name) => {
                 let result = run(&shared, &caller, &known(&name)?, &body)?;
@@ -276,8 +277,9 @@ impl AuthorizationRequest {
     }
 }
 
-/// A new bearer token for the caller. Only its digest is stored; its policy narrows what it may do.
-fn sign_token(shared: &Shared, caller: &governance::Caller, body: &[u8]) -> Result<Reply, ApiError> {
+/// A new bearer token for the caller, which lives no longer than the key of the caller and its membership in the
+/// project. Only its digest is stored; its policy narrows what it may do.
+fn sign_token(shared: &Shared, caller: &governance::Caller, project: String, body: &[u8]) -> Result<Reply, ApiError> {
     #[derive(Default, Deserialize)]
     struct Request {
         expires_in_hours: Option<i64>,
@@ -285,8 +287,8 @@ fn sign_token(shared: &Shared, caller: &governance::Caller, body: &[u8]) -> Resu
     }
     let invalid =
         |why: String| ApiError::new(400, "InvalidParameter", format!("ODPS-0420061:Invalid parameter - {why}"));
-    if caller.policy.is_some() {
-        let message = "ODPS-0420095:Access denied - a bearer token with a policy makes no other tokens";
+    if caller.shown.as_ref().is_some_and(|shown| shown.is_token) {
+        let message = "ODPS-0420095:Access denied - a bearer token makes no other tokens: ask with an access key";
         return Err(ApiError::new(403, "NoPermission", message));
     }
     let request: Request = if body.is_empty() {
@@ -306,7 +308,10 @@ fn sign_token(shared: &Shared, caller: &governance::Caller, body: &[u8]) -> Resu
     if let Some(policy) = &policy {
         Policy::parse(policy).map_err(invalid)?;
     }
-    let expires_ms = now_ms() + hours * 3_600_000;
+    let mut expires_ms = now_ms() + hours * 3_600_000;
+    if let Some(end) = caller.shown.as_ref().and_then(|shown| shown.expires_ms) {
+        expires_ms = expires_ms.min(end);
+    }
     // PyODPS reads the third field as the end of the token's life in seconds.
     let token = STANDARD.encode(format!("maxstorage,{},{}", Uuid::new_v4().simple(), expires_ms / 1000));
     shared.catalog.put_credential(&Credential {
@@ -316,6 +321,7 @@ fn sign_token(shared: &Shared, caller: &governance::Caller, body: &[u8]) -> Resu
         token: None,
         expires_ms: Some(expires_ms),
         policy,
+        origin: caller.shown.as_ref().map(|shown| Origin { key: shown.id.clone(), mark: shown.mark.clone(), project }),
     })?;
     Ok(Reply::xml(200, &format!("<Authorization>{}</Authorization>", element("Result", &token))))
 }

@@ -18,6 +18,8 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::private;
+
 /// How long the certificate of a server is good; a new one is made at every start.
 const SERVER_DAYS: u64 = 397;
 /// How long the development authority is good.
@@ -102,7 +104,7 @@ fn authority(dir: &Path) -> Result<Issuer<'static, KeyPair>> {
         let key = KeyPair::from_pem(&text).with_context(|| format!("{} is damaged", key_path.display()))?;
         return Ok(Issuer::new(params, key));
     }
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    private::directory(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key).context("cannot make a development authority")?;
     replace(&key_path, key.serialize_pem().as_bytes(), 0o600)?;

@@ -8,7 +8,8 @@ use super::tables::{check, check_clustering, exists, fill_from, set_properties};
 use crate::catalog::{CommitRefusal, Defined, NewTable, Table, TableKind};
 
 pub fn alter(context: &Context, name: &Name, action: Alter) -> Result<(), SqlError> {
-    let (table, _) = context.table(name, "Alter")?;
+    let (table, allowed) = context.table(name, "Alter")?;
+    allowed.whole()?;
     let catalog = &context.shared.catalog;
     let at = name.at;
     match action {

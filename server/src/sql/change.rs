@@ -9,10 +9,11 @@ use super::ast::Change;
 use super::context::{Context, short};
 use super::error::SqlError;
 use super::expr::fold;
-use super::rows::plan;
+use super::rows::{plan, predicate_columns};
 use crate::catalog::{Arranged, CommitRefusal, NewFile};
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
+use crate::governance::require_table;
 use crate::read::Rows;
 use crate::types::{Delivery, Stage, conform};
 use crate::write::{OPERATION, OPERATION_DELETE, OPERATION_UPSERT, TableWriter, Target, WriteError, arranged};
@@ -37,7 +38,7 @@ pub fn change(context: &Context, change: Change) -> Result<(), SqlError> {
 /// False if the table got another version meanwhile; then nothing has changed.
 fn attempt(context: &Context, change: &Change) -> Result<bool, SqlError> {
     // Read before the plan is made, so that the plan is of this version or of one whose commit is refused.
-    let (table, _) = context.table(&change.name, "Update")?;
+    let (table, allowed) = context.table(&change.name, "Update")?;
     let at = change.name.at;
     if !table.has_primary_key() {
         let what =
@@ -54,6 +55,16 @@ fn attempt(context: &Context, change: &Change) -> Result<bool, SqlError> {
         }
         let value = fold(expr.clone())?.cast(&column.ty).map_err(|why| SqlError::semantic(expr.at, why))?;
         values.push((column.clone(), value));
+    }
+    match &change.set {
+        Some(_) => allowed.demand(values.iter().map(|(column, _)| column.name.as_str()))?,
+        None => allowed.whole()?,
+    }
+    // Which rows change tells what their columns hold.
+    let compared = predicate_columns(context, &table, change.filter.as_ref())?;
+    if !compared.is_empty() {
+        let readable = require_table(&context.shared, &context.caller, &table, "Select")?;
+        readable.demand(compared.iter().map(String::as_str))?;
     }
     let plan = Arc::new(plan(context, &table, None, change.filter.as_ref(), &[])?);
     let Some(range) = plan.rows(0, plan.row_count()) else { return Ok(true) };

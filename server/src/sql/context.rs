@@ -1,12 +1,12 @@
 //! Whom a statement is run for, and what its names mean.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ast::{Name, Spec};
 use super::error::{Position, SqlError};
-use crate::catalog::{Table, TableName, check_name};
+use crate::catalog::{Source, Table, TableName, check_name};
 use crate::governance::{Caller, Columns, require_member, require_table};
 use crate::http::Shared;
 use crate::plan::partition_value;
@@ -22,12 +22,23 @@ pub struct Context {
     pub cancelled: Arc<AtomicBool>,
     /// Where the rows of a SELECT go.
     pub result: TableName,
+    /// What rows were read from; the result carries what those tables demand.
+    pub sources: Mutex<Vec<Source>>,
 }
 
 impl Context {
     /// Ends the statement if its instance was terminated.
     pub fn check_cancelled(&self) -> Result<(), SqlError> {
         if self.cancelled.load(Ordering::Relaxed) { Err(SqlError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Notes that rows of a table are read.
+    pub fn reads(&self, table: &Table, columns: Vec<String>) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        match sources.iter_mut().find(|source| source.id == table.id) {
+            Some(source) => source.columns.extend(columns),
+            None => sources.push(Source { id: table.id, name: table.name.clone(), columns }),
+        }
     }
 
     fn is_set(&self, key: &str) -> bool {

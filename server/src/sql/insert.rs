@@ -17,7 +17,7 @@ use crate::types::{Stage, Units, arrow_type, conform};
 use crate::write::{TableWriter, Target, WriteError, commit_rows};
 
 pub fn insert(context: &Context, insert: Insert) -> Result<(), SqlError> {
-    let (table, _) = context.table(&insert.name, "Update")?;
+    let (table, allowed) = context.table(&insert.name, "Update")?;
     let at = insert.name.at;
     demand_rows(&table, at)?;
     let partition = values_of(&table, &insert.spec, at)?;
@@ -26,6 +26,12 @@ pub fn insert(context: &Context, insert: Insert) -> Result<(), SqlError> {
         return Err(SqlError::semantic(at, what));
     }
     let columns = target_columns(&table, &partition, &insert.columns, at)?;
+    if insert.overwrite {
+        allowed.whole()?;
+    } else {
+        let is_data = |column: &&Column| table.columns.contains(column);
+        allowed.demand(columns.iter().filter(is_data).map(|column| column.name.as_str()))?;
+    }
     let target = Target { partition, max_partitions: MAX_PARTITIONS, ..Target::table(table) };
     let mut sink = Sink::new(context, &target, columns)?;
     match insert.source {

@@ -119,6 +119,7 @@ fn finish(
         settings: settings(&instance.job).into_iter().collect(),
         cancelled,
         result: result_table(&instance.id),
+        sources: Mutex::default(),
     };
     let outcome = run(&mut context, query);
     let (state, answer, has_rows) = match outcome {
@@ -130,5 +131,8 @@ fn finish(
             (InstanceState::Failed, error.to_string(), false)
         }
     };
+    // Also the sentence of a failure may hold values that were read.
+    let sources = context.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
+    shared.catalog.set_instance_sources(&instance.id, &sources)?;
     shared.catalog.end_instance(&instance.id, state, &answer, has_rows)
 }

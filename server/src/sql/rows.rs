@@ -128,7 +128,7 @@ impl<'a> Query<'a> {
     pub fn demand_entry(&self, project: &str) -> Result<(), SqlError> {
         match &self.table {
             Some(table) if !table.name.project.eq_ignore_ascii_case(project) => {
-                Ok(require_exit(&self.context.shared, &self.context.caller, table)?)
+                Ok(require_exit(&self.context.shared, &self.context.caller, table, project)?)
             }
             _ => Ok(()),
         }
@@ -410,14 +410,18 @@ pub fn plan(
     let reading = Reading { filter: FilterMode::Exact, json: JsonColumns::Utf8, ..Reading::default() };
     let limits = Limits { strict_delta: false, reading, ..shared.limits };
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
-    planner.plan(snapshot, &request).map_err(|error| match (error.status, filter) {
+    let mut read = predicate_columns(context, table, filter)?;
+    read.extend(columns.iter().cloned());
+    let plan = planner.plan(snapshot, &request).map_err(|error| match (error.status, filter) {
         (400, Some((_, at))) => SqlError::semantic(*at, format_args!("WHERE: {}", error.message)),
         _ => SqlError::from(error),
-    })
+    })?;
+    context.reads(table, read);
+    Ok(plan)
 }
 
 /// The columns that a condition reads, which need the same rights as those that are shown.
-fn predicate_columns(
+pub fn predicate_columns(
     context: &Context,
     table: &Table,
     filter: Option<&(String, Position)>,

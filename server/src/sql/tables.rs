@@ -38,7 +38,7 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
         if !create.or_replace || found.kind != create.kind {
             return Err(exists(at, &format!("table or view {}", short(&name))));
         }
-        require_table(&context.shared, &context.caller, &found, "Drop")?;
+        require_table(&context.shared, &context.caller, &found, "Drop")?.whole()?;
     }
     let select = create.query.as_ref().and_then(|query| query.select.clone());
     let (deferred, or_replace) = (create.deferred, create.or_replace);
@@ -235,7 +235,7 @@ pub fn drop(context: &Context, name: &Name, kind: TableKind, if_exists: bool) ->
     let Some(table) = context.shared.catalog.table(&full)? else {
         return if if_exists { Ok(()) } else { Err(SqlError::no_table(name.at, short(&full))) };
     };
-    require_table(&context.shared, &context.caller, &table, "Drop")?;
+    require_table(&context.shared, &context.caller, &table, "Drop")?.whole()?;
     let fits = match kind {
         TableKind::Managed => matches!(table.kind, TableKind::Managed | TableKind::External),
         other => table.kind == other,
@@ -249,7 +249,8 @@ pub fn drop(context: &Context, name: &Name, kind: TableKind, if_exists: bool) ->
 }
 
 pub fn truncate(context: &Context, name: &Name, specs: &[Spec]) -> Result<(), SqlError> {
-    let (table, _) = context.table(name, "Update")?;
+    let (table, allowed) = context.table(name, "Update")?;
+    allowed.whole()?;
     demand_rows(&table, name.at)?;
     let partitions: Vec<Vec<String>> =
         specs.iter().map(|spec| full_values(&table, spec, name.at)).collect::<Result<_, _>>()?;

@@ -1,8 +1,7 @@
 //! Keys for encryption at rest: one per project, wrapped under the root key, both in files under the root directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalog::check_name;
+use crate::private;
 
 /// Bytes of every key: AES-256.
 const KEY: usize = 32;
@@ -143,7 +143,7 @@ impl Keyring {
             bytes.try_into().map_err(|_| anyhow!("{} is damaged: it does not hold {KEY} bytes", path.display()))
         };
         if !path.exists() {
-            std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot create {}", self.dir.display()))?;
+            private::directory(&self.dir).with_context(|| format!("cannot create {}", self.dir.display()))?;
             let fresh = self.dir.join(format!("{}.new", Uuid::new_v4().simple()));
             write_secret(&fresh, STANDARD.encode(random::<KEY>()?).as_bytes())?;
             // Another process may be faster: then its key counts.
@@ -162,7 +162,7 @@ impl Keyring {
     /// Replaces the file of a project in one step.
     fn store(&self, project: &str, key: &ProjectKey) -> Result<()> {
         check_name(project).map_err(|why| anyhow!("{why}"))?;
-        std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot create {}", self.dir.display()))?;
+        private::directory(&self.dir).with_context(|| format!("cannot create {}", self.dir.display()))?;
         let path = self.path(project);
         let fresh = self.dir.join(format!("{}.new", Uuid::new_v4().simple()));
         write_secret(&fresh, &serde_json::to_vec_pretty(key)?)?;
@@ -173,12 +173,7 @@ impl Keyring {
 
 /// Writes a file that only its owner may read, and syncs it.
 fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot create {}", path.display()))?;
+    let mut file = private::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
     file.write_all(bytes)?;
     Ok(file.sync_all()?)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::catalog::Catalog;
+use crate::private;
 
 /// Held by a process that writes files no commit names yet. Released on drop, also by a crash.
 pub struct RootLock {
@@ -32,12 +33,10 @@ pub fn clean(catalog: &Catalog) -> Result<Option<usize>> {
 }
 
 fn open(root: &Path) -> Result<File> {
-    std::fs::create_dir_all(root)?;
     let path = root.join("writers.lock");
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("cannot open {}", path.display()))
+    if !root.is_dir() {
+        private::directory(root)?;
+    }
+    private::ensure(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    File::options().write(true).open(&path).with_context(|| format!("cannot open {}", path.display()))
 }

@@ -14,6 +14,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
+use crate::private;
+
 /// Rows per block (Parquet row group) of loaded tables: the block of service-behaviour.md 2.1. Pruning and splitting
 /// work on whole blocks.
 pub const BLOCK_ROWS: usize = 10_000;
@@ -43,7 +45,7 @@ impl FileWriter {
         encryption: Option<Arc<FileEncryptionProperties>>,
     ) -> Result<FileWriter> {
         let path = dir.join(format!("{id}.parquet"));
-        let file = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file = private::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::LZ4_RAW)
             .set_max_row_group_row_count(Some(block_rows))

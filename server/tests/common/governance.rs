@@ -1,6 +1,6 @@
 //! Statements on governance over the wire, and requests of several principals.
 
-use super::{Answer, Server};
+use super::{Answer, Root, Server, numbers};
 
 /// The policy of the product page.
 pub const PAGE_POLICY: &str = r#"{ "Statement": [{ "Action": [ "odps:List", "odps:Usage"], "Effect": "Allow", "Resource": ["acs:odps:*:regions/*/quotas/pay-as-you-go"]}], "Version": "1" }"#;
@@ -58,4 +58,51 @@ impl Caller<'_> {
         let body = format!("<?xml version=\"1.0\"?><Authorization><Query>{escaped}</Query></Authorization>");
         self.post("/api/projects/local/authorization", &body)
     }
+}
+
+/// Table `t` in project local, and a user alice who is nowhere.
+pub fn start(args: &[&str]) -> (Root, Server) {
+    let root = Root::new();
+    let file = root.parquet("t.parquet", &numbers(0, 100));
+    root.load("local.default.t", &file, &[]);
+    let server = root.serve(args);
+    server.create_user("alice");
+    (root, server)
+}
+
+pub fn code(answer: &Answer) -> (u16, String) {
+    answer.error()
+}
+
+pub fn no() -> (u16, String) {
+    (403, "NoPermission".into())
+}
+
+/// Two projects, of which alice is in the first only.
+pub fn start_two() -> (Root, Server) {
+    let (root, server) = start(&["--profile", "strict"]);
+    drop(server);
+    let server = root.serve(&["--profile", "strict", "--project", "other"]);
+    server.run("add user RAM$alice; grant CreateInstance, CreateTable, List on project local to user RAM$alice");
+    (root, server)
+}
+
+/// Submits a statement under a repeat id and returns the path of its instance.
+pub fn submit_as(caller: &Caller<'_>, statement: &str, repeat_id: &str) -> String {
+    let body = format!(
+        "<Instance><Job><Guid>{repeat_id}</Guid><Priority>9</Priority><Tasks><SQL><Name>T</Name><Query>{statement}\
+         </Query></SQL></Tasks></Job></Instance>"
+    );
+    let answer = caller.post("/api/projects/local/instances", &body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let location = answer.header("location").unwrap();
+    location[location.find("/api/").unwrap()..].to_string()
+}
+
+/// Runs a statement to its end: whether it succeeded, and the document of its result.
+pub fn sql(caller: &Caller<'_>, statement: &str) -> (bool, String) {
+    let instance = submit_as(caller, statement, "");
+    while !caller.get(&format!("{instance}?instancestatus")).text().contains("Terminated") {}
+    let text = caller.get(&format!("{instance}?result")).text();
+    (text.contains("<Status>Success</Status>"), text)
 }

@@ -1,17 +1,23 @@
 //! Who may run a statement, and where it is run.
 
-use super::kinds::Statement;
+use super::kinds::{Grant, Statement};
 use super::{By, Output, missing, project, tenant};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Grantee};
 use crate::error::ApiError;
+use crate::governance::actions::ObjectKind;
+use crate::governance::policy::Policy;
 use crate::governance::principal::Principal;
-use crate::governance::rights::{Rights, is_tenant_admin, no_permission};
+use crate::governance::rights::{
+    ADMIN, Rights, SUPER_ADMINISTRATOR, is_tenant_admin, is_tenant_super_admin, no_permission,
+};
 
 /// What a statement is about, and so who may run it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Demand {
     /// Administrators of the tenant.
     Tenant,
+    /// Those of them who decide about rights and keys: whoever does that has any right.
+    TenantSecurity,
     /// Administrators of the project.
     Project,
     /// Those of them who manage its security.
@@ -20,33 +26,34 @@ enum Demand {
     Member,
 }
 
-fn demand(statement: &Statement, me: &Principal) -> Demand {
+fn demand(catalog: &Catalog, statement: &Statement, me: &Principal) -> Result<Demand, ApiError> {
     use Statement as S;
-    match statement {
+    Ok(match statement {
         S::ShowTenantUser(user) if user == me => Demand::Member,
-        S::AddTenantUser(_)
-        | S::RemoveTenantUser(_)
-        | S::ListTenantUsers
-        | S::CreateTenantRole { .. }
+        S::RemoveTenantUser(user) if is_tenant_super_admin(catalog, user)? => Demand::TenantSecurity,
+        S::CreateTenantRole { .. }
         | S::DropTenantRole(_)
-        | S::ListTenantRoles
         | S::GrantTenantRole { .. }
         | S::RevokeTenantRole { .. }
         | S::AddTenantRoleToProject { .. }
         | S::RemoveTenantRoleFromProject { .. }
+        | S::PutPolicy { tenant: true, .. }
+        | S::CreateKey { .. }
+        | S::DropKey(_)
+        | S::CreateToken { .. }
+        | S::DropToken(_) => Demand::TenantSecurity,
+        S::AddTenantUser(_)
+        | S::RemoveTenantUser(_)
+        | S::ListTenantUsers
+        | S::ListTenantRoles
         | S::ShowTenantUser(_)
         | S::ShowTenantRole(_)
         | S::ShowTenantPrincipals(_)
-        | S::PutPolicy { tenant: true, .. }
         | S::GetPolicy { tenant: true, .. }
         | S::SetTenantProperty { .. }
         | S::CreateQuota { .. }
         | S::AlterQuota { .. }
-        | S::DropQuota(_)
-        | S::CreateKey { .. }
-        | S::DropKey(_)
-        | S::CreateToken { .. }
-        | S::DropToken(_) => Demand::Tenant,
+        | S::DropQuota(_) => Demand::Tenant,
         S::SetSecurity { .. }
         | S::AddTrustedProject(_)
         | S::RemoveTrustedProject(_)
@@ -61,7 +68,58 @@ fn demand(statement: &Statement, me: &Principal) -> Demand {
         | S::ShowProject
         | S::Missing(_) => Demand::Member,
         _ => Demand::Project,
+    })
+}
+
+/// Whether a statement gives or takes what an administrator of a project has not itself: the role super_administrator,
+/// Download, a label above its own, and the denials of the roles that it is in.
+fn reaches_further(
+    catalog: &Catalog,
+    rights: &Rights<'_>,
+    me: &Principal,
+    project: &str,
+    statement: &Statement,
+) -> Result<bool, ApiError> {
+    use Statement as S;
+    let is_super = |role: &str| role.eq_ignore_ascii_case(SUPER_ADMINISTRATOR);
+    Ok(match statement {
+        S::GrantRole { role, .. } if is_super(role) => true,
+        S::GrantRole { role, .. } => {
+            let label = catalog.user_label(project, &Grantee::Role(role.clone()))?;
+            label > rights.level()? || gives_download(catalog, project, role)?
+        }
+        S::RevokeRole { role, from } => is_super(role) || (from == me && !role.eq_ignore_ascii_case(ADMIN)),
+        S::RemoveUser(user) => {
+            let roles = catalog.project_roles_of(project, user.as_str())?;
+            roles.iter().any(|role| is_super(&role.name))
+        }
+        S::DropRole(role) => rights.has_role(role),
+        S::PutPolicy { role, policy, .. } => {
+            // What is no policy is told so.
+            rights.has_role(role) || Policy::parse(policy).is_ok_and(|policy| policy.allows_somewhere("Download"))
+        }
+        S::Grant(grant) => {
+            let to_own = matches!(&grant.grantee, Grantee::Role(role) if rights.has_role(role));
+            (grant.policy.is_some() && to_own) || (grant.policy != Some(false) && with_download(grant))
+        }
+        S::Revoke(Grant { policy: Some(_), grantee: Grantee::Role(role), .. }) => rights.has_role(role),
+        _ => false,
+    })
+}
+
+fn with_download(grant: &Grant) -> bool {
+    grant.actions.iter().any(|action| ["Download", "All"].contains(action)) && grant.kind == ObjectKind::Table
+}
+
+/// Whether a role of a project has Download on anything.
+fn gives_download(catalog: &Catalog, project: &str, role: &str) -> Result<bool, ApiError> {
+    let privileges = catalog.privileges_of(project, &Grantee::Role(role.to_string()))?;
+    if privileges.iter().any(|privilege| ["Download", "All"].contains(&privilege.action.as_str())) {
+        return Ok(true);
     }
+    let found = catalog.project_roles(project)?.into_iter().find(|found| found.name.eq_ignore_ascii_case(role));
+    let policy = found.and_then(|role| Policy::parse(&role.policy).ok());
+    Ok(policy.is_some_and(|policy| policy.allows_somewhere("Download")))
 }
 
 /// Runs one statement; `project` is empty where only the tenant is concerned.
@@ -72,7 +130,12 @@ pub fn run(catalog: &Catalog, by: By<'_>, project: &str, statement: Statement) -
         if caller.policy.is_some() {
             return Err(no_permission(4019, "a bearer token with a policy runs no statements on governance"));
         }
-        let (given, what) = match demand(&statement, &me) {
+        let wanted = match demand(catalog, &statement, &me)? {
+            Demand::Project if reaches_further(catalog, &rights, &me, project, &statement)? => Demand::Security,
+            wanted => wanted,
+        };
+        let (given, what) = match wanted {
+            Demand::TenantSecurity => (is_tenant_super_admin(catalog, &me)?, "a super administrator of the tenant"),
             Demand::Tenant => (is_tenant_admin(catalog, &me)?, "an administrator of the tenant"),
             Demand::Project => (
                 rights.is_admin() || may_grant(catalog, &rights, &me, project, &statement)?,
@@ -109,7 +172,7 @@ fn may_grant(
     statement: &Statement,
 ) -> Result<bool, ApiError> {
     let (Statement::Grant(grant) | Statement::Revoke(grant)) = statement else { return Ok(false) };
-    if grant.kind != crate::governance::actions::ObjectKind::Table || grant.policy.is_some() {
+    if grant.kind != ObjectKind::Table || grant.policy.is_some() {
         return Ok(false);
     }
     let table = project::find_table(catalog, project, &grant.object)?;

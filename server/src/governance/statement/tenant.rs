@@ -230,6 +230,6 @@ fn put_credential(
 ) -> Result<Output, ApiError> {
     let expires_ms = expires_s.map(|seconds| now_ms() + i64::from(seconds) * 1000);
     let principal = user.as_str().to_string();
-    catalog.put_credential(&Credential { id, principal, secret, token, expires_ms, policy: None })?;
+    catalog.put_credential(&Credential { id, principal, secret, token, expires_ms, policy: None, origin: None })?;
     Ok(Output::done())
 }

@@ -33,7 +33,7 @@ impl Fixture {
     }
 
     fn as_user(&self, user: &str, text: &str) -> Result<Output, ApiError> {
-        let caller = Caller { principal: user.parse().unwrap(), policy: None };
+        let caller = Caller { principal: user.parse().unwrap(), policy: None, shown: None };
         self.by(By::Caller(&caller), text)
     }
 }
@@ -182,6 +182,38 @@ fn who_may_run_what() {
     assert!(refused("RAM$boss", "add user RAM$x").is_ok());
     assert_eq!(refused("RAM$boss", "set ProjectProtection=true"), no);
     assert_eq!(refused("RAM$boss", "create tenant role y"), no);
+    // An administrator gives nobody what it has not itself, and lifts no denial of its own.
+    f.ok("create role r; create role high; set label 3 to role high; grant r to RAM$boss; create role other");
+    let policy = |effect: &str, action: &str| {
+        format!(r#"{{"Version":"1","Statement":[{{"Effect":"{effect}","Action":"{action}","Resource":"*"}}]}}"#)
+    };
+    for text in [
+        "grant super_administrator to RAM$boss",
+        "revoke super_administrator from RAM$alice",
+        "grant high to RAM$alice",
+        "grant Download on table t to role other",
+        "grant All on table t to user RAM$alice",
+        &format!("put policy {} on role other", policy("Allow", "odps:Down*")),
+        &format!("put policy {} on role r", policy("Deny", "odps:Drop")),
+        "revoke r from RAM$boss",
+        "drop role r",
+    ] {
+        assert_eq!(refused("RAM$boss", text), no, "{text}");
+    }
+    for text in [
+        "grant Select, Alter on table t to role other; grant other to RAM$alice",
+        &format!("put policy {} on role other", policy("Deny", "odps:*")),
+        "revoke other from RAM$alice; drop role other",
+    ] {
+        assert!(refused("RAM$boss", text).is_ok(), "{text}");
+    }
+    f.ok("add tenant user RAM$second; grant tenant role Admin to user RAM$second");
+    for text in
+        ["grant tenant role Super_Administrator to user RAM$second", "create access key k secret s for user RAM$x"]
+    {
+        assert_eq!(refused("RAM$second", text), no, "{text}");
+    }
+    assert!(refused("RAM$second", "list tenant users").is_ok());
     for text in ["create tenant role y", "set ProjectProtection=true", "add user RAM$y"] {
         assert!(refused("RAM$chief", text).is_ok(), "{text}");
     }
@@ -190,6 +222,7 @@ fn who_may_run_what() {
     assert_eq!(refused("RAM$alice", "grant Select on table t to user RAM$x"), no);
     f.catalog.set_creator(table.id, "RAM$local@localhost:alice").unwrap();
     assert!(refused("RAM$alice", "grant Select on table t to user RAM$x").is_ok());
+    assert_eq!(refused("RAM$alice", "grant Download on table t to user RAM$alice"), no);
     f.ok("set ObjectCreatorHasGrantPermission=false");
     assert_eq!(refused("RAM$alice", "grant Select on table t to user RAM$x"), no);
 }
@@ -202,7 +235,7 @@ fn without_a_project_only_the_tenant_is_spoken_of() {
     at_tenant(&format!("put policy {PAGE_POLICY} on tenant role r")).unwrap();
     assert_eq!(at_tenant("get policy on tenant role r").unwrap().text, PAGE_POLICY);
     assert_eq!(at_tenant("add user ALIYUN$x").map_err(|error| error.code), Err("InvalidParameter"));
-    let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), policy: None };
+    let nobody = Caller { principal: "ALIYUN$x".parse().unwrap(), policy: None, shown: None };
     run(&f.catalog, By::Caller(&nobody), "", "whoami").unwrap().unwrap();
     let refused = run(&f.catalog, By::Caller(&nobody), "", "get policy on tenant role r").unwrap().unwrap_err();
     assert_eq!(refused.status, 403);

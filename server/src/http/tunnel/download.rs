@@ -38,7 +38,7 @@ const BATCH_ROWS: usize = 4096;
 pub async fn create(shared: &Arc<Shared>, head: &Head, place: Place) -> Result<Reply, ApiError> {
     let operation = match place {
         Place::Table(_) => Operation::CreateReadSession,
-        Place::Instance { .. } => Operation::ReadInstance,
+        Place::Instance { .. } => Operation::OpenInstance,
     };
     let right = governance::check(shared, head, operation, place.target()).await?;
     let wish = Wish {
@@ -165,7 +165,7 @@ fn snapshot(shared: &Shared, caller: &Caller, place: &Place) -> Result<Snapshot,
 
 /// The hidden table with the rows of an instance.
 fn result(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<TableName, ApiError> {
-    let instance = instances::find(shared, caller, Plane::Storage, project, id)?;
+    let instance = instances::find_result(shared, caller, Plane::Storage, project, id)?;
     match instance.state {
         InstanceState::Success => instance.result.ok_or_else(|| {
             let message = format!("the instance {id} has no rows: it is no SELECT, or its result is older than a day");
@@ -215,7 +215,7 @@ fn find(shared: &Shared, caller: &Caller, place: &Place, id: &str) -> Result<Sto
         return Err(no_such(Plane::Storage, "Project", place.project()));
     }
     if let Place::Instance { project, id } = place {
-        instances::find(shared, caller, Plane::Storage, project, id)?;
+        instances::find_result(shared, caller, Plane::Storage, project, id)?;
     }
     let session = shared.catalog.session(id)?.filter(|session| session.table.is(&name));
     session.ok_or_else(|| ApiError::new(404, "NoSuchDownload", format!("there is no download session {id} here")))

@@ -51,8 +51,9 @@ struct ReadRequest {
 pub async fn create(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
     let (project, id) = target::instance(head)?;
     let request: SessionRequest = parse(&head.read_body(body).await?)?;
-    let permit = governance::admit(shared, head, Operation::ReadInstance, Target::Project(&project)).await?;
+    let permit = governance::admit(shared, head, Operation::OpenInstance, Target::Project(&project)).await?;
     let quota = permit.quota().to_string();
+    let named = governance::named_quota(head).map(str::to_string);
     let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
         let _permit = permit;
@@ -77,6 +78,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Rep
         if !shared.catalog.insert_session(&session, &plan.pinned_files())? {
             return Err(no_result(&id));
         }
+        governance::remember_quota(&shared, named.as_deref(), &session.id)?;
         let plan = shared.keep_plan(&session.id, plan);
         Ok(Reply::json(200, &describe(&session, &plan, &quota)))
     })
@@ -88,7 +90,8 @@ pub async fn get(shared: &Arc<Shared>, head: &Head) -> Result<Reply, ApiError> {
     let (project, instance) = target::instance(head)?;
     let id = required(head, "SessionId")?.to_string();
     let refresh = head.query.get("session_refresh").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let permit = governance::admit(shared, head, Operation::GetSession, Target::Project(&project)).await?;
+    let operation = if refresh { Operation::RefreshSession } else { Operation::GetSession };
+    let permit = governance::admit(shared, head, operation, Target::Project(&project)).await?;
     let quota = permit.quota().to_string();
     let (shared, caller) = (shared.clone(), head.caller.clone());
     blocking(move || {
@@ -149,7 +152,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
 
 /// The hidden table with the rows of an instance.
 fn result(shared: &Shared, caller: &Caller, project: &str, id: &str) -> Result<TableName, ApiError> {
-    let instance = instances::find(shared, caller, Plane::Storage, project, id)?;
+    let instance = instances::find_result(shared, caller, Plane::Storage, project, id)?;
     match instance.state {
         InstanceState::Success => instance.result.ok_or_else(|| no_result(id)),
         InstanceState::Running => {
@@ -169,7 +172,7 @@ fn no_result(id: &str) -> ApiError {
 
 /// The session of that id over the result of that instance.
 fn find(shared: &Shared, caller: &Caller, project: &str, instance: &str, id: &str) -> Result<StoredSession, ApiError> {
-    instances::find(shared, caller, Plane::Storage, project, instance)?;
+    instances::find_result(shared, caller, Plane::Storage, project, instance)?;
     let session = shared.catalog.session(id)?.filter(|session| session.table == result_table(instance));
     session.ok_or_else(|| ApiError::new(404, "NoSuchObject", format!("instance {instance} has no session {id}")))
 }
