@@ -242,7 +242,7 @@ typedef struct ms_credentials ms_credentials;
 typedef struct ms_error ms_error;
 
 /**
- * Figures of a reader at one moment.
+ * Figures of a client or a reader at one moment.
  */
 typedef struct ms_metrics ms_metrics;
 
@@ -296,13 +296,25 @@ typedef ms_status (*ms_credentials_provider)(void *context, ms_credentials *out_
 typedef void (*ms_release_callback)(void *context);
 
 /**
+ * Whether the host lets the library allocate `bytes` more. False holds readers back until memory comes back. It is called from threads of
+ * the library, several at once, must return soon, must not throw, and must not call the library.
+ */
+typedef bool (*ms_memory_reserve)(void *context, size_t bytes);
+
+/**
+ * Takes note that `bytes` which were reserved are free again. It is called from any thread, also from the one that releases an Arrow batch,
+ * must return soon, must not throw, and must not call the library.
+ */
+typedef void (*ms_memory_release)(void *context, size_t bytes);
+
+/**
  * How ms_predicate_compare compares: one of the MS_COMPARE_ constants.
  */
 typedef int32_t ms_compare_op;
 
 /**
- * Called when a split becomes ready. It must return soon, must not throw, and must not call the library, except for
- * ms_split_cancel.
+ * Called when a split or a scan becomes ready. It must return soon, must not throw, and must not call the library, except for
+ * ms_split_cancel and ms_scan_cancel.
  */
 typedef void (*ms_wake_callback)(void *context);
 
@@ -803,6 +815,29 @@ ms_status ms_credentials_set_error(ms_credentials *credentials,
                                    ms_error **err);
 
 /**
+ * Has the host account for, and refuse, the memory that rows lie in. `reserve` is called before an allocation, `release` after it was
+ * freed, with the same sizes; when the client, everything opened through it and all its batches are gone, the sizes add up. A refusal is
+ * waited out: what is kept for later is freed, and readers go on when memory comes back (docs/memory.md). It fails a read, with
+ * MS_RESOURCE_EXHAUSTED, if nothing of the client's memory is in use, or if a reader that the engine waits for got nothing for
+ * limits.memory_wait_ms.
+ * @param[in] options the options; clients opened with them, or with a clone of them, use the hooks.
+ * @param[in] reserve is asked; NULL, together with release, for no hooks any more.
+ * @param[in] release is told.
+ * @param[in] context handed to each call; must live until all that was reserved was released; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, also if only one of the hooks is NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_memory_hooks(ms_options *options,
+                                      ms_memory_reserve reserve,
+                                      ms_memory_release release,
+                                      void *context,
+                                      ms_error **err);
+
+/**
  * Opens a client. Checks the connection, identity, retry and limits options and starts the library's threads if they do
  * not run yet; makes no request.
  * @param[in] options copied; the caller keeps and frees it.
@@ -818,6 +853,17 @@ MS_NODISCARD
 ms_status ms_client_open(const ms_options *options,
                          ms_client **out_client,
                          ms_error **err);
+
+/**
+ * What everything opened through a client uses now: memory, and requests under way.
+ * @param[in] client the client.
+ * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_client_metrics(const ms_client *client, ms_metrics **out_metrics, ms_error **err);
 
 /**
  * Frees a client. Sessions and splits opened through it go on.
@@ -1139,13 +1185,14 @@ ms_status ms_client_diagnose(const ms_client *client,
                              ms_error **err);
 
 /**
- * Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its
- * connection breaks. Returns at once: a failure of the network or of the service is reported with the batches.
+ * Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
+ * connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
  * @param[in] session keeps living as long as the scan does, also if it is freed.
  * @param[in] read read options; copied; may be NULL, which stands for all defaults.
  * @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set;
+ * MS_FORKED; MS_WRONG_STATE from inside a callback.
  * Thread: any, at any time, but not from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -1177,6 +1224,55 @@ ms_status ms_scan_next_batch(const ms_scan *scan,
                              ms_error **err);
 
 /**
+ * Takes the next batch if there is one now: ms_scan_next_batch for threads that must not block.
+ * @param[in] scan the scan.
+ * @param[out] out_array as for ms_scan_next_batch; its release is NULL also while nothing is ready.
+ * @param[out] out_split as for ms_scan_next_batch.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_PENDING while nothing is ready; else as ms_scan_next_batch.
+ * Thread: any, at any time, several at once, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_try_next_batch(const ms_scan *scan,
+                                 struct ArrowArray *out_array,
+                                 int64_t *out_split,
+                                 ms_error **err);
+
+/**
+ * Registers the callback of a scan in place of the former one. It is called whenever ms_scan_try_next_batch, after it was pending,
+ * would have an answer again: a batch, the end or a failure. One call may stand for several batches: take until it is pending. Register it
+ * before the first try. Calls come from a thread of the library, or from a thread that cancels the scan or registers a callback, never two
+ * at once. When this call, or ms_scan_free, returns, the former callback is not running and will not be called again.
+ * @param[in] scan the scan.
+ * @param[in] wake is called; NULL unregisters.
+ * @param[in] context handed to each call; must outlive the registration; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, but not from inside a callback. Blocking: until a call of the former callback has returned.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_set_waker(const ms_scan *scan,
+                            ms_wake_callback wake,
+                            void *context,
+                            ms_error **err);
+
+/**
+ * A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. Only wait for it: do
+ * not read from it and do not close it. It belongs to the scan and is closed by ms_scan_free.
+ * @param[in] scan may be NULL.
+ * @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
+ * descriptor left.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+int ms_scan_ready_fd(const ms_scan *scan);
+
+/**
  * The schema of every batch; the same as ms_session_schema.
  * @param[in] scan the scan.
  * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
@@ -1204,13 +1300,14 @@ ms_status ms_scan_export_stream(ms_scan *scan,
                                 ms_error **err);
 
 /**
- * How much of the scan was read from the service: the splits that were read to their end.
+ * How much of the scan was read from the service: by rows in a session by row numbers, else by splits that were read to their end.
  * @param[in] scan may be NULL.
  * @return from 0 to 1; -1 for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API double ms_scan_progress(const ms_scan *scan);
+MS_API
+double ms_scan_progress(const ms_scan *scan);
 
 /**
  * What the scan has cost so far, over all its splits.
@@ -1236,10 +1333,12 @@ void ms_scan_cancel(const ms_scan *scan);
 /**
  * Ends the scan and frees it. Batches that were taken stay valid.
  * @param[in] scan may be NULL.
- * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * Thread: any, once, when no other call uses the handle. Blocking: until a running wake callback has returned; so do not hold a lock
+ * that the callback takes.
  * @since 0.1
  */
-MS_API void ms_scan_free(ms_scan *scan);
+MS_API
+void ms_scan_free(ms_scan *scan);
 
 /**
  * Plans a read of the table that the option table names.
@@ -1505,6 +1604,17 @@ ms_status ms_split_export_stream(ms_split *split,
  * @since 0.1
  */
 MS_API int64_t ms_split_rows_delivered(const ms_split *split);
+
+/**
+ * How much of the read was handed out: exact for rows of a session by row numbers without filter, else by the estimate of the plan (the
+ * option estimate_statistics), else 0 until the end.
+ * @param[in] split may be NULL.
+ * @return from 0 to 1, and 1 only when the end was handed out; -1 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+double ms_split_progress(const ms_split *split);
 
 /**
  * What the read has cost so far.

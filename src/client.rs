@@ -5,10 +5,26 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::memory::Budget;
+use crate::metrics::{Metric, figures};
 use crate::options::{self, Options};
 use crate::proto::TableName;
 use crate::runtime::Runtime;
 use crate::transport::Transport;
+
+figures! {
+    /// The figures of one client.
+    Usage;
+
+    memory_current, "bytes", "Bytes held for batches now, over all splits and scans of the client, also by the engine.";
+    memory_peak, "bytes", "The most bytes held at one time.";
+    memory_limit, "bytes", "The option `limits.memory_bytes`; 0 for no limit.";
+    memory_waiting, "requests", "Requests that wait for memory.";
+    slots_held, "requests", "Requests for rows under way, without those whose rows nobody takes.";
+    slots_waiting, "requests", "Requests for rows that wait for others to end.";
+    slots_limit, "requests", "Requests for rows that may be under way: the option `limits.concurrent_requests`, or fewer since the service refused some; 0 while there is no limit.";
+    refusals, "requests", "Requests for rows that the service refused because it had too many.";
+    throttled, "us", "Time requests waited because of that: for a slot, and after refusals.";
+}
 
 /// A client. Cheap to clone; sessions and splits keep what they need of it alive.
 #[derive(Debug, Clone)]
@@ -71,6 +87,21 @@ impl Client {
     /// How long a refusal of memory is put up with.
     pub(crate) fn memory_wait(&self) -> Duration {
         self.inner.memory_wait
+    }
+
+    /// What everything opened through this client uses now.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let (usage, memory, slots) = (Usage::default(), self.memory(), self.transport().slots());
+        usage.memory_current.set(memory.held());
+        usage.memory_peak.set(memory.peak());
+        usage.memory_limit.set(memory.limit());
+        usage.memory_waiting.set(memory.waiting() as u64);
+        usage.slots_held.set(slots.held);
+        usage.slots_waiting.set(slots.waiting);
+        usage.slots_limit.set(slots.limit);
+        usage.refusals.set(slots.refusals);
+        usage.throttled.add_time(slots.throttled);
+        usage.list()
     }
 
     /// A table by name, with the defaults of this client.

@@ -16,6 +16,7 @@
 // Layer 0: facts about failures, memory and settings.
 pub mod error;
 pub mod memory;
+pub mod metrics;
 pub mod options;
 
 // Layer 1: encodings, no I/O.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use maxstorage::client::Usage;
 use maxstorage::error::Kind;
 use maxstorage::options::{PLANNED, TABLE, Type, VARIABLES};
 use maxstorage::split::Metrics;
@@ -80,10 +81,19 @@ fn errors() {
 #[test]
 fn metrics() {
     let mut text = note("metrics");
-    text.push_str("# Metrics of a split\n\n`ms_split_metrics` lists them; times are in microseconds (`us`).\n\n");
-    text.push_str("| Name | Unit | Meaning |\n|---|---|---|\n");
-    for (name, unit, meaning) in Metrics::DESCRIPTIONS {
-        writeln!(text, "| `{name}` | {unit} | {} |", meaning.trim()).expect("text");
+    text.push_str("# Metrics\n\nTimes are in microseconds (`us`).\n");
+    for (title, intro, descriptions) in [
+        (
+            "A split or a scan",
+            "`ms_split_metrics` and `ms_scan_metrics` list what one read has cost.",
+            Metrics::DESCRIPTIONS,
+        ),
+        ("A client", "`ms_client_metrics` lists what everything opened through it uses.", Usage::DESCRIPTIONS),
+    ] {
+        write!(text, "\n## {title}\n\n{intro}\n\n| Name | Unit | Meaning |\n|---|---|---|\n").expect("text");
+        for (name, unit, meaning) in descriptions {
+            writeln!(text, "| `{name}` | {unit} | {} |", meaning.trim()).expect("text");
+        }
     }
     check("metrics.md", &text);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules by layer, lowest first; `session` before `split` within the layer of the engine's objects.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["memory"],
+    &["memory", "metrics"],
     &["options"],
     &["proto", "arrow", "auth"],
     &["predicate"],

@@ -3,6 +3,7 @@
 use super::args::{Out, borrow};
 use super::error::ms_error;
 use super::gate::{free, gate};
+use super::metrics::ms_metrics;
 use super::options::ms_options;
 use super::status::ms_status;
 use crate::client::Client;
@@ -33,6 +34,31 @@ pub unsafe extern "C" fn ms_client_open(
             let out = Out::handle(out_client, "out_client")?;
             let options = borrow(options, "options")?.read();
             out.give(ms_client { client: Client::open(&options)? });
+            Ok(())
+        })
+    }
+}
+
+/// What everything opened through a client uses now: memory, and requests under way.
+/// @param[in] client the client.
+/// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_client_metrics(
+    client: *const ms_client,
+    out_metrics: *mut *mut ms_metrics,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_metrics, "out_metrics")?;
+            let client = &borrow(client, "client")?.client;
+            client.runtime().check()?;
+            out.give(ms_metrics::new(&client.metrics()));
             Ok(())
         })
     }

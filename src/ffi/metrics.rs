@@ -4,9 +4,9 @@ use std::ffi::{CString, c_char};
 
 use super::args::c_text;
 use super::gate::{free, quiet};
-use crate::split::Metric;
+use crate::metrics::Metric;
 
-/// Figures of a reader at one moment.
+/// Figures of a client or a reader at one moment.
 pub struct ms_metrics {
     rows: Vec<Row>,
 }

@@ -26,6 +26,7 @@ mod error;
 mod options;
 
 mod credentials;
+mod memory;
 
 mod client;
 
@@ -50,6 +51,7 @@ pub use client::*;
 pub use credentials::*;
 pub use error::*;
 pub use log::*;
+pub use memory::*;
 pub use metrics::*;
 pub use options::*;
 pub use predicate::*;

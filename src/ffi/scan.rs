@@ -1,6 +1,8 @@
 //! Scans: all splits of a session at once.
 
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
@@ -9,10 +11,11 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use super::args::{Out, borrow};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::error::ms_error;
-use super::gate::{free, gate, quiet, take_handle};
+use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
 use super::options::ms_options;
 use super::session::ms_session;
+use super::split::{ms_wake_callback, wake_callback};
 use super::status::ms_status;
 use crate::error::Result;
 use crate::scan::Scan;
@@ -22,13 +25,14 @@ pub struct ms_scan {
     scan: Scan,
 }
 
-/// Opens a scan and starts to fetch in the background: scan.concurrency splits at a time, each resumed by itself where its
-/// connection breaks. Returns at once: a failure of the network or of the service is reported with the batches.
+/// Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
+/// connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
 /// @param[in] session keeps living as long as the scan does, also if it is freed.
 /// @param[in] read read options; copied; may be NULL, which stands for all defaults.
 /// @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set;
+/// MS_FORKED; MS_WRONG_STATE from inside a callback.
 /// Thread: any, at any time, but not from inside a callback. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -84,6 +88,79 @@ pub unsafe extern "C" fn ms_scan_next_batch(
             Ok(())
         })
     }
+}
+
+/// Takes the next batch if there is one now: ms_scan_next_batch for threads that must not block.
+/// @param[in] scan the scan.
+/// @param[out] out_array as for ms_scan_next_batch; its release is NULL also while nothing is ready.
+/// @param[out] out_split as for ms_scan_next_batch.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_PENDING while nothing is ready; else as ms_scan_next_batch.
+/// Thread: any, at any time, several at once, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_try_next_batch(
+    scan: *const ms_scan,
+    out_array: *mut FFI_ArrowArray,
+    out_split: *mut i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate_poll(err, || {
+            if !out_split.is_null() {
+                out_split.write(-1);
+            }
+            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
+            Ok(match borrow(scan, "scan")?.scan.try_next_batch() {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(taken) => {
+                    if let Some((split, batch)) = taken? {
+                        if !out_split.is_null() {
+                            out_split.write(split);
+                        }
+                        out.fill(export_batch(batch));
+                    }
+                    Poll::Ready(())
+                }
+            })
+        })
+    }
+}
+
+/// Registers the callback of a scan in place of the former one. It is called whenever ms_scan_try_next_batch, after it was pending,
+/// would have an answer again: a batch, the end or a failure. One call may stand for several batches: take until it is pending. Register it
+/// before the first try. Calls come from a thread of the library, or from a thread that cancels the scan or registers a callback, never two
+/// at once. When this call, or ms_scan_free, returns, the former callback is not running and will not be called again.
+/// @param[in] scan the scan.
+/// @param[in] wake is called; NULL unregisters.
+/// @param[in] context handed to each call; must outlive the registration; may be NULL.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// Thread: any, but not from inside a callback. Blocking: until a call of the former callback has returned.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_set_waker(
+    scan: *const ms_scan,
+    wake: ms_wake_callback,
+    context: *mut c_void,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe { gate(err, || borrow(scan, "scan")?.scan.set_waker(wake_callback(wake, context))) }
+}
+
+/// A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. Only wait for it: do
+/// not read from it and do not close it. It belongs to the scan and is closed by ms_scan_free.
+/// @param[in] scan may be NULL.
+/// @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
+/// descriptor left.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_ready_fd(scan: *const ms_scan) -> c_int {
+    let scan = unsafe { scan.as_ref() };
+    quiet(-1, || scan.and_then(|scan| scan.scan.descriptor().ok()).unwrap_or(-1))
 }
 
 /// The schema of every batch; the same as ms_session_schema.
@@ -152,7 +229,7 @@ impl BatchSource for ms_scan {
     }
 }
 
-/// How much of the scan was read from the service: the splits that were read to their end.
+/// How much of the scan was read from the service: by rows in a session by row numbers, else by splits that were read to their end.
 /// @param[in] scan may be NULL.
 /// @return from 0 to 1; -1 for NULL.
 /// Thread: any, at any time. Blocking: no.
@@ -203,7 +280,8 @@ pub unsafe extern "C" fn ms_scan_cancel(scan: *const ms_scan) {
 
 /// Ends the scan and frees it. Batches that were taken stay valid.
 /// @param[in] scan may be NULL.
-/// Thread: any, once, when no other call uses the handle. Blocking: no.
+/// Thread: any, once, when no other call uses the handle. Blocking: until a running wake callback has returned; so do not hold a lock
+/// that the callback takes.
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_scan_free(scan: *mut ms_scan) {

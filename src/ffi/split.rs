@@ -127,8 +127,8 @@ pub unsafe extern "C" fn ms_split_try_next_batch(
     }
 }
 
-/// Called when a split becomes ready. It must return soon, must not throw, and must not call the library, except for
-/// ms_split_cancel.
+/// Called when a split or a scan becomes ready. It must return soon, must not throw, and must not call the library, except for
+/// ms_split_cancel and ms_scan_cancel.
 pub type ms_wake_callback = Option<unsafe extern "C" fn(context: *mut c_void)>;
 
 /// Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
@@ -150,20 +150,20 @@ pub unsafe extern "C" fn ms_split_set_waker(
     context: *mut c_void,
     err: *mut *mut ms_error,
 ) -> ms_status {
-    unsafe {
-        gate(err, || {
-            let context = Context(context);
-            let callback = wake.map(|wake| -> Callback {
-                Box::new(move || {
-                    let context = context;
-                    // SAFETY: the host promises that its callback can be called with its context from any thread until it
-                    // is replaced or the split is freed.
-                    runtime::barred("a wake callback", || wake(context.0));
-                })
-            });
-            borrow(split, "split")?.split.set_waker(callback)
+    unsafe { gate(err, || borrow(split, "split")?.split.set_waker(wake_callback(wake, context))) }
+}
+
+/// The host's callback with its context.
+pub(super) fn wake_callback(wake: ms_wake_callback, context: *mut c_void) -> Option<Callback> {
+    let context = Context(context);
+    wake.map(|wake| -> Callback {
+        Box::new(move || {
+            let context = context;
+            // SAFETY: the host promises that its callback can be called with its context from any thread until it is replaced
+            // or what it was registered for is freed.
+            runtime::barred("a wake callback", || unsafe { wake(context.0) });
         })
-    }
+    })
 }
 
 /// A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
@@ -294,6 +294,18 @@ impl BatchSource for ms_split {
 pub unsafe extern "C" fn ms_split_rows_delivered(split: *const ms_split) -> i64 {
     let split = unsafe { split.as_ref() };
     quiet(-1, || split.map_or(-1, |split| split.split.rows_delivered()))
+}
+
+/// How much of the read was handed out: exact for rows of a session by row numbers without filter, else by the estimate of the plan (the
+/// option estimate_statistics), else 0 until the end.
+/// @param[in] split may be NULL.
+/// @return from 0 to 1, and 1 only when the end was handed out; -1 for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_progress(split: *const ms_split) -> f64 {
+    let split = unsafe { split.as_ref() };
+    quiet(-1.0, || split.map_or(-1.0, |split| split.split.progress()))
 }
 
 /// What the read has cost so far.

@@ -9,9 +9,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::chunk::Chunk;
-use super::metrics::Metric;
 use super::source::Source;
 use crate::error::Result;
+use crate::metrics::Metric;
 use crate::runtime::{Callback, Handoff, Task};
 use crate::session::{Hold, Session};
 

@@ -1,67 +1,11 @@
-//! What a read costs: counters that are written without locks and listed at any time.
+//! What a read costs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use crate::metrics::figures;
 
-/// One figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// Name, for example `bytes_wire`.
-    pub name: &'static str,
-    /// Unit: `rows`, `batches`, `bytes`, `requests` or `us`.
-    pub unit: &'static str,
-    /// Value.
-    pub value: u64,
-}
+figures! {
+    /// The figures of one read.
+    Metrics;
 
-/// A counter.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds `count`.
-    pub fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// Adds a time in microseconds.
-    pub fn add_time(&self, time: Duration) {
-        self.add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    /// Replaces the sum, of a figure that goes up and down.
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    /// The sum.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-macro_rules! metrics {
-    ($($field:ident, $unit:literal, $doc:literal;)*) => {
-        /// The counters of one split.
-        #[derive(Debug, Default)]
-        pub struct Metrics {
-            $(#[doc = $doc] pub $field: Counter,)*
-        }
-
-        impl Metrics {
-            /// Name, unit and meaning of every figure, in the order of [`Metrics::list`].
-            pub const DESCRIPTIONS: &'static [(&'static str, &'static str, &'static str)] =
-                &[$((stringify!($field), $unit, $doc),)*];
-
-            /// Every figure as it is now.
-            pub fn list(&self) -> Vec<Metric> {
-                vec![$(Metric { name: stringify!($field), unit: $unit, value: self.$field.get() },)*]
-            }
-        }
-    };
-}
-
-metrics! {
     rows, "rows", "Rows handed to the engine.";
     batches, "batches", "Batches handed to the engine.";
     bytes_wire, "bytes", "Bytes of the response body, after HTTP framing.";

@@ -23,10 +23,11 @@ use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+pub use crate::metrics::Metric;
 pub(crate) use assembly::in_order;
 pub(crate) use chunk::Chunk;
 pub(crate) use feed::Feed;
-pub use metrics::{Metric, Metrics};
+pub use metrics::Metrics;
 pub(crate) use position::{Piece, Position};
 pub(crate) use reader::Reader;
 pub(crate) use sink::Sink;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
-use super::metrics::{Metric, Metrics};
+use super::metrics::Metrics;
 use super::position::Piece;
 use crate::arrow::{Caps, Slabs};
 use crate::error::Result;
 use crate::memory::Account;
+use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::proto::v1::RowsForm;
 use crate::session::{Plan, Session};

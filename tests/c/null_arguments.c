@@ -130,6 +130,17 @@ static void case_ms_options_describe(void) {
   REFUSES("out_stream", ms_options_describe(good.options, NULL, &err));
   CHECK_INT(ms_options_describe(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static bool grant_all(void *context, size_t bytes) { return (void)context, (void)bytes, true; }
+static void forget(void *context, size_t bytes) { (void)context, (void)bytes; }
+static void case_ms_options_set_memory_hooks(void) {
+  ms_options *options = ms_options_new();
+  REFUSES("options", ms_options_set_memory_hooks(NULL, grant_all, forget, NULL, &err));
+  REFUSES("reserve", ms_options_set_memory_hooks(options, NULL, forget, NULL, &err));
+  REFUSES("release", ms_options_set_memory_hooks(options, grant_all, NULL, NULL, &err));
+  CHECK_INT(ms_options_set_memory_hooks(options, NULL, NULL, NULL, NULL), MS_OK); /* nothing to unregister is no mistake */
+  CHECK_INT(ms_options_set_memory_hooks(options, grant_all, forget, NULL, NULL), MS_OK);
+  ms_options_free(options);
+}
 static void case_ms_options_free(void) { ms_options_free(NULL); }
 
 static void case_ms_client_open(void) {
@@ -138,6 +149,13 @@ static void case_ms_client_open(void) {
   CHECK(client == NULL);
   REFUSES("out_client", ms_client_open(good.options, NULL, &err));
   CHECK_INT(ms_client_open(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_client_metrics(void) {
+  ms_metrics *metrics = GARBAGE;
+  REFUSES("client", ms_client_metrics(NULL, &metrics, &err));
+  CHECK(metrics == NULL);
+  REFUSES("out_metrics", ms_client_metrics(good.client, NULL, &err));
+  CHECK_INT(ms_client_metrics(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
 static void case_ms_client_free(void) { ms_client_free(NULL); }
 
@@ -422,6 +440,7 @@ static void case_ms_split_export_stream(void) {
   CHECK_INT(ms_split_export_stream(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
 static void case_ms_split_rows_delivered(void) { CHECK_INT(ms_split_rows_delivered(NULL), -1); }
+static void case_ms_split_progress(void) { CHECK(ms_split_progress(NULL) == -1.0); }
 static void case_ms_split_metrics(void) {
   ms_metrics *metrics = GARBAGE;
   REFUSES("split", ms_split_metrics(NULL, &metrics, &err));
@@ -456,6 +475,23 @@ static void case_ms_scan_next_batch(void) {
   if (batch.release != NULL) batch.release(&batch);
   ms_scan_free(scan);
 }
+static void case_ms_scan_try_next_batch(void) {
+  ms_scan *scan = good_scan();
+  struct ArrowArray batch;
+  int64_t split = 7;
+  REFUSES("scan", ms_scan_try_next_batch(NULL, &batch, &split, &err));
+  CHECK(batch.release == NULL && split == -1);
+  REFUSES("out_array", ms_scan_try_next_batch(scan, NULL, &split, &err));
+  CHECK_INT(ms_scan_try_next_batch(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_scan_free(scan);
+}
+static void case_ms_scan_set_waker(void) {
+  ms_scan *scan = good_scan();
+  REFUSES("scan", ms_scan_set_waker(NULL, NULL, NULL, &err));
+  CHECK_INT(ms_scan_set_waker(scan, NULL, NULL, NULL), MS_OK); /* nothing to unregister is no mistake */
+  ms_scan_free(scan);
+}
+static void case_ms_scan_ready_fd(void) { CHECK_INT(ms_scan_ready_fd(NULL), -1); }
 static void case_ms_scan_schema(void) {
   ms_scan *scan = good_scan();
   struct ArrowSchema schema;
