@@ -66,7 +66,7 @@
 #define MS_OPT_TAGS "tags"
 /** Name of the engine; put before the library's own user agent. */
 #define MS_OPT_USER_AGENT "user_agent"
-/** Version of the Storage API. This version of the library speaks version 1. */
+/** Version of the Storage API. `auto`: version 1, or 2 for what only the later ones have (changes, results of instances, previews); if the service does not know that version, the next one, which is then remembered for its endpoint. A number: that version or none. */
 #define MS_OPT_PROTOCOL "protocol"
 /** How long one attempt to connect, TLS included, may take. */
 #define MS_OPT_CONNECT_TIMEOUT_MS "connect_timeout_ms"
@@ -150,11 +150,13 @@
 #define MS_OPT_LIMITS_MEMORY_WAIT_MS "limits.memory_wait_ms"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
-/** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required. */
+/** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required, unless `instance` is set. */
 #define MS_OPT_TABLE "table"
-/** Data columns to read. With neither list set: all data columns, then all partition columns. */
+/** Id of an SQL instance of `project` whose result is read, in place of a table: all its rows, `split.rows` of them per split. */
+#define MS_OPT_INSTANCE "instance"
+/** Data columns to read. With neither list set: all data columns, then all partition columns. Among read options: the columns of this split or scan, in the order of the session; versions 2 and 3 of the Storage API then send no others, for version 1 the library drops them. */
 #define MS_OPT_COLUMNS "columns"
-/** Partition columns to read, after the data columns. Only one list set: only those columns. */
+/** Partition columns to read, after the data columns. Only one list set: only those columns. Among read options as `columns`. */
 #define MS_OPT_PARTITION_COLUMNS "partition_columns"
 /** Partitions to read, each `key=value/key=value`; leading keys alone select all below. None: all partitions. */
 #define MS_OPT_PARTITIONS "partitions"
@@ -176,7 +178,17 @@
 #define MS_OPT_FILTER_TEXT "filter.text"
 /** Whether the service may ignore a predicate it does not support, instead of refusing it. */
 #define MS_OPT_FILTER_FALLBACK "filter.fallback"
-/** Whether the plan should estimate rows and bytes. */
+/** Reads changes of a Delta table in place of its rows, if this or another `incremental.` key is set: `append` the rows that were changed and are still there, `cdc` every change, if the table captures them. System columns tell which. Versions 2 and 3 of the Storage API have it; `split.mode` is then `bucket` unless it is set. */
+#define MS_OPT_INCREMENTAL_MODE "incremental.mode"
+/** Version of the table after which changes count. Without a start: all changes. */
+#define MS_OPT_INCREMENTAL_START_VERSION "incremental.start_version"
+/** Last version whose changes count. Without an end: the newest. */
+#define MS_OPT_INCREMENTAL_END_VERSION "incremental.end_version"
+/** Time after which changes count, in place of a version, for example `2024-01-01 00:00:00`. */
+#define MS_OPT_INCREMENTAL_START_TIMESTAMP "incremental.start_timestamp"
+/** Last time whose changes count, in place of a version. */
+#define MS_OPT_INCREMENTAL_END_TIMESTAMP "incremental.end_timestamp"
+/** Whether the plan should estimate rows and bytes. Versions 2 and 3 of the Storage API always do. */
 #define MS_OPT_ESTIMATE_STATISTICS "estimate_statistics"
 /** How long planning may take, with all requests and retries. */
 #define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
@@ -188,7 +200,7 @@
 #define MS_OPT_READ_BATCH_ROWS "read.batch_rows"
 /** Upper limit of uncompressed bytes per batch; 0 means none. */
 #define MS_OPT_READ_BATCH_BYTES "read.batch_bytes"
-/** Compression on the wire, inside the Arrow batches. */
+/** Compression on the wire: version 1 of the Storage API compresses the buffers inside of batches, versions 2 and 3 the stream as a whole. */
 #define MS_OPT_READ_COMPRESSION "read.compression"
 /** Batches that may wait for the engine before the network is held back; per request for a scan. */
 #define MS_OPT_READ_PREFETCH_BATCHES "read.prefetch_batches"
@@ -219,6 +231,11 @@
  * Comparison operators, with the numbers of the C constants.
  */
 typedef struct Op Op;
+
+/**
+ * A version of the Storage API.
+ */
+typedef struct Version Version;
 
 /**
  * A sequence of bytes owned by the library, for example a session token.
@@ -263,7 +280,7 @@ typedef struct ms_predicate ms_predicate;
 typedef struct ms_scan ms_scan;
 
 /**
- * One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
+ * One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes.
  */
 typedef struct ms_session ms_session;
 
@@ -317,6 +334,8 @@ typedef int32_t ms_compare_op;
  * ms_split_cancel and ms_scan_cancel.
  */
 typedef void (*ms_wake_callback)(void *context);
+
+
 
 
 
@@ -1188,11 +1207,12 @@ ms_status ms_client_diagnose(const ms_client *client,
  * Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
  * connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
  * @param[in] session keeps living as long as the scan does, also if it is freed.
- * @param[in] read read options; copied; may be NULL, which stands for all defaults.
+ * @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
+ * those of the session; the options that the session was opened with choose them all.
  * @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set;
- * MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set, and for a column that the
+ * session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
  * Thread: any, at any time, but not from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -1273,7 +1293,7 @@ MS_API
 int ms_scan_ready_fd(const ms_scan *scan);
 
 /**
- * The schema of every batch; the same as ms_session_schema.
+ * The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.
  * @param[in] scan the scan.
  * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
@@ -1281,7 +1301,11 @@ int ms_scan_ready_fd(const ms_scan *scan);
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API MS_NODISCARD ms_status ms_scan_schema(const ms_scan *scan, struct ArrowSchema *out_schema, ms_error **err);
+MS_API
+MS_NODISCARD
+ms_status ms_scan_schema(const ms_scan *scan,
+                         struct ArrowSchema *out_schema,
+                         ms_error **err);
 
 /**
  * Turns a scan into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the scan. Its get_next
@@ -1341,7 +1365,7 @@ MS_API
 void ms_scan_free(ms_scan *scan);
 
 /**
- * Plans a read of the table that the option table names.
+ * Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
  * @param[in] client keeps living as long as the session does, also if it is freed.
  * @param[in] scan scan and types options; copied; the caller keeps and frees it.
  * @param[in] filter must be NULL in this version.
@@ -1349,7 +1373,8 @@ void ms_scan_free(ms_scan *scan);
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
  * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
- * plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
+ * plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL, or if the option protocol excludes what is asked for; MS_WRONG_STATE for an
+ * instance that has not succeeded; a temporary status after the retries.
  * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
  * @since 0.1
  */
@@ -1363,7 +1388,7 @@ ms_status ms_session_open(const ms_client *client,
 
 /**
  * Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
- * in total. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
+ * in total, in the version of the Storage API that the session was planned in. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
  * guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
  * where you would take an endpoint.
  * @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
@@ -1474,10 +1499,11 @@ MS_API void ms_session_free(ms_session *session);
  * reported with the batches.
  * @param[in] session keeps living as long as the split does, also if it is freed.
  * @param[in] index 0 to ms_session_split_count - 1; a split may be read many times and by several readers.
- * @param[in] read read options; copied; may be NULL, which stands for all defaults.
+ * @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
+ * those of the session; the options that the session was opened with choose them all.
  * @param[out] out_split receives the reader, to be freed with ms_split_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_INVALID_OPTION for a column that the session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
  * Thread: any, at any time, but not from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -1568,7 +1594,7 @@ ms_status ms_split_set_deadline_ms(ms_split *split,
                                    ms_error **err);
 
 /**
- * The schema of every batch; the same as ms_session_schema.
+ * The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.
  * @param[in] split the reader.
  * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
@@ -1576,7 +1602,11 @@ ms_status ms_split_set_deadline_ms(ms_split *split,
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API MS_NODISCARD ms_status ms_split_schema(const ms_split *split, struct ArrowSchema *out_schema, ms_error **err);
+MS_API
+MS_NODISCARD
+ms_status ms_split_schema(const ms_split *split,
+                          struct ArrowSchema *out_schema,
+                          ms_error **err);
 
 /**
  * Turns a reader into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the read; a callback that

@@ -121,6 +121,12 @@ impl Error {
         self
     }
 
+    /// The same failure seen as one of another kind.
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// Adds the request id of the answer in which the failure showed.
     pub fn with_request_id(mut self, request_id: &str) -> Self {
         if self.0.server.request_id.is_empty() {

@@ -13,8 +13,7 @@ use arrow_array::*;
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use maxstorage::arrow::{
-    BytesKind, CheckedBytes, ColumnFacts, Decoder, Encoded, Frame, Framer, Slab, Slabs, Units, behind_the_end, check,
-    expected,
+    BytesKind, CheckedBytes, ColumnFacts, Decoder, Encoded, Frame, Framer, Slab, Slabs, Units, behind_the_end, expected,
 };
 use maxstorage::error::{Kind, Result};
 use maxstorage::memory::Ahead;
@@ -179,7 +178,7 @@ fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Res
         let mut piece = piece;
         while !piece.is_empty() {
             match next_frame(&mut framer, &mut piece)? {
-                Some(Frame::Schema(wire)) => check(&wire, schema)?,
+                Some(Frame::Schema(wire)) => decoder.begin(&wire)?,
                 Some(Frame::Batch(encoded)) => batches.push(decode_frame(&mut decoder, &encoded)?),
                 Some(Frame::End | Frame::Room(_)) | None => {}
             }

@@ -9,14 +9,15 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_ipc::CompressionType;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
 use super::byte_arrays::{BytesKind, CheckedBytes};
 use super::codec::Codec;
 use super::frame::Encoded;
 use super::message::Node;
+use super::schema::{LaidOut, Layout};
 use super::slabs::ALIGNMENT;
-use super::{Slab, Slabs, corrupt};
+use super::{Slab, Slabs, corrupt, seconds};
 use crate::error::{Error, Result};
 
 /// Largest batch after decompression.
@@ -26,6 +27,7 @@ const MAX_DECODED_BYTES: usize = 4 << 30;
 #[derive(Debug)]
 pub struct Decoder {
     schema: SchemaRef,
+    layout: Layout,
     slabs: Slabs,
     codec: Codec,
     decoded_bytes: u64,
@@ -33,9 +35,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that delivers `schema`; the wire's schema must have passed [`super::check`].
+    /// A decoder that delivers `schema`, for a stream that is just so unless [`Decoder::begin`] says otherwise.
     pub fn new(schema: SchemaRef, slabs: &Slabs) -> Self {
-        Decoder { schema, slabs: slabs.clone(), codec: Codec::new(), decoded_bytes: 0, copied_bytes: 0 }
+        let layout = Layout::same(&schema);
+        Decoder { schema, layout, slabs: slabs.clone(), codec: Codec::new(), decoded_bytes: 0, copied_bytes: 0 }
+    }
+
+    /// Takes note of the schema of the stream. Fails if its batches cannot be delivered in the schema of the decoder.
+    pub fn begin(&mut self, wire: &Schema) -> Result<()> {
+        self.layout = Layout::of(wire, &self.schema)?;
+        Ok(())
     }
 
     /// Bytes of all buffers decoded so far, the same whatever the compression.
@@ -65,16 +74,20 @@ impl Decoder {
         };
         self.decoded_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let mut parts = Parts { nodes: layout.nodes.iter(), buffers: buffers.into_iter(), copied_bytes: 0 };
-        let mut columns = Vec::with_capacity(self.schema.fields().len());
-        for field in self.schema.fields() {
+        let mut placed: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
+        for LaidOut { place, data_type } in &self.layout.columns {
+            let field = self.schema.field(*place);
             let named = |error: Error| error.context(format!("column {}", field.name()));
-            let array = parts.array(field.data_type()).map_err(named)?;
+            let array = parts.array(data_type).map_err(named)?;
             if array.len() != layout.rows {
                 let message = format!("it has {} rows in a batch of {}", array.len(), layout.rows);
                 return Err(named(corrupt(&message)));
             }
-            columns.push(array);
+            if let Some(column) = placed.get_mut(*place) {
+                *column = Some(seconds::convert(&array, field.data_type()).map_err(named)?);
+            }
         }
+        let columns: Vec<ArrayRef> = placed.into_iter().flatten().collect();
         if parts.nodes.len() != 0 || parts.buffers.len() != 0 {
             return Err(corrupt("a batch has more buffers than the schema has use for"));
         }
@@ -261,7 +274,6 @@ fn overrun() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_schema::Schema;
 
     #[test]
     fn empty_buffers_in_the_form_of_arrow_java_are_empty() {

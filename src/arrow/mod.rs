@@ -1,4 +1,4 @@
-//! Arrow IPC bytes to record batches: types, framing, decompression, decoding. No I/O here.
+//! Arrow IPC bytes to record batches: decompression of bodies, framing, decoding, types. No I/O here.
 
 mod byte_arrays;
 mod codec;
@@ -9,16 +9,19 @@ mod lz4;
 mod message;
 pub mod policy;
 mod schema;
+mod seconds;
 mod slabs;
 mod types;
+mod unpack;
 
 pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
 pub use cut::Caps;
 pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};
-pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, check, expected, type_text};
+pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, expected, type_text};
 pub use slabs::{Slab, Slabs};
 pub use types::{MaxType, Units, data_type, time_unit};
+pub use unpack::Unpacker;
 
 use crate::error::{Error, Kind};
 

@@ -1,9 +1,11 @@
 //! The schema of a session, and the check of what the wire brings against it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, FieldRef, Schema};
 
+use super::seconds;
 use super::types::{Units, data_type};
 use crate::error::{Error, Kind, Result};
 
@@ -44,43 +46,91 @@ pub fn expected<'a>(columns: impl Iterator<Item = ColumnFacts<'a>>, units: Units
     Ok(Schema::new(fields.collect::<Result<Vec<_>>>()?))
 }
 
-/// Checks that batches of the schema `wire` can be delivered as `expected` without touching a value: the same columns in
-/// the same order, with the same types. Names of nested children, the spelling of UTC, and whether a zone is
-/// written at all are free.
-pub fn check(wire: &Schema, expected: &Schema) -> Result<()> {
-    let mismatch = |text: String| Err(Error::new(Kind::SchemaMismatch, text));
-    if wire.fields().len() != expected.fields().len() {
-        return mismatch(format!(
-            "the stream has {} columns, the session has {}",
-            wire.fields().len(),
-            expected.fields().len()
-        ));
-    }
-    for (index, (got, want)) in wire.fields().iter().zip(expected.fields()).enumerate() {
-        if got.name().to_lowercase() != want.name().to_lowercase() {
-            return mismatch(format!("column {index} of the stream is {}, of the session {}", got.name(), want.name()));
-        }
-        if !same_layout(got.data_type(), want.data_type()) {
-            let (got, want, name) = (got.data_type(), want.data_type(), want.name());
-            return mismatch(format!("column {name} arrives as {got}, the session has {want}"));
-        }
-    }
-    Ok(())
+/// How the columns of a stream become those of a schema.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// For each column of the stream in order.
+    pub(super) columns: Vec<LaidOut>,
 }
 
-fn same_layout(got: &DataType, want: &DataType) -> bool {
+/// A column of a stream.
+#[derive(Debug, Clone)]
+pub(super) struct LaidOut {
+    /// Its place in the schema.
+    pub(super) place: usize,
+    /// The type of the schema, but with seconds and nanoseconds wherever the stream has times so.
+    pub(super) data_type: DataType,
+}
+
+impl Layout {
+    /// The layout of a stream that is just as its schema.
+    pub(super) fn same(schema: &Schema) -> Self {
+        let columns = schema.fields().iter().enumerate();
+        Layout {
+            columns: columns.map(|(place, field)| LaidOut { place, data_type: field.data_type().clone() }).collect(),
+        }
+    }
+
+    /// How batches of the schema `wire` can be delivered as `expected`: the same columns with the same types. Names of nested
+    /// children, the spelling of UTC, whether a zone is written at all, the order of the columns and the layout of times are free.
+    pub(super) fn of(wire: &Schema, expected: &Schema) -> Result<Self> {
+        let mismatch = |text: String| Error::new(Kind::SchemaMismatch, text);
+        if wire.fields().len() != expected.fields().len() {
+            let (got, want) = (wire.fields().len(), expected.fields().len());
+            return Err(mismatch(format!("the stream has {got} columns, the session has {want}")));
+        }
+        let same_name = |got: &Field, want: &Field| got.name().to_lowercase() == want.name().to_lowercase();
+        let mut taken = vec![false; expected.fields().len()];
+        let mut columns = Vec::with_capacity(taken.len());
+        for (index, got) in wire.fields().iter().enumerate() {
+            let mut places = std::iter::once(index).chain(0..taken.len());
+            let fits = |place: &usize| {
+                let want = expected.fields().get(*place);
+                want.is_some_and(|want| same_name(got, want)) && taken.get(*place) == Some(&false)
+            };
+            let found = places.find(fits).and_then(|place| Some((place, expected.fields().get(place)?)));
+            let Some((place, want)) = found else {
+                return Err(mismatch(format!(
+                    "column {index} of the stream is {}, which the session has not",
+                    got.name()
+                )));
+            };
+            let data_type = laid_out(got.data_type(), want.data_type()).ok_or_else(|| {
+                let (got, want, name) = (got.data_type(), want.data_type(), want.name());
+                mismatch(format!("column {name} arrives as {got}, the session has {want}"))
+            })?;
+            if let Some(taken) = taken.get_mut(place) {
+                *taken = true;
+            }
+            columns.push(LaidOut { place, data_type });
+        }
+        Ok(Layout { columns })
+    }
+}
+
+/// The type in which a column is decoded; `None` if it cannot become what is wanted.
+fn laid_out(got: &DataType, want: &DataType) -> Option<DataType> {
     let is_utc = |zone: &str| matches!(zone, "UTC" | "utc" | "Etc/UTC" | "+00:00" | "Z");
+    let child = |got: &Field, want: &FieldRef| {
+        let data_type = laid_out(got.data_type(), want.data_type())?;
+        Some(if data_type == *want.data_type() {
+            Arc::clone(want)
+        } else {
+            Arc::new(want.as_ref().clone().with_data_type(data_type))
+        })
+    };
     match (got, want) {
-        (DataType::Timestamp(got, zone), DataType::Timestamp(want, _)) => {
-            got == want && zone.as_deref().is_none_or(is_utc)
+        (DataType::Timestamp(got, zone), DataType::Timestamp(unit, _)) => {
+            (got == unit && zone.as_deref().is_none_or(is_utc)).then(|| want.clone())
         }
-        (DataType::List(got), DataType::List(want)) => same_layout(got.data_type(), want.data_type()),
-        (DataType::Map(got, _), DataType::Map(want, _)) => same_layout(got.data_type(), want.data_type()),
-        (DataType::Struct(got), DataType::Struct(want)) => {
-            got.len() == want.len()
-                && got.iter().zip(want).all(|(got, want)| same_layout(got.data_type(), want.data_type()))
+        (got, want) if seconds::can_become(got, want) => Some(got.clone()),
+        (DataType::List(got), DataType::List(want)) => Some(DataType::List(child(got, want)?)),
+        (DataType::Map(got, _), DataType::Map(want, sorted)) => Some(DataType::Map(child(got, want)?, *sorted)),
+        (DataType::Struct(got), DataType::Struct(want)) if got.len() == want.len() => {
+            let fields = got.iter().zip(want).map(|(got, want)| child(got, want));
+            Some(DataType::Struct(fields.collect::<Option<Vec<_>>>()?.into()))
         }
-        (got, want) => got == want,
+        (got, want) => (got == want).then(|| want.clone()),
     }
 }
 
@@ -111,7 +161,35 @@ mod tests {
             Field::new("a", DataType::Timestamp(TimeUnit::Nanosecond, None), false),
             Field::new("M", DataType::Map(entries.into(), false), true),
         ]);
-        check(&wire, &want).unwrap();
+        let layout = Layout::of(&wire, &want).unwrap();
+        assert!(layout.columns.iter().zip(want.fields()).all(|(column, want)| column.data_type == *want.data_type()));
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_twins_by_place() {
+        let want = schema(&[("a", "bigint"), ("b", "string"), ("a", "bigint")]);
+        let wire = schema(&[("B", "string"), ("a", "bigint"), ("a", "bigint")]);
+        let places =
+            |wire: &Schema| Layout::of(wire, &want).unwrap().columns.iter().map(|c| c.place).collect::<Vec<_>>();
+        assert_eq!(places(&wire), [1, 0, 2]);
+        assert_eq!(places(&want), [0, 1, 2]);
+    }
+
+    #[test]
+    fn times_keep_the_layout_of_the_wire_until_they_are_decoded() {
+        let want =
+            schema(&[("a", "timestamp"), ("b", "array<struct<x:timestamp_ntz,y:bigint>>"), ("c", "interval_day_time")]);
+        let parts = vec![Field::new("sec", DataType::Int64, false), Field::new("nano", DataType::Int32, false)];
+        let wide = DataType::Struct(parts.into());
+        let inner = vec![Field::new("p", wide.clone(), true), Field::new("q", DataType::Int64, true)];
+        let list = DataType::List(Arc::new(Field::new("item", DataType::Struct(inner.into()), true)));
+        let field = |name: &str, data_type: &DataType| Field::new(name, data_type.clone(), true);
+        let wire = Schema::new(vec![field("a", &wide), field("b", &list), field("c", &wide)]);
+        let layout = Layout::of(&wire, &want).unwrap();
+        let kept: Vec<String> = layout.columns.iter().map(|column| column.data_type.to_string()).collect();
+        assert!(kept.iter().all(|text| text.contains("sec")), "{kept:?}");
+        let DataType::List(element) = &layout.columns[1].data_type else { panic!("a list") };
+        assert_eq!(element.name(), "element", "names are those of the session");
     }
 
     #[test]
@@ -119,11 +197,12 @@ mod tests {
         let want = schema(&[("a", "bigint"), ("b", "timestamp")]);
         for (wire, part) in [
             (schema(&[("a", "bigint")]), "1 columns"),
-            (schema(&[("b", "timestamp"), ("a", "bigint")]), "column 0"),
+            (schema(&[("x", "bigint"), ("b", "timestamp")]), "column 0 of the stream is x"),
+            (schema(&[("a", "bigint"), ("a", "bigint")]), "column 1"),
             (schema(&[("a", "int"), ("b", "timestamp")]), "column a arrives as Int32"),
             (schema(&[("a", "bigint"), ("b", "datetime")]), "column b"),
         ] {
-            let error = check(&wire, &want).unwrap_err();
+            let error = Layout::of(&wire, &want).unwrap_err();
             assert_eq!(error.kind(), Kind::SchemaMismatch);
             assert!(error.message().contains(part), "{}", error.message());
         }

@@ -161,7 +161,8 @@ impl Parser<'_> {
             "float" => DataType::Float32,
             "double" => DataType::Float64,
             "boolean" => DataType::Boolean,
-            "string" => DataType::Utf8,
+            // The Storage API delivers JSON in results of instances, and in tables only where a service is told to.
+            "string" | "json" => DataType::Utf8,
             "char" | "varchar" => {
                 self.take('(')?;
                 let length = self.number::<u32>()?;
@@ -171,7 +172,8 @@ impl Parser<'_> {
                 }
                 DataType::Utf8
             }
-            "binary" => DataType::Binary,
+            // A cell of type BLOB is the reference to its bytes.
+            "binary" | "blob" => DataType::Binary,
             "date" => DataType::Date32,
             "datetime" => DataType::Timestamp(self.units.datetime, Some(Arc::from("UTC"))),
             "timestamp" => DataType::Timestamp(self.units.timestamp, Some(Arc::from("UTC"))),
@@ -256,7 +258,9 @@ mod tests {
             ("decimal(9)", DataType::Decimal128(9, 0)),
             ("decimal(54,18)", DataType::Decimal128(38, 18)),
             ("STRING", DataType::Utf8),
+            ("JSON", DataType::Utf8),
             ("BINARY", DataType::Binary),
+            ("BLOB", DataType::Binary),
             ("VARCHAR(65535)", DataType::Utf8),
             ("CHAR(8)", DataType::Utf8),
             ("DATETIME", DataType::Timestamp(TimeUnit::Millisecond, utc())),
@@ -288,8 +292,7 @@ mod tests {
         let deep = "array<".repeat(70) + "int" + &">".repeat(70);
         for text in [
             "",
-            "json",
-            "blob",
+            "variant",
             "array",
             "array<>",
             "array<int",

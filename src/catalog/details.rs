@@ -37,11 +37,12 @@ pub(super) fn schema(document: &TableDocument) -> Result<Schema> {
                 mark(key);
             }
         }
-        // A table is worth looking at also if one of its columns cannot be read.
-        let data_type = data_type(&column.type_text, Units::default()).unwrap_or_else(|_| {
+        // A table is worth looking at also if one of its columns cannot be read. JSON is read from results only.
+        let known = data_type(&column.type_text, Units::default());
+        if known.is_err() || column.type_text.eq_ignore_ascii_case("json") {
             mark(UNSUPPORTED_KEY);
-            if column.type_text.eq_ignore_ascii_case("json") { DataType::Utf8 } else { DataType::Null }
-        });
+        }
+        let data_type = known.unwrap_or(DataType::Null);
         if !column.comment.is_empty() {
             metadata.insert(COMMENT_KEY.to_owned(), column.comment.clone());
         }

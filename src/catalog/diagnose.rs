@@ -7,8 +7,8 @@ use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 
 use super::unfit;
 use crate::error::{Error, Kind, Result};
-use crate::proto::v1::{self, ArrowOptions, CreateReadSession, SplitMode, SplitOptions};
-use crate::proto::{TableName, metadata};
+use crate::proto::call::{ReadSession, SplitMode, SplitOptions, TimeUnits};
+use crate::proto::{Source, TableName, Version, metadata};
 use crate::transport::{Answer, Transport};
 
 /// How far the clocks may differ before the service refuses requests.
@@ -302,24 +302,33 @@ pub(super) async fn walk(
 
 /// Opens a session that nobody reads.
 async fn try_to_read(transport: &Transport, endpoint: &str, table: &TableName) -> Result<()> {
-    let body = |split_mode| CreateReadSession {
-        required_data_columns: Vec::new(),
-        required_partition_columns: Vec::new(),
-        required_partitions: Vec::new(),
-        required_bucket_ids: Vec::new(),
-        split_options: SplitOptions { split_mode, split_number: TRIAL_SPLIT_BYTES, cross_partition: true },
-        split_max_file_num: 0,
-        arrow_options: ArrowOptions { timestamp_unit: "nano".to_owned(), datetime_unit: "milli".to_owned() },
-        filter_predicate: String::new(),
-        filter_predicate_fallback: false,
-        enable_estimate_stats: false,
+    let source = Source::Table(table.clone());
+    let wanted = |mode| ReadSession {
+        data_columns: Vec::new(),
+        partition_columns: Vec::new(),
+        partitions: Vec::new(),
+        bucket_ids: Vec::new(),
+        split: SplitOptions { mode, number: TRIAL_SPLIT_BYTES, cross_partition: true },
+        max_files: 0,
+        units: TimeUnits { timestamp_unit: "nano".to_owned(), datetime_unit: "milli".to_owned() },
+        filter: String::new(),
+        filter_fallback: false,
+        estimate: false,
+        incremental: None,
     };
-    let by_size = transport.call(endpoint, v1::create_session(table, &body(SplitMode::Size))?).await;
-    match by_size {
-        // Tables that are only read by row offset.
-        Err(error) if error.kind() == Kind::InvalidArgument => {
-            transport.call(endpoint, v1::create_session(table, &body(SplitMode::RowOffset))?).await.map(drop)
+    let mut negotiation = transport.negotiate(endpoint, Version::V1)?;
+    loop {
+        let version = negotiation.version();
+        let create = |mode| version.create_session(&source, &wanted(mode));
+        let tried = match transport.call(endpoint, create(SplitMode::Size)?).await {
+            // Tables that are only read by row offset.
+            Err(error) if error.kind() == Kind::InvalidArgument => {
+                transport.call(endpoint, create(SplitMode::RowOffset)?).await
+            }
+            other => other,
+        };
+        if negotiation.settle(tried)?.is_some() {
+            return Ok(());
         }
-        other => other.map(drop),
     }
 }

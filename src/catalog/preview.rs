@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, check, expected};
+use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, expected};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::memory::{Account, Ahead, Budget};
 use crate::options::{self, Options};
+use crate::proto::call;
 use crate::proto::metadata::{ColumnEntry, TableDocument};
-use crate::proto::preview::preview;
-use crate::proto::{Request, TableName};
+use crate::proto::{TableName, Version};
 use crate::transport::{Attempts, Body, Transport};
 
 /// The way through the answer.
@@ -21,7 +21,7 @@ pub(super) struct Preview {
     transport: Arc<Transport>,
     memory: Arc<Budget>,
     table: TableName,
-    request: Request,
+    wanted: call::Preview,
     schema: SchemaRef,
     stream: Option<Stream>,
     has_delivered: bool,
@@ -67,7 +67,7 @@ impl Preview {
         Ok(Preview {
             transport: Arc::clone(client.transport()),
             memory: Arc::clone(client.memory()),
-            request: preview(&table, limit, &partition, &names)?,
+            wanted: call::Preview { limit: Some(limit.into()), partition, columns: names },
             schema: Arc::new(expected(facts, Units::default())?),
             table,
             stream: None,
@@ -89,7 +89,7 @@ impl Preview {
                 self.stream = Some(begun.map_err(|error| named(&self.table, error))?);
             }
             let Some(stream) = self.stream.as_mut() else { return Ok(None) };
-            match stream.next(&self.schema).await {
+            match stream.next().await {
                 Ok(batch) => {
                     self.has_delivered |= batch.is_some();
                     return Ok(batch);
@@ -105,8 +105,15 @@ impl Preview {
 
     async fn begin(&self, attempts: &mut Attempts) -> Result<Stream> {
         let endpoint = self.transport.data_endpoint(&self.table.project).await?;
-        let body = self.transport.download(&endpoint, self.request.clone(), attempts, &Arc::default()).await;
-        let body = body.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error))?;
+        let mut negotiation = self.transport.negotiate(&endpoint, Version::V2)?;
+        let body = loop {
+            let request = negotiation.version().preview(&self.table, &self.wanted)?;
+            let asked = self.transport.download(&endpoint, request, attempts, &Arc::default()).await;
+            let asked = asked.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error));
+            if let Some(body) = negotiation.settle(asked)? {
+                break body;
+            }
+        };
         let slabs = Slabs::new(&Account::new(&self.memory), 1);
         let decoder = Decoder::new(Arc::clone(&self.schema), &slabs);
         Ok(Stream { body, framer: Framer::new(&slabs), decoder, slabs })
@@ -115,7 +122,7 @@ impl Preview {
 
 impl Stream {
     /// The next batch with rows; `None` behind the end marker.
-    async fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>> {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let count = match self.framer.room() {
                 [] => match self.body.read(&mut [0]).await? {
@@ -128,7 +135,7 @@ impl Stream {
                 return Err(Error::new(Kind::Connection, "the stream ended without the Arrow end marker"));
             }
             match self.framer.advance(count)? {
-                Some(Frame::Schema(wire)) => check(&wire, schema)?,
+                Some(Frame::Schema(wire)) => self.decoder.begin(&wire)?,
                 // The engine waits for it: nothing is read ahead.
                 Some(Frame::Room(length)) => self.framer.give(self.slabs.take(length, &Ahead::default()).await?),
                 Some(Frame::Batch(encoded)) => {

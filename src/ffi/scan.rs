@@ -28,11 +28,12 @@ pub struct ms_scan {
 /// Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
 /// connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
 /// @param[in] session keeps living as long as the scan does, also if it is freed.
-/// @param[in] read read options; copied; may be NULL, which stands for all defaults.
+/// @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
+/// those of the session; the options that the session was opened with choose them all.
 /// @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set;
-/// MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set, and for a column that the
+/// session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
 /// Thread: any, at any time, but not from inside a callback. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -163,7 +164,7 @@ pub unsafe extern "C" fn ms_scan_ready_fd(scan: *const ms_scan) -> c_int {
     quiet(-1, || scan.and_then(|scan| scan.scan.descriptor().ok()).unwrap_or(-1))
 }
 
-/// The schema of every batch; the same as ms_session_schema.
+/// The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.
 /// @param[in] scan the scan.
 /// @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.

@@ -16,12 +16,12 @@ use super::status::ms_status;
 use crate::error::{Error, Kind};
 use crate::session::Session;
 
-/// One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes.
+/// One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes.
 pub struct ms_session {
     pub(super) session: Session,
 }
 
-/// Plans a read of the table that the option table names.
+/// Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
 /// @param[in] client keeps living as long as the session does, also if it is freed.
 /// @param[in] scan scan and types options; copied; the caller keeps and frees it.
 /// @param[in] filter must be NULL in this version.
@@ -29,7 +29,8 @@ pub struct ms_session {
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
 /// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
-/// plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL; a temporary status after the retries.
+/// plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL, or if the option protocol excludes what is asked for; MS_WRONG_STATE for an
+/// instance that has not succeeded; a temporary status after the retries.
 /// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
 /// @since 0.1
 #[must_use]
@@ -57,7 +58,7 @@ pub unsafe extern "C" fn ms_session_open(
 }
 
 /// Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request
-/// in total. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
+/// in total, in the version of the Storage API that the session was planned in. If the client has the option data_endpoint, that is used in place of the one in the token. The checksum of a token
 /// guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
 /// where you would take an endpoint.
 /// @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.

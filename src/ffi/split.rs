@@ -40,10 +40,11 @@ impl ms_split {
 /// reported with the batches.
 /// @param[in] session keeps living as long as the split does, also if it is freed.
 /// @param[in] index 0 to ms_session_split_count - 1; a split may be read many times and by several readers.
-/// @param[in] read read options; copied; may be NULL, which stands for all defaults.
+/// @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
+/// those of the session; the options that the session was opened with choose them all.
 /// @param[out] out_split receives the reader, to be freed with ms_split_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// @return MS_OK; MS_INVALID_ARGUMENT if there is no such split; MS_INVALID_OPTION for a column that the session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
 /// Thread: any, at any time, but not from inside a callback. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -213,7 +214,7 @@ fn instant(monotonic_ms: i64) -> Option<Instant> {
     if monotonic_ms > 0 { here.checked_add(Duration::from_millis(left)) } else { None }
 }
 
-/// The schema of every batch; the same as ms_session_schema.
+/// The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.
 /// @param[in] split the reader.
 /// @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.

@@ -254,6 +254,9 @@ pub fn find(name: &str) -> Result<&'static Key> {
     if let Some(key) = TABLE.iter().find(|key| key.name == name) {
         return Ok(key);
     }
+    if let Some((_, why)) = IMPOSSIBLE.iter().find(|(key, _)| *key == name) {
+        return Err(Error::new(Kind::Unsupported, format!("option {name}: {why}")));
+    }
     if PLANNED.contains(&name) {
         return Err(Error::new(
             Kind::Unsupported,
@@ -303,11 +306,19 @@ mod tests {
     #[test]
     fn planned_keys_say_so() {
         assert_eq!(Options::new().set("write.mode", "batch").unwrap_err().kind(), Kind::Unsupported);
+        let error = Options::new().set("snapshot.version", "1").unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        assert!(error.message().contains("VERSION AS OF"), "{error}");
     }
 
     #[test]
     fn every_default_is_a_legal_value_and_every_name_is_unique() {
-        let mut names: Vec<_> = TABLE.iter().map(|key| key.name).chain(PLANNED.iter().copied()).collect();
+        let mut names: Vec<_> = TABLE
+            .iter()
+            .map(|key| key.name)
+            .chain(PLANNED.iter().copied())
+            .chain(IMPOSSIBLE.iter().map(|key| key.0))
+            .collect();
         for key in TABLE {
             assert!(key.default.is_empty() || key.check(key.default).is_ok(), "{}", key.name);
             assert!(!key.doc.is_empty());

@@ -28,7 +28,7 @@ keys! {
     QUOTA = "quota", Connection, Type::Text, "", false, "Quota (nickname) to use, for example `pay-as-you-go`. Empty: the project's own.";
     TAGS = "tags", Connection, Type::Text, "", false, "Comma-separated tags sent with every request, for the service's observation pages.";
     USER_AGENT = "user_agent", Connection, Type::Text, "", false, "Name of the engine; put before the library's own user agent.";
-    PROTOCOL = "protocol", Connection, Type::Choice(&["auto", "1"]), "auto", false, "Version of the Storage API. This version of the library speaks version 1.";
+    PROTOCOL = "protocol", Connection, Type::Choice(&["auto", "1", "2", "3"]), "auto", false, "Version of the Storage API. `auto`: version 1, or 2 for what only the later ones have (changes, results of instances, previews); if the service does not know that version, the next one, which is then remembered for its endpoint. A number: that version or none.";
     CONNECT_TIMEOUT_MS = "connect_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "10000", false, "How long one attempt to connect, TLS included, may take.";
     READ_IDLE_TIMEOUT_MS = "read_idle_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "120000", false, "How long a peer may send nothing before the attempt fails.";
     TLS_CA_FILE = "tls.ca_file", Connection, Type::Text, "", false, "PEM file with certificate authorities to trust besides those of the system.";
@@ -74,9 +74,10 @@ keys! {
     LIMITS_MEMORY_WAIT_MS = "limits.memory_wait_ms", Limits, Type::Integer(0, HOUR_MS), "60000", false, "How long a reader that the engine may be waiting for is refused memory by the host's hooks, without getting any, before it fails with `MS_RESOURCE_EXHAUSTED`.";
     RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
 
-    TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required.";
-    COLUMNS = "columns", Scan, Type::List, "", false, "Data columns to read. With neither list set: all data columns, then all partition columns.";
-    PARTITION_COLUMNS = "partition_columns", Scan, Type::List, "", false, "Partition columns to read, after the data columns. Only one list set: only those columns.";
+    TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required, unless `instance` is set.";
+    INSTANCE = "instance", Scan, Type::Text, "", false, "Id of an SQL instance of `project` whose result is read, in place of a table: all its rows, `split.rows` of them per split.";
+    COLUMNS = "columns", Scan, Type::List, "", false, "Data columns to read. With neither list set: all data columns, then all partition columns. Among read options: the columns of this split or scan, in the order of the session; versions 2 and 3 of the Storage API then send no others, for version 1 the library drops them.";
+    PARTITION_COLUMNS = "partition_columns", Scan, Type::List, "", false, "Partition columns to read, after the data columns. Only one list set: only those columns. Among read options as `columns`.";
     PARTITIONS = "partitions", Scan, Type::List, "", false, "Partitions to read, each `key=value/key=value`; leading keys alone select all below. None: all partitions.";
     BUCKET_IDS = "bucket_ids", Scan, Type::List, "", false, "Buckets of a clustered table to read, as numbers. None: all buckets.";
     SPLIT_MODE = "split.mode", Scan, Type::Choice(&["size", "parallelism", "row_offset", "bucket"]), "size", false, "How the table is cut: by stored bytes, into a number of splits, by rows, or by bucket.";
@@ -87,7 +88,12 @@ keys! {
     SPLIT_CROSS_PARTITION = "split.cross_partition", Scan, Type::Bool, "true", false, "Whether one split may hold rows of several partitions.";
     FILTER_TEXT = "filter.text", Scan, Type::Text, "", false, "Predicate in the text form of the service. It skips data: rows that do not match may still arrive.";
     FILTER_FALLBACK = "filter.fallback", Scan, Type::Bool, "false", false, "Whether the service may ignore a predicate it does not support, instead of refusing it.";
-    ESTIMATE_STATISTICS = "estimate_statistics", Scan, Type::Bool, "false", false, "Whether the plan should estimate rows and bytes.";
+    INCREMENTAL_MODE = "incremental.mode", Scan, Type::Choice(&["append", "cdc"]), "append", false, "Reads changes of a Delta table in place of its rows, if this or another `incremental.` key is set: `append` the rows that were changed and are still there, `cdc` every change, if the table captures them. System columns tell which. Versions 2 and 3 of the Storage API have it; `split.mode` is then `bucket` unless it is set.";
+    INCREMENTAL_START_VERSION = "incremental.start_version", Scan, Type::Integer(0, u64::MAX >> 1), "", false, "Version of the table after which changes count. Without a start: all changes.";
+    INCREMENTAL_END_VERSION = "incremental.end_version", Scan, Type::Integer(1, u64::MAX >> 1), "", false, "Last version whose changes count. Without an end: the newest.";
+    INCREMENTAL_START_TIMESTAMP = "incremental.start_timestamp", Scan, Type::Text, "", false, "Time after which changes count, in place of a version, for example `2024-01-01 00:00:00`.";
+    INCREMENTAL_END_TIMESTAMP = "incremental.end_timestamp", Scan, Type::Text, "", false, "Last time whose changes count, in place of a version.";
+    ESTIMATE_STATISTICS = "estimate_statistics", Scan, Type::Bool, "false", false, "Whether the plan should estimate rows and bytes. Versions 2 and 3 of the Storage API always do.";
     PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long planning may take, with all requests and retries.";
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
@@ -95,7 +101,7 @@ keys! {
 
     READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 20_000), "4096", false, "Upper limit of rows per batch.";
     READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";
-    READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire, inside the Arrow batches.";
+    READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire: version 1 of the Storage API compresses the buffers inside of batches, versions 2 and 3 the stream as a whole.";
     READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back; per request for a scan.";
 
     READ_PREFETCH_BYTES = "read.prefetch_bytes", Read, Type::Integer(1, u64::MAX >> 1), "67108864", false, "Bytes of batches that may wait for the engine before the network is held back: of one split, or of a scan over all its splits. One batch may always wait.";
@@ -111,11 +117,14 @@ keys! {
     DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";
 }
 
+/// Keys of the interface that the service has no way to serve, and why.
+pub const IMPOSSIBLE: &[(&str, &str)] = &[("snapshot.version", NO_SNAPSHOTS), ("snapshot.timestamp", NO_SNAPSHOTS)];
+const NO_SNAPSHOTS: &str = "no version of the Storage API opens a read session on an earlier state of a table; a session keeps the \
+    state of its creation, SQL reads earlier ones (`VERSION AS OF`), and the option instance reads the result";
+
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
     "filter.exact",
-    "snapshot.version",
-    "snapshot.timestamp",
     "types.timestamp_overflow",
     "types.decimal",
     "types.char_padding",

@@ -71,7 +71,26 @@ fn one_line(text: &str) -> String {
 
 /// The kind of a failure: by code first, by status if the code is not known.
 fn kind(status: u16, code: &str, message: &str) -> Kind {
-    match code {
+    kind_of_code(code, message).unwrap_or(match status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::PermissionDenied,
+        404 => Kind::NotFound,
+        408 => Kind::Timeout,
+        409 => Kind::WrongState,
+        429 => Kind::Throttled,
+        501 => Kind::Unsupported,
+        400..=499 => Kind::InvalidArgument,
+        _ => Kind::Unavailable,
+    })
+}
+
+/// Whether a code is one that the Storage API uses, so that who sends it speaks the protocol.
+pub(super) fn is_known(code: &str) -> bool {
+    kind_of_code(code, "").is_some()
+}
+
+fn kind_of_code(code: &str, message: &str) -> Option<Kind> {
+    Some(match code {
         "Unauthorized"
         | "AuthorizationRequired"
         | "MissingAuthorization"
@@ -96,18 +115,8 @@ fn kind(status: u16, code: &str, message: &str) -> Kind {
         "NotImplemented" => Kind::Unsupported,
         "FlowExceeded" | "SlotExceeded" | "QPSExceeded" | "RequestQuotaExceeded" => Kind::Throttled,
         "RequestTimeOut" => Kind::Timeout,
-        _ => numeric_kind(code).unwrap_or(match status {
-            401 => Kind::Unauthenticated,
-            403 => Kind::PermissionDenied,
-            404 => Kind::NotFound,
-            408 => Kind::Timeout,
-            409 => Kind::WrongState,
-            429 => Kind::Throttled,
-            501 => Kind::Unsupported,
-            400..=499 => Kind::InvalidArgument,
-            _ => Kind::Unavailable,
-        }),
-    }
+        _ => return numeric_kind(code),
+    })
 }
 
 /// Whether a refusal is about a quota: the message names the right or the resource.

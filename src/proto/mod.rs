@@ -1,14 +1,24 @@
-//! The wire protocol as data: requests that can be sent, answers that were received. No I/O here.
+//! The wire protocol as data: what is asked for ([`call`]), the requests that ask for it in each [`Version`], and the answers
+//! ([`answer`], [`failure`]). No I/O here.
 //!
-//! Source of the facts: Storage API v1 and the REST conventions of MaxCompute.
+//! Source of the facts: Storage API versions 1, 2 and 3, and the REST conventions of MaxCompute.
 
+pub mod answer;
+pub mod call;
+mod discovery;
 pub mod failure;
 pub mod metadata;
-pub mod preview;
+mod nested_schema;
 mod request;
+mod source;
 mod table_name;
-pub mod v1;
+mod v1;
+mod v2;
+mod version;
 mod xml;
 
-pub use request::{Method, Request};
+pub use discovery::discover;
+pub use request::{Method, ROUTE_TOKEN, Request};
+pub use source::Source;
 pub use table_name::{TableName, check_name};
+pub use version::{Version, may_lack_version};

@@ -6,6 +6,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// Everything but the unreserved characters is encoded, in paths and in queries alike.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The header by which versions 2 and 3 steer the requests of a session to one node.
+pub const ROUTE_TOKEN: &str = "x-odps-max-storage-route-token";
+
 /// HTTP methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -57,6 +60,16 @@ impl Request {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Adds what the service said about the way to a session; nothing if it said nothing.
+    pub fn routed(self, token: &str) -> Self {
+        if token.is_empty() { self } else { self.header(ROUTE_TOKEN, token) }
+    }
+
+    /// Sets the body.
+    pub fn with_body(self, body: Vec<u8>) -> Self {
+        Request { body, ..self }
     }
 
     /// Adds a JSON body with its `Content-MD5` (lower-case hex, as all MaxCompute clients send it).

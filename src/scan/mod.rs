@@ -50,7 +50,7 @@ impl Scan {
             }
         }
         let requests = usize::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(1);
-        let source = Source::new(session, read, requests);
+        let source = Source::new(session, read, requests)?;
         let splits = (0..session.split_count()).map(|index| source.split(session, index));
         let splits: Vec<Piece> = splits.collect::<Result<_>>()?;
         let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::plan::Plan;
 use crate::error::Result;
-use crate::proto::v1::{self, SessionAnswer};
 use crate::runtime::{Runtime, Task, sleep};
 use crate::transport::Transport;
 
@@ -17,12 +16,21 @@ const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// Stands for an end that the service did not tell.
 const UNKNOWN: i64 = -1;
 
-/// The life of one session at the service; shared by everything that reads it.
+/// Longest route token that is kept.
+const MAX_ROUTE_TOKEN_BYTES: usize = 4 << 10;
+
+/// Whether a text can be sent back in a header that is signed: visible ASCII.
+pub(super) fn is_route_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ROUTE_TOKEN_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The life of one session at the service, and the way to it; shared by everything that reads it.
 #[derive(Debug)]
 pub struct Lease {
     transport: Arc<Transport>,
     plan: Arc<Plan>,
     expires_at_ms: AtomicI64,
+    route_token: Mutex<String>,
     keeper: Mutex<Keeper>,
 }
 
@@ -45,8 +53,22 @@ impl Lease {
             transport: Arc::clone(transport),
             plan: Arc::clone(plan),
             expires_at_ms: AtomicI64::new(plan.expires_at_ms.unwrap_or(UNKNOWN)),
+            route_token: Mutex::new(plan.route_token.clone()),
             keeper: Mutex::default(),
         })
+    }
+
+    /// Where the service wants requests to go; empty if it did not say.
+    pub fn route_token(&self) -> String {
+        self.route_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of a newer one. What cannot be sent back is not kept.
+    pub fn set_route_token(&self, token: &str) {
+        let mut known = self.route_token.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_route_token(token) && *known != token {
+            token.clone_into(&mut known);
+        }
     }
 
     /// When the session ends, in epoch milliseconds; `None` if the service did not say.
@@ -56,14 +78,17 @@ impl Lease {
 
     /// Prolongs the session.
     pub async fn refresh(&self) -> Result<()> {
-        let request = v1::refresh_session(&self.plan.table, &self.plan.session_id);
-        let answer = self.transport.call(&self.plan.data_endpoint, request).await?;
-        let parsed = SessionAnswer::parse(&answer.body).and_then(|parsed| {
+        let Plan { version, source, .. } = self.plan.as_ref();
+        let request = version.refresh_session(source, &self.plan.session_id)?.routed(&self.route_token());
+        let answered = self.transport.call(&self.plan.data_endpoint, request).await;
+        let answer = answered.map_err(|error| version.session_failure(error))?;
+        let parsed = version.session_answer(source, &answer.body).and_then(|parsed| {
             // Fails for a session whose life is over.
             parsed.planning()?;
             Ok(parsed)
         });
         let parsed = parsed.map_err(|error| error.with_request_id(&answer.request_id))?;
+        self.set_route_token(&answer.route_token);
         self.expires_at_ms.store(parsed.expires_at_ms().unwrap_or(UNKNOWN), Ordering::Relaxed);
         Ok(())
     }

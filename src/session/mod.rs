@@ -3,6 +3,7 @@
 mod lease;
 mod plan;
 mod planner;
+mod projection;
 mod token;
 
 use std::sync::Arc;
@@ -12,13 +13,13 @@ use arrow_schema::SchemaRef;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
-use crate::proto::v1::Rows;
+use crate::proto::call::Rows;
 use crate::runtime::{Place, forced_panic};
 use crate::transport::check_endpoint;
 
-pub use lease::Hold;
-use lease::Lease;
+pub use lease::{Hold, Lease};
 pub(crate) use plan::Plan;
+pub(crate) use projection::Projection;
 
 /// A planned read. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,7 +61,11 @@ impl Session {
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        token::write(&Plan { expires_at_ms: self.expires_at_ms(), ..Plan::clone(&self.plan) })
+        token::write(&Plan {
+            expires_at_ms: self.expires_at_ms(),
+            route_token: self.lease.route_token(),
+            ..Plan::clone(&self.plan)
+        })
     }
 
     /// The schema of every batch.
@@ -91,7 +96,7 @@ impl Session {
     /// Prolongs the life of the session at the service; blocks until it has answered.
     pub fn refresh(&self) -> Result<()> {
         let lease = Arc::clone(&self.lease);
-        let named = format!("refreshing the session {} of {}", self.plan.session_id, self.plan.table);
+        let named = format!("refreshing the session {} of {}", self.plan.session_id, self.plan.source);
         self.client.runtime().run(async move { lease.refresh().await }).map_err(|error| error.context(named))
     }
 
@@ -111,6 +116,11 @@ impl Session {
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The life of the session at the service, and the way to it.
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.lease
     }
 
     /// The rows of split `index`.

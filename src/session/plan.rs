@@ -5,16 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::arrow::{ColumnFacts, Units, expected, time_unit};
 use crate::error::Result;
-use crate::proto::TableName;
-use crate::proto::v1::{ArrowOptions, DataSchema, Rows};
+use crate::proto::answer::DataSchema;
+use crate::proto::call::{Rows, TimeUnits};
+use crate::proto::{Source, Version};
 
 /// A plan. What is serialised here is the content of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// The table.
-    pub table: TableName,
+    /// What is read.
+    pub source: Source,
     /// Where its rows are served.
     pub data_endpoint: String,
+    /// The version of the Storage API that the session belongs to.
+    pub version: Version,
+    /// Where the service wanted requests to go when it was last asked; empty if it did not say.
+    pub route_token: String,
     /// Id of the session.
     pub session_id: String,
     /// How the rows are addressed.
@@ -24,7 +29,7 @@ pub(crate) struct Plan {
     /// Columns in the order of the stream.
     pub columns: DataSchema,
     /// Units that were asked for.
-    pub units: ArrowOptions,
+    pub units: TimeUnits,
     /// End of the session's life.
     pub expires_at_ms: Option<i64>,
     /// Estimate of the rows.
@@ -88,11 +93,14 @@ impl Plan {
 
 #[cfg(test)]
 pub(super) fn sample(cut: Cut) -> Plan {
-    use crate::proto::v1::Column;
+    use crate::proto::TableName;
+    use crate::proto::answer::Column;
     let column = |name: &str| Column { name: name.into(), type_text: "bigint".into(), nullable: true };
     Plan {
-        table: TableName { project: "p".into(), schema: "default".into(), table: "t".into() },
+        source: Source::Table(TableName { project: "p".into(), schema: "default".into(), table: "t".into() }),
         data_endpoint: "http://h:1".into(),
+        version: Version::V1,
+        route_token: String::new(),
         session_id: "S1".into(),
         cut,
         filtered: true,
@@ -101,7 +109,7 @@ pub(super) fn sample(cut: Cut) -> Plan {
             system_columns: vec![],
             partition_columns: vec![column("pt")],
         },
-        units: ArrowOptions { timestamp_unit: "nano".into(), datetime_unit: "milli".into() },
+        units: TimeUnits { timestamp_unit: "nano".into(), datetime_unit: "milli".into() },
         expires_at_ms: Some(1_795_425_619_000),
         estimated_rows: None,
         estimated_bytes: Some(7),

@@ -1,16 +1,18 @@
-//! Planning: from the scan options to a plan, through the service.
+//! Planning: options to a plan.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
-use crate::proto::v1::{self, ArrowOptions, CreateReadSession, Planning, SessionAnswer, SplitMode, SplitOptions};
-use crate::proto::{Request, TableName};
+use crate::proto::answer::{Planning, SessionAnswer};
+use crate::proto::call::{Incremental, Moment, ReadSession, SplitMode, SplitOptions, TimeUnits};
+use crate::proto::{Source, Version};
 use crate::runtime::{sleep, within};
-use crate::transport::Transport;
+use crate::transport::{Answer, Transport};
 
 /// First wait between two questions whether the plan is ready; each further one is half as long again.
 const FIRST_POLL: Duration = Duration::from_millis(20);
@@ -19,91 +21,139 @@ const LAST_POLL: Duration = Duration::from_secs(1);
 /// `SplitNumber` in the modes that do not use it, as the official clients send it.
 const UNUSED_SPLIT_NUMBER: u64 = 256 << 20;
 
+/// Options that say which rows and columns of a table are read: the result of an instance is read as it is.
+const OF_TABLES: [&Key; 13] = [
+    &options::TABLE_NAME,
+    &options::COLUMNS,
+    &options::PARTITION_COLUMNS,
+    &options::PARTITIONS,
+    &options::BUCKET_IDS,
+    &options::SPLIT_MODE,
+    &options::FILTER_TEXT,
+    &options::INCREMENTAL_MODE,
+    &options::INCREMENTAL_START_VERSION,
+    &options::INCREMENTAL_END_VERSION,
+    &options::INCREMENTAL_START_TIMESTAMP,
+    &options::INCREMENTAL_END_TIMESTAMP,
+    &options::SPLIT_MAX_FILES,
+];
+
 /// A plan to be made.
 #[derive(Debug)]
 pub(super) struct PlanRequest {
-    table: TableName,
-    body: CreateReadSession,
+    source: Source,
+    wanted: ReadSession,
     rows_per_split: i64,
     timeout: Duration,
 }
 
+/// A session that is ready.
+struct Ready {
+    version: Version,
+    data_endpoint: String,
+    route_token: String,
+    answer: SessionAnswer,
+}
+
 impl PlanRequest {
     pub(super) fn from_options(client: &Client, scan: &Options) -> Result<Self> {
-        let (split_mode, split_number) = match scan.text(&options::SPLIT_MODE) {
-            Some("parallelism") => (SplitMode::Parallelism, scan.number(&options::SPLIT_PARALLELISM)),
-            Some("row_offset") => (SplitMode::RowOffset, 0),
-            Some("bucket") => (SplitMode::Bucket, UNUSED_SPLIT_NUMBER),
-            _ => (SplitMode::Size, scan.number(&options::SPLIT_SIZE_BYTES)),
+        let source = match scan.text(&options::INSTANCE) {
+            None => Source::Table(client.table(scan.required(&options::TABLE_NAME)?)?),
+            Some(id) => instance(client, id, scan)?,
         };
+        let incremental = incremental(scan)?;
         let text = |key: &Key| scan.text(key).unwrap_or_default().to_owned();
-        let body = CreateReadSession {
-            required_data_columns: distinct(scan, &options::COLUMNS)?,
-            required_partition_columns: distinct(scan, &options::PARTITION_COLUMNS)?,
-            required_partitions: scan.list(&options::PARTITIONS),
-            required_bucket_ids: bucket_ids(scan)?,
-            split_options: SplitOptions {
-                split_mode,
-                split_number,
-                cross_partition: scan.flag(&options::SPLIT_CROSS_PARTITION),
-            },
-            split_max_file_num: scan.number(&options::SPLIT_MAX_FILES),
-            arrow_options: ArrowOptions {
+        let wanted = ReadSession {
+            data_columns: distinct(scan, &options::COLUMNS)?,
+            partition_columns: distinct(scan, &options::PARTITION_COLUMNS)?,
+            partitions: scan.list(&options::PARTITIONS),
+            bucket_ids: bucket_ids(scan)?,
+            split: split(scan, &source, incremental.is_some()),
+            max_files: scan.number(&options::SPLIT_MAX_FILES),
+            units: TimeUnits {
                 timestamp_unit: text(&options::TYPES_TIMESTAMP_UNIT),
                 datetime_unit: text(&options::TYPES_DATETIME_UNIT),
             },
-            filter_predicate: text(&options::FILTER_TEXT),
-            filter_predicate_fallback: scan.flag(&options::FILTER_FALLBACK),
-            enable_estimate_stats: scan.flag(&options::ESTIMATE_STATISTICS),
+            filter: text(&options::FILTER_TEXT),
+            filter_fallback: scan.flag(&options::FILTER_FALLBACK),
+            estimate: scan.flag(&options::ESTIMATE_STATISTICS),
+            incremental,
         };
         Ok(PlanRequest {
-            table: client.table(scan.required(&options::TABLE_NAME)?)?,
-            body,
+            source,
+            wanted,
             rows_per_split: i64::try_from(scan.number(&options::SPLIT_ROWS)).unwrap_or(i64::MAX),
             timeout: scan.duration(&options::PLAN_TIMEOUT_MS),
         })
     }
 
     pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
-        let named = format!("planning a read of {}", self.table);
+        let named = format!("planning a read of {}", self.source);
         let start = Instant::now();
         let limit = self.timeout;
         let answered = within(limit, self.wait_for_answer(transport)).await.unwrap_or_else(|| {
             let message = format!("the service did not answer within plan_timeout_ms ({})", limit.as_millis());
             Err(Error::new(Kind::Timeout, message))
         });
-        let plan = answered.and_then(|(answer, data_endpoint)| self.read_answer(answer, data_endpoint));
+        let plan = answered.and_then(|ready| self.read_answer(ready));
         let plan = plan.map_err(|error| error.context(named))?;
         let (count, elapsed) = (plan.split_count(), start.elapsed().as_millis());
-        log::info!("session {} of {} has {count} splits, planned in {elapsed} ms", plan.session_id, plan.table);
+        log::info!("session {} of {} has {count} splits, planned in {elapsed} ms", plan.session_id, plan.source);
         Ok(plan)
     }
 
     /// Creates the session and asks until it is planned.
-    async fn wait_for_answer(&self, transport: &Transport) -> Result<(SessionAnswer, String)> {
-        let endpoint = transport.data_endpoint(&self.table.project).await?;
-        let create = v1::create_session(&self.table, &self.body)?;
-        let mut answer = self.ask(transport, &endpoint, create).await?;
+    async fn wait_for_answer(&self, transport: &Transport) -> Result<Ready> {
+        let endpoint = transport.data_endpoint(self.source.project()).await?;
+        let mut negotiation = transport.negotiate(&endpoint, self.least_version())?;
+        let (version, answer) = loop {
+            let version = negotiation.version();
+            let create = version.create_session(&self.source, &self.wanted)?;
+            let created = transport.call(&endpoint, create).await;
+            let created = created.inspect_err(|error| self.forget_endpoint(transport, error));
+            if let Some(answer) = negotiation.settle(created)? {
+                break (version, answer);
+            }
+        };
+        let mut route_token = String::new();
+        let mut answer = self.parse(version, &answer, &mut route_token)?;
         let mut pause = FIRST_POLL;
         while answer.planning()? == Planning::Going {
             sleep(pause).await;
             pause = (pause * 3 / 2).min(LAST_POLL);
-            answer = self.ask(transport, &endpoint, v1::get_session(&self.table, &answer.session_id)).await?;
+            let ask = version.get_session(&self.source, &answer.session_id)?.routed(&route_token);
+            let asked = transport.call(&endpoint, ask).await;
+            let asked = asked.inspect_err(|error| self.forget_endpoint(transport, error));
+            let asked = asked.map_err(|error| version.session_failure(error))?;
+            answer = self.parse(version, &asked, &mut route_token)?;
         }
-        Ok((answer, endpoint))
+        Ok(Ready { version, data_endpoint: endpoint, route_token, answer })
     }
 
-    async fn ask(&self, transport: &Transport, endpoint: &str, request: Request) -> Result<SessionAnswer> {
-        let answer = transport.call(endpoint, request).await.inspect_err(|error| {
-            transport.forget_endpoint(&self.table.project, error);
-        })?;
-        let parsed = SessionAnswer::parse(&answer.body);
+    /// The first version of the Storage API that can do this.
+    fn least_version(&self) -> Version {
+        match (&self.source, &self.wanted.incremental) {
+            (Source::Table(_), None) => Version::V1,
+            _ => Version::V2,
+        }
+    }
+
+    fn forget_endpoint(&self, transport: &Transport, error: &Error) {
+        transport.forget_endpoint(self.source.project(), error);
+    }
+
+    fn parse(&self, version: Version, answer: &Answer, route_token: &mut String) -> Result<SessionAnswer> {
+        if is_route_token(&answer.route_token) {
+            route_token.clone_from(&answer.route_token);
+        }
+        let parsed = version.session_answer(&self.source, &answer.body);
         parsed
             .and_then(|parsed| parsed.planning().map(|_| parsed))
             .map_err(|error| error.with_request_id(&answer.request_id))
     }
 
-    fn read_answer(self, answer: SessionAnswer, data_endpoint: String) -> Result<Plan> {
+    fn read_answer(self, ready: Ready) -> Result<Plan> {
+        let answer = ready.answer;
         let incomplete = |what: &str| {
             Error::new(
                 Kind::CorruptData,
@@ -111,7 +161,7 @@ impl PlanRequest {
             )
         };
         let expires_at_ms = answer.expires_at_ms();
-        let by_rows = self.body.split_options.split_mode == SplitMode::RowOffset;
+        let by_rows = self.wanted.split.mode == SplitMode::RowOffset;
         let cut = match (by_rows, answer.record_count, answer.splits_count) {
             (true, total @ 0.., _) => Cut::Rows { total, per_split: self.rows_per_split },
             (false, _, count @ 0..) => Cut::Splits(count),
@@ -121,17 +171,70 @@ impl PlanRequest {
         let exact_rows = by_rows.then_some(answer.record_count);
         Ok(Plan {
             columns: answer.data_schema.ok_or_else(|| incomplete("columns"))?,
-            table: self.table,
-            data_endpoint,
+            source: self.source,
+            data_endpoint: ready.data_endpoint,
+            version: ready.version,
+            route_token: ready.route_token,
             session_id: answer.session_id,
             cut,
-            filtered: !self.body.filter_predicate.is_empty(),
-            units: self.body.arrow_options,
+            filtered: !self.wanted.filter.is_empty(),
+            units: self.wanted.units,
             expires_at_ms,
             estimated_rows: exact_rows.or(answer.session_stats.map(|stats| stats.estimated_row_count)),
             estimated_bytes: answer.session_stats.map(|stats| stats.estimated_size),
         })
     }
+}
+
+/// The result of an instance in the default project.
+fn instance(client: &Client, id: &str, scan: &Options) -> Result<Source> {
+    if let Some(key) = OF_TABLES.into_iter().find(|key| scan.is_set(key)) {
+        let message = format!("{} is for tables and cannot be combined with {}", key.name, options::INSTANCE.name);
+        return Err(Error::new(Kind::InvalidOption, message));
+    }
+    if id.contains(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)) {
+        return Err(Error::new(Kind::InvalidOption, format!("`{id}` is not the id of an instance")));
+    }
+    let project = client.project().ok_or_else(|| {
+        Error::new(Kind::InvalidOption, format!("option {} needs {}", options::INSTANCE.name, options::PROJECT.name))
+    })?;
+    Ok(Source::Instance { project: project.to_owned(), id: id.to_owned() })
+}
+
+/// How the rows are cut. Results have rows only; changes are told by bucket.
+fn split(scan: &Options, source: &Source, is_incremental: bool) -> SplitOptions {
+    let by_default = match source {
+        Source::Instance { .. } => "row_offset",
+        Source::Table(_) if is_incremental && !scan.is_set(&options::SPLIT_MODE) => "bucket",
+        Source::Table(_) => scan.text(&options::SPLIT_MODE).unwrap_or_default(),
+    };
+    let (mode, number) = match by_default {
+        "parallelism" => (SplitMode::Parallelism, scan.number(&options::SPLIT_PARALLELISM)),
+        "row_offset" => (SplitMode::RowOffset, 0),
+        "bucket" => (SplitMode::Bucket, UNUSED_SPLIT_NUMBER),
+        _ => (SplitMode::Size, scan.number(&options::SPLIT_SIZE_BYTES)),
+    };
+    SplitOptions { mode, number, cross_partition: scan.flag(&options::SPLIT_CROSS_PARTITION) }
+}
+
+/// The changes to read, if any key speaks of them.
+fn incremental(scan: &Options) -> Result<Option<Incremental>> {
+    let moment = |version: &Key, time: &Key| match (scan.is_set(version), scan.text(time)) {
+        (true, Some(_)) => {
+            let message = format!("{} and {} say the same: set one of them", version.name, time.name);
+            Err(Error::new(Kind::InvalidOption, message))
+        }
+        (true, None) => Ok(Moment::Version(scan.number(version))),
+        (false, Some(text)) => Ok(Moment::Time(text.to_owned())),
+        (false, None) => Ok(Moment::Open),
+    };
+    let start = moment(&options::INCREMENTAL_START_VERSION, &options::INCREMENTAL_START_TIMESTAMP)?;
+    let end = moment(&options::INCREMENTAL_END_VERSION, &options::INCREMENTAL_END_TIMESTAMP)?;
+    if !scan.is_set(&options::INCREMENTAL_MODE) && start == Moment::Open && end == Moment::Open {
+        return Ok(None);
+    }
+    let mode = scan.text(&options::INCREMENTAL_MODE).unwrap_or_default().to_owned();
+    Ok(Some(Incremental { mode, start, end }))
 }
 
 fn distinct(scan: &Options, key: &Key) -> Result<Vec<String>> {

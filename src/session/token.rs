@@ -1,47 +1,74 @@
 //! Sessions as bytes: `MSST`, version, JSON content, checksum.
 //!
-//! A token names the table and the session at the service and says how to read its splits. It holds no credentials: whoever
+//! A token names what is read and the session at the service and says how to read its splits. It holds no credentials: whoever
 //! attaches brings a client of its own.
+//!
+//! Version 2 is written. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
 use crate::error::{Error, Kind, Result};
-use crate::proto::TableName;
-use crate::proto::v1::{ArrowOptions, DataSchema};
+use crate::proto::answer::DataSchema;
+use crate::proto::call::TimeUnits;
+use crate::proto::{Source, TableName, Version};
 
 const MAGIC: &[u8; 4] = b"MSST";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest token that is read: tables may have 1,200 columns with long types.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The JSON content of version 1. Its keys never change; later versions of the library may add some.
+/// The JSON content. The keys of a version never change; later versions of the library may add some that can be left out of
+/// account.
 #[derive(Serialize, Deserialize)]
 struct Content {
+    /// Of the Storage API.
+    #[serde(default = "protocol_of_version_1")]
+    protocol: Version,
     project: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     schema: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     table: String,
+    /// In place of schema and table.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    instance: String,
     endpoint: String,
     session: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    route: String,
     cut: Cut,
     filtered: bool,
     columns: DataSchema,
-    units: ArrowOptions,
+    units: TimeUnits,
     expires_at_ms: Option<i64>,
     rows: Option<i64>,
     bytes: Option<i64>,
 }
 
+fn protocol_of_version_1() -> Version {
+    Version::V1
+}
+
 pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
     let plan = plan.clone();
+    let (project, schema, table, instance) = match plan.source {
+        Source::Table(TableName { project, schema, table }) => (project, schema, table, String::new()),
+        Source::Instance { project, id } => (project, String::new(), String::new(), id),
+    };
     let content = Content {
-        project: plan.table.project,
-        schema: plan.table.schema,
-        table: plan.table.table,
+        protocol: plan.version,
+        project,
+        schema,
+        table,
+        instance,
         endpoint: plan.data_endpoint,
         session: plan.session_id,
+        route: plan.route_token,
         cut: plan.cut,
         filtered: plan.filtered,
         columns: plan.columns,
@@ -68,8 +95,9 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         Some((version, rest)) if rest.len() >= CHECKSUM_BYTES => (*version, rest),
         _ => return Err(wrong("is not one of ms_session_serialize")),
     };
-    if version != VERSION {
-        return Err(wrong(&format!("has version {version}; this library reads version {VERSION}")));
+    if !(OLDEST_VERSION..=VERSION).contains(&version) {
+        let message = format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION}");
+        return Err(wrong(&message));
     }
     let (signed, sum) = token.split_at(token.len() - CHECKSUM_BYTES);
     if checksum(signed) != sum {
@@ -85,9 +113,21 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
     if !legal {
         return Err(wrong("has negative counts"));
     }
+    if content.table.is_empty() == content.instance.is_empty() {
+        return Err(wrong("names neither a table nor an instance, or both"));
+    }
+    if !content.route.is_empty() && !is_route_token(&content.route) {
+        return Err(wrong("has a way to the service that cannot be sent"));
+    }
+    let project = content.project;
     Ok(Plan {
-        table: TableName { project: content.project, schema: content.schema, table: content.table },
+        source: match content.table.is_empty() {
+            true => Source::Instance { project, id: content.instance },
+            false => Source::Table(TableName { project, schema: content.schema, table: content.table }),
+        },
         data_endpoint: content.endpoint,
+        version: content.protocol,
+        route_token: content.route,
         session_id: content.session,
         cut: content.cut,
         filtered: content.filtered,
@@ -107,33 +147,107 @@ fn checksum(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::super::plan::sample;
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
-    #[test]
-    fn what_is_written_is_read() {
-        for cut in [Cut::Splits(3), Cut::Rows { total: 10, per_split: 4 }] {
-            let plan = sample(cut);
-            assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+    fn instance() -> Plan {
+        let source = Source::Instance { project: "p".into(), id: "2026I".into() };
+        Plan {
+            source,
+            version: Version::V3,
+            route_token: "node-7/x".into(),
+            ..sample(Cut::Rows { total: 10, per_split: 4 })
         }
     }
 
     #[test]
-    fn version_1_stays_readable() {
-        let text = br#"MSST{"project":"p","schema":"default","table":"t","endpoint":"http://h:1","session":"S1","cut":{"Splits":3},"filtered":true,"columns":{"DataColumns":[{"Name":"a","Type":"bigint","Nullable":true}],"PartitionColumns":[{"Name":"pt","Type":"bigint","Nullable":true}]},"units":{"TimestampUnit":"nano","DatetimeUnit":"milli"},"expires_at_ms":1795425619000,"rows":null,"bytes":7}"#;
-        let (magic, json) = text.split_at(4);
-        let mut token = [magic, &[1], json].concat();
+    fn what_is_written_is_read() {
+        for cut in [Cut::Splits(3), Cut::Rows { total: 10, per_split: 4 }] {
+            for version in Version::ALL {
+                let plan = Plan { version, ..sample(cut) };
+                assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+            }
+        }
+        assert_eq!(read(&write(&instance()).unwrap()).unwrap(), instance());
+    }
+
+    /// A token of any version and content, with a right checksum.
+    fn token(version: u8, json: &str) -> Vec<u8> {
+        let mut token = [MAGIC, &[version][..], json.as_bytes()].concat();
         token.extend(checksum(&token));
-        assert_eq!(read(&token).unwrap(), sample(Cut::Splits(3)));
-        assert_eq!(write(&sample(Cut::Splits(3))).unwrap(), token);
+        token
+    }
+
+    const VERSION_1: &str = r#"{"project":"p","schema":"default","table":"t","endpoint":"http://h:1","session":"S1","cut":{"Splits":3},"filtered":true,"columns":{"DataColumns":[{"Name":"a","Type":"bigint","Nullable":true}],"PartitionColumns":[{"Name":"pt","Type":"bigint","Nullable":true}]},"units":{"TimestampUnit":"nano","DatetimeUnit":"milli"},"expires_at_ms":1795425619000,"rows":null,"bytes":7}"#;
+
+    #[test]
+    fn version_1_stays_readable() {
+        assert_eq!(read(&token(1, VERSION_1)).unwrap(), sample(Cut::Splits(3)));
+    }
+
+    #[test]
+    fn version_2_stays_as_it_is() {
+        let json = VERSION_1.replacen('{', r#"{"protocol":1,"#, 1);
+        assert_eq!(write(&sample(Cut::Splits(3))).unwrap(), token(2, &json));
+    }
+
+    #[test]
+    fn contents_that_make_no_sense_are_refused() {
+        let refused = |version: u8, from: &str, to: &str| {
+            let json = VERSION_1.replacen(from, to, 1);
+            assert_ne!(json, VERSION_1);
+            assert_eq!(read(&token(version, &json)).unwrap_err().kind(), Kind::InvalidArgument, "{to}");
+        };
+        refused(2, "{", r#"{"protocol":4,"#);
+        refused(2, "{", r#"{"protocol":"2","#);
+        refused(2, r#""table":"t""#, r#""table":"""#);
+        refused(2, "{", r#"{"instance":"i","#);
+        refused(2, "{", r#"{"route":"a b","#);
+        refused(1, r#""Splits":3"#, r#""Splits":-3"#);
+        for version in [0, 3, 255] {
+            refused(version, "default", "other");
+        }
     }
 
     #[test]
     fn every_damage_is_noticed() {
-        let token = write(&sample(Cut::Splits(3))).unwrap();
-        for at in 0..token.len() {
-            let mut damaged = token.clone();
-            damaged[at] ^= 0x20;
-            assert_eq!(read(&damaged).unwrap_err().kind(), Kind::InvalidArgument, "byte {at}");
-            assert_eq!(read(&token[..at]).unwrap_err().kind(), Kind::InvalidArgument, "length {at}");
+        for token in [write(&sample(Cut::Splits(3))).unwrap(), write(&instance()).unwrap()] {
+            for at in 0..token.len() {
+                let mut damaged = token.clone();
+                damaged[at] ^= 0x20;
+                assert_eq!(read(&damaged).unwrap_err().kind(), Kind::InvalidArgument, "byte {at}");
+                assert_eq!(read(&token[..at]).unwrap_err().kind(), Kind::InvalidArgument, "length {at}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Bytes of any kind, with a right checksum, so that it does not keep them out: refused, or a plan that can be written.
+        #[test]
+        fn forged_tokens_never_panic(
+            version in 0u8..4,
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), ".{0,6}"), 0..4),
+        ) {
+            let mut json = VERSION_1.replacen('{', r#"{"protocol":2,"route":"n1","#, 1);
+            for (from, to, text) in edits {
+                let mut places = [from.index(json.len() + 1), to.index(json.len() + 1)];
+                places.sort_unstable();
+                json.replace_range(places[0]..places[1].min(places[0] + 9), &text);
+                json = json.chars().filter(char::is_ascii).collect();
+            }
+            if let Ok(plan) = read(&token(version, &json)) {
+                let count = plan.split_count();
+                prop_assert!(count >= 0 && plan.rows(count).is_none());
+                prop_assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+            }
+        }
+
+        #[test]
+        fn noise_is_no_token(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read(&bytes).is_err());
+            prop_assert!(read(&[MAGIC, &[2][..], &bytes].concat()).is_err());
         }
     }
 }

@@ -43,7 +43,7 @@ impl Feed {
 
     /// The schema of every batch.
     pub(crate) fn schema(&self) -> &SchemaRef {
-        self.session.schema()
+        self.source.delivered()
     }
 
     /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.

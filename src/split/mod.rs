@@ -57,7 +57,7 @@ impl Split {
     pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
         session.client().runtime().check()?;
         let requests = usize::try_from(read.number(&options::READ_REQUESTS_PER_SPLIT)).unwrap_or(1);
-        let source = Source::new(session, read, requests);
+        let source = Source::new(session, read, requests)?;
         let count = read.is_set(&options::READ_ROW_COUNT).then(|| read.number(&options::READ_ROW_COUNT));
         let piece = source.split(session, index)?.part(read.number(&options::READ_START_ROW), count)?;
         let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));

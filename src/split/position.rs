@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::proto::v1::Rows;
+use crate::proto::call::Rows;
 
 /// Rows that one request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +76,21 @@ impl Piece {
     }
 }
 
+/// What is asked for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// The rows.
+    pub(super) rows: Rows,
+    /// How many of their first ones the service skips.
+    pub(super) skip: u64,
+    /// How many of those that come are not wanted.
+    pub(super) known: u64,
+}
+
 /// A piece and how many of its rows are delivered. Another request may take the rest over while it is read.
 ///
 /// Rows of a session keep their order, so a broken read goes on at the next undelivered row: a row range without filter by a
-/// shorter range, everything else by leaving out the rows that are known already.
+/// shorter range, everything else by having the service skip the rows that are known already, or by leaving them out here.
 #[derive(Debug)]
 pub(crate) struct Position(Mutex<State>);
 
@@ -123,18 +134,20 @@ impl Position {
         state.cut_short && state.delivered == state.limit()
     }
 
-    /// The rows to ask for next, and how many of their first ones are known already.
+    /// The rows to ask for next, from a service that can skip rows or cannot.
     ///
-    /// At least one row is asked for, because only the end marker of an answer says that the split is complete.
-    pub(super) fn rest(&self) -> (Rows, u64) {
+    /// At least one row of a range is asked for, because only the end marker of an answer says that it is complete.
+    pub(super) fn rest(&self, can_skip: bool) -> Rest {
         let state = self.lock();
+        let left_out = state.piece.skip.saturating_add(state.delivered);
         match state.piece.rows {
             Rows::Range { start, count } if !state.piece.filtered => {
                 let left_out = i64::try_from(state.delivered).unwrap_or(i64::MAX).min(count - 1).max(0);
                 let rows = Rows::Range { start: start + left_out, count: count - left_out };
-                (rows, state.delivered.saturating_sub(left_out.unsigned_abs()))
+                Rest { rows, skip: 0, known: state.delivered.saturating_sub(left_out.unsigned_abs()) }
             }
-            rows => (rows, state.piece.skip.saturating_add(state.delivered)),
+            rows if can_skip => Rest { rows, skip: left_out, known: 0 },
+            rows => Rest { rows, skip: 0, known: left_out },
         }
     }
 
@@ -188,7 +201,14 @@ mod tests {
     fn rest_after(piece: Piece, delivered: u64) -> (Rows, u64) {
         let position = Position::new(piece);
         assert_eq!(position.claim(delivered), delivered);
-        position.rest()
+        let Rest { rows, skip, known } = position.rest(false);
+        assert_eq!(skip, 0);
+        let skipping = position.rest(true);
+        match piece.addressed() {
+            Some(_) if !piece.filtered => assert_eq!(skipping, Rest { rows, skip, known }),
+            _ => assert_eq!(skipping, Rest { rows, skip: known, known: 0 }),
+        }
+        (rows, known)
     }
 
     fn whole(rows: Rows, filtered: bool) -> Piece {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::chunk::Chunk;
-use super::position::{Piece, Position};
+use super::position::{Piece, Position, Rest};
 use super::sink::Sink;
 use super::source::Source;
-use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, behind_the_end, check};
+use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, Unpacker, behind_the_end};
 use crate::error::{Error, Kind, Result};
 use crate::memory::Ahead;
-use crate::proto::v1::{self, Rows};
+use crate::proto::call::{ReadRows, Rows};
 use crate::runtime::{Place, forced_panic, within};
 use crate::transport::Body;
 
@@ -43,10 +43,10 @@ impl Reader {
         if self.piece.is_empty() {
             return Ok(());
         }
-        let table = &self.source.plan.table;
+        let what = &self.source.plan.source;
         let named = match self.piece.rows {
-            Rows::Split { index } => format!("reading split {index} of {table}"),
-            Rows::Range { start, count } => format!("reading rows {start}+{count} of {table}"),
+            Rows::Split { index } => format!("reading split {index} of {what}"),
+            Rows::Range { start, count } => format!("reading rows {start}+{count} of {what}"),
         };
         let result = self.read().await;
         match &result {
@@ -59,26 +59,29 @@ impl Reader {
     /// Asks for the rows, and again for the undelivered ones whenever an answer breaks off.
     async fn read(&self) -> Result<()> {
         let start = Instant::now();
-        let (source, position) = (&self.source, &self.position);
+        let (source, position, plan) = (&self.source, &self.position, &self.source.plan);
+        let can_skip = plan.version.skips_rows(&plan.source);
         let mut attempts = source.transport.attempts();
         let mut request_id = String::new();
         loop {
-            let (rows, known) = position.rest();
-            let request = v1::read_rows(&source.plan.table, &source.plan.session_id, rows, &source.form);
+            let rest = position.rest(can_skip);
+            let wanted = ReadRows { rows: rest.rows, skip: rest.skip, form: &source.form };
+            let request = plan.version.read_rows(&plan.source, &plan.session_id, &wanted)?;
+            let request = request.routed(&source.lease.route_token());
             let made = attempts.made();
             let throttled = attempts.throttled();
-            let started =
-                source.transport.download(&source.plan.data_endpoint, request, &mut attempts, &source.share).await;
+            let started = source.transport.download(&plan.data_endpoint, request, &mut attempts, &source.share).await;
             source.metrics.requests.add(u64::from(attempts.made() - made));
             source.metrics.throttled.add_time(attempts.throttled() - throttled);
             if self.source.metrics.first_byte.get() == 0 {
                 self.source.metrics.first_byte.add_time(start.elapsed());
             }
             // A failure without an answer is known by the id of the answer that broke off before it.
-            let body = started.map_err(|error| error.with_request_id(&request_id))?;
+            let body = started.map_err(|error| plan.version.session_failure(error.with_request_id(&request_id)))?;
+            source.lease.set_route_token(body.route_token());
             request_id = body.request_id().to_owned();
             let delivered = position.delivered();
-            let Err(failure) = self.deliver(body, rows, known).await else { return Ok(()) };
+            let Err(failure) = self.deliver(body, rest).await else { return Ok(()) };
             if position.delivered() > delivered {
                 attempts.progress();
             }
@@ -92,40 +95,34 @@ impl Reader {
         }
     }
 
-    /// Takes the body of an answer with `rows` apart, of which the first `known` ones are delivered already. It is complete
-    /// only if the end marker came, and nothing after it.
-    async fn deliver(&self, mut body: Body, rows: Rows, known: u64) -> Result<()> {
+    /// Takes the body of an answer apart. It is complete only if the end marker came, and nothing after it.
+    async fn deliver(&self, mut body: Body, rest: Rest) -> Result<()> {
         let source = &self.source;
+        let mut unpacker = Unpacker::new(source.plan.version.packs_bodies());
         let mut framer = Framer::new(&source.slabs);
         let mut decoder = Decoder::new(Arc::clone(&source.schema), &source.slabs);
         let mut seen = 0;
         loop {
-            let waiting = Instant::now();
             let count = match framer.room() {
                 // Behind the end marker: only the end of the body may follow.
-                [] => match body.read(&mut [0]).await? {
+                [] => match self.receive(&mut body, &mut unpacker, &mut [0]).await? {
                     0 => 0,
                     _ => return Err(behind_the_end()),
                 },
-                room => body.read(room).await?,
+                room => self.receive(&mut body, &mut unpacker, room).await?,
             };
-            self.source.metrics.network.add_time(waiting.elapsed());
             if count == 0 {
                 break;
-            }
-            self.source.metrics.bytes_wire.add(count as u64);
-            if body.is_copied() {
-                self.source.metrics.bytes_copied.add(count as u64);
             }
             let working = Instant::now();
             let frame = framer.advance(count)?;
             self.source.metrics.decode.add_time(working.elapsed());
             match frame {
-                Some(Frame::Schema(schema)) => check(&schema, &source.schema)?,
+                Some(Frame::Schema(schema)) => decoder.begin(&schema)?,
                 Some(Frame::Room(length)) => framer.give(self.slab(length, &mut body).await?),
                 Some(Frame::Batch(encoded)) => {
                     let (batch, bytes) = self.decode(&mut decoder, encoded, &mut body).await?;
-                    let fresh = self.without_known(batch, known.saturating_sub(seen), &mut seen);
+                    let fresh = self.without_known(batch, rest.known.saturating_sub(seen), &mut seen);
                     self.hand_over(fresh, bytes, &mut body).await?;
                     if self.position.is_over() {
                         return Ok(());
@@ -140,7 +137,37 @@ impl Reader {
                 format!("the stream ended after {} rows without the Arrow end marker", self.position.delivered());
             return Err(Error::new(Kind::Connection, message));
         }
-        self.check_count(rows, seen, known)
+        self.check_count(rest, seen)
+    }
+
+    /// Fills a part of `room` with bytes of the stream; 0 behind the last one. A body that is not compressed as a whole is received
+    /// right there.
+    async fn receive(&self, body: &mut Body, unpacker: &mut Unpacker, room: &mut [u8]) -> Result<usize> {
+        loop {
+            if unpacker.is_passed() {
+                return self.receive_raw(body, room).await;
+            }
+            let working = Instant::now();
+            let unpacked = unpacker.unpack(room)?;
+            self.source.metrics.decode.add_time(working.elapsed());
+            if let Some(count) = unpacked {
+                return Ok(count);
+            }
+            let count = self.receive_raw(body, unpacker.room()).await?;
+            unpacker.advance(count)?;
+        }
+    }
+
+    async fn receive_raw(&self, body: &mut Body, room: &mut [u8]) -> Result<usize> {
+        let metrics = &self.source.metrics;
+        let waiting = Instant::now();
+        let count = body.read(room).await?;
+        metrics.network.add_time(waiting.elapsed());
+        metrics.bytes_wire.add(count as u64);
+        if body.is_copied() {
+            metrics.bytes_copied.add(count as u64);
+        }
+        Ok(count)
     }
 
     /// The rows of a batch that are not delivered yet.
@@ -155,7 +182,7 @@ impl Reader {
     }
 
     /// Fails if a complete answer has another number of rows than it must.
-    fn check_count(&self, rows: Rows, seen: u64, known: u64) -> Result<()> {
+    fn check_count(&self, Rest { rows, skip, known }: Rest, seen: u64) -> Result<()> {
         if seen < known && known == self.piece.skip {
             let message = format!("read.start_row is {known}, the split has {seen} rows");
             return Err(Error::new(Kind::InvalidOption, message));
@@ -166,7 +193,7 @@ impl Reader {
             return Err(Error::new(Kind::CorruptData, message));
         }
         if let Rows::Range { count, .. } = rows {
-            let seen = i64::try_from(seen).unwrap_or(i64::MAX);
+            let seen = i64::try_from(seen.saturating_add(skip)).unwrap_or(i64::MAX);
             if seen > count || (seen < count && !self.source.plan.filtered) {
                 let message = format!("{count} rows were asked for, the stream has {seen}");
                 return Err(Error::new(Kind::CorruptData, message));
@@ -185,7 +212,7 @@ impl Reader {
         };
         let working = Instant::now();
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
-        let batch = decoder.decode(&encoded, target)?;
+        let batch = source.projection.apply(decoder.decode(&encoded, target)?)?;
         let bytes = decoder.decoded_bytes() - decoded;
         source.metrics.bytes_decoded.add(bytes);
         source.metrics.bytes_copied.add(decoder.copied_bytes() - copied);

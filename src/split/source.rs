@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::memory::Account;
 use crate::metrics::Metric;
 use crate::options::{self, Options};
-use crate::proto::v1::RowsForm;
-use crate::session::{Plan, Session};
+use crate::proto::call::{Compression, RowsForm};
+use crate::session::{Lease, Plan, Projection, Session};
 use crate::transport::{Share, Transport};
 
 /// Batches of a piece where a split is read by several requests.
@@ -25,6 +25,10 @@ pub(crate) struct Source {
     pub(super) transport: Arc<Transport>,
     pub(super) share: Arc<Share>,
     pub(super) plan: Arc<Plan>,
+    pub(super) lease: Arc<Lease>,
+    /// The columns that are delivered.
+    pub(super) projection: Projection,
+    /// The columns of the stream, which are more if the service cannot be asked for fewer than a session has.
     pub(super) schema: SchemaRef,
     pub(super) form: RowsForm,
     pub(super) caps: Caps,
@@ -42,17 +46,20 @@ pub(crate) struct Source {
 
 impl Source {
     /// A read by up to `requests` requests at once.
-    pub(crate) fn new(session: &Session, read: &Options, requests: usize) -> Arc<Self> {
+    pub(crate) fn new(session: &Session, read: &Options, requests: usize) -> Result<Arc<Self>> {
+        let narrows = session.plan().version.narrows_reads();
+        let projection = Projection::new(session, read)?;
         let account = Account::new(session.client().memory());
         let batch_rows = read.number(&options::READ_BATCH_ROWS);
         let form = RowsForm {
             max_batch_rows: batch_rows,
             max_batch_bytes: read.number(&options::READ_BATCH_BYTES),
             compression: match read.text(&options::READ_COMPRESSION) {
-                Some("lz4") => Some("LZ4_FRAME"),
-                Some("zstd") => Some("ZSTD"),
+                Some("lz4") => Some(Compression::Lz4),
+                Some("zstd") => Some(Compression::Zstd),
                 _ => None,
             },
+            columns: if narrows { projection.names() } else { Vec::new() },
         };
         let piece_rows =
             match (read.number(&options::READ_REQUEST_ROWS), read.number(&options::READ_REQUESTS_PER_SPLIT)) {
@@ -60,13 +67,15 @@ impl Source {
                 (0, _) => batch_rows.saturating_mul(BATCHES_PER_PIECE),
                 (rows, _) => rows,
             };
-        Arc::new(Source {
+        Ok(Arc::new(Source {
             transport: Arc::clone(session.client().transport()),
             share: Arc::default(),
             plan: Arc::clone(session.plan()),
-            schema: Arc::clone(session.schema()),
-            form,
+            lease: Arc::clone(session.lease()),
+            schema: Arc::clone(if narrows { projection.schema() } else { session.schema() }),
+            projection,
             caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
+            form,
             slabs: Slabs::new(&account, requests),
             metrics: Metrics::default(),
             account,
@@ -75,7 +84,12 @@ impl Source {
             piece_rows,
             prefetch_batches: usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1),
             prefetch_bytes: read.number(&options::READ_PREFETCH_BYTES),
-        })
+        }))
+    }
+
+    /// The schema of every batch.
+    pub(super) fn delivered(&self) -> &SchemaRef {
+        self.projection.schema()
     }
 
     /// All rows of split `index`.

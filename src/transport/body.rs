@@ -9,6 +9,7 @@ use super::direct::DirectBody;
 use super::http::network_error;
 use super::slots::Slot;
 use crate::error::{Error, Kind, Result};
+use crate::proto::ROUTE_TOKEN;
 
 /// Largest control-plane answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -18,6 +19,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 pub struct Body {
     source: Source,
     request_id: String,
+    route_token: String,
     /// Given back with the body.
     slot: Option<Slot>,
 }
@@ -31,12 +33,22 @@ enum Source {
 }
 
 impl Body {
-    pub(super) fn from_library(response: reqwest::Response, request_id: String, idle: Duration) -> Self {
-        Body { source: Source::Library { response, rest: Bytes::new(), idle }, request_id, slot: None }
+    pub(super) fn from_library(response: reqwest::Response, idle: Duration) -> Self {
+        Self::new(Source::Library { response, rest: Bytes::new(), idle })
     }
 
-    pub(super) fn direct(body: DirectBody, request_id: String) -> Self {
-        Body { source: Source::Direct(body), request_id, slot: None }
+    pub(super) fn direct(body: DirectBody) -> Self {
+        Self::new(Source::Direct(body))
+    }
+
+    fn new(source: Source) -> Self {
+        Body { source, request_id: String::new(), route_token: String::new(), slot: None }
+    }
+
+    /// `header` looks up a header of the answer.
+    pub(super) fn with_headers<'a>(self, header: impl Fn(&str) -> &'a str) -> Self {
+        let (request_id, route_token) = (header("x-odps-request-id").to_owned(), header(ROUTE_TOKEN).to_owned());
+        Body { request_id, route_token, ..self }
     }
 
     pub(super) fn with_slot(self, slot: Slot) -> Self {
@@ -55,6 +67,11 @@ impl Body {
     /// `x-odps-request-id` of the answer, empty if it had none.
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// Where the service wants the next requests of the session; empty if it did not say.
+    pub fn route_token(&self) -> &str {
+        &self.route_token
     }
 
     /// Whether the bytes of a read were copied out of another buffer of this process.
@@ -86,7 +103,7 @@ impl Body {
         loop {
             let count = self.read(&mut part).await?;
             if count == 0 {
-                return Ok(Answer { body, request_id: self.request_id });
+                return Ok(Answer { body, request_id: self.request_id, route_token: self.route_token });
             }
             if body.len() + count > MAX_ANSWER_BYTES {
                 let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");

@@ -99,9 +99,9 @@ impl Http {
             }
         };
         let status = response.status().as_u16();
-        let request_id = header(response.headers(), "x-odps-request-id").to_owned();
-        let retry_after = header(response.headers(), "retry-after").parse().ok();
-        let body = Body::from_library(response, request_id, self.idle_timeout);
+        let headers = response.headers().clone();
+        let retry_after = header(&headers, "retry-after").parse().ok();
+        let body = Body::from_library(response, self.idle_timeout).with_headers(|name| header(&headers, name));
         self.checked(&request, status, retry_after, body).await
     }
 
@@ -131,7 +131,7 @@ impl Http {
 
     /// Asks for rows, once. Plain HTTP is read without the HTTP library in between.
     pub(super) async fn open(&self, endpoint: &str, request: &Request) -> Result<Body> {
-        if request.method != Method::Get || is_secure(endpoint) || self.clients.has_proxy() {
+        if is_secure(endpoint) || self.clients.has_proxy() {
             return self.send(endpoint, request).await;
         }
         let credentials = self.identity.current().await?;
@@ -144,8 +144,8 @@ impl Http {
         let headers = self.headers(credentials, &request);
         // Refuses what cannot be sent, as for every other call.
         header_map(&headers)?;
-        let (head, body) = self.direct.get(&request.url(endpoint), &headers).await?;
-        let body = Body::direct(body, head.header("x-odps-request-id").to_owned());
+        let (head, body) = self.direct.ask(request.method, &request.url(endpoint), &headers, &request.body).await?;
+        let body = Body::direct(body).with_headers(|name| head.header(name));
         self.checked(&request, head.status, head.header("retry-after").parse().ok(), body).await
     }
 

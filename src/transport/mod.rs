@@ -9,13 +9,14 @@ mod identity;
 mod probe;
 mod retry;
 mod slots;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
-use crate::proto::{Request, v1};
+use crate::proto::{Request, Version, discover};
 
 pub use body::Body;
 use endpoint::Directory;
@@ -25,6 +26,8 @@ pub use probe::Remote;
 pub use retry::{Attempts, Retry};
 use slots::Slots;
 pub use slots::{Share, SlotUse};
+pub use versions::Negotiation;
+use versions::Versions;
 
 /// Everything needed to talk to the service; shared by all sessions and splits of a client.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Transport {
     data: Option<String>,
     quota: Option<String>,
     directory: Directory,
+    versions: Versions,
     slots: Arc<Slots>,
 }
 
@@ -45,6 +49,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// `x-odps-request-id`.
     pub request_id: String,
+    /// Where the service wants the next requests of the session; empty if it did not say.
+    pub route_token: String,
 }
 
 impl Transport {
@@ -64,6 +70,7 @@ impl Transport {
             data,
             quota: options.text(&options::QUOTA).map(str::to_owned),
             directory: Directory::default(),
+            versions: Versions::new(options),
             slots: Slots::new(options.number(&options::LIMITS_CONCURRENT_REQUESTS)),
         }))
     }
@@ -79,7 +86,7 @@ impl Transport {
             return Ok(configured.clone());
         }
         let ask = async {
-            let answer = self.call(&self.service, v1::discover(project)).await?;
+            let answer = self.call(&self.service, discover(project)).await?;
             endpoint::from_discovery(&self.service, &answer.body)
                 .map_err(|error| error.with_request_id(&answer.request_id))
         };
@@ -175,6 +182,14 @@ impl Transport {
         attempts.wait_after(error).await
     }
 
+    /// Begins the first call of a session or of a preview, in a version of the Storage API from `least` on that the service at
+    /// `endpoint` speaks and the client may speak.
+    pub fn negotiate<'a>(&'a self, endpoint: &'a str, least: Version) -> Result<Negotiation<'a>> {
+        self.versions.negotiate(endpoint, least)
+    }
+
+    /// Every request names the quota: those of version 1 must, discovery may answer another endpoint for it, and where the data
+    /// endpoint is configured, nothing else would say it.
     fn with_quota(&self, request: Request) -> Request {
         match &self.quota {
             Some(quota) => request.query("quotaName", quota),

@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::{Answer, Transport, endpoint};
 use crate::error::{Error, Kind, Result};
-use crate::proto::v1;
+use crate::proto::discover;
 use crate::runtime::within;
 
 /// Whom a connection for an endpoint is made to: the host of the endpoint, or the proxy in front of it.
@@ -75,12 +75,12 @@ impl Transport {
 
     /// Asks for the endpoint of the Storage API, whatever is configured or remembered.
     pub async fn discover(&self, project: &str, quota: Option<&str>) -> Result<String> {
-        let request = v1::discover(project);
+        let request = discover(project);
         let request = match quota {
             Some(quota) => request.query("quotaName", quota),
             None => request,
         };
-        let Answer { body, request_id } = self.ask_service(request).await?;
+        let Answer { body, request_id, .. } = self.ask_service(request).await?;
         endpoint::from_discovery(&self.service, &body).map_err(|error| error.with_request_id(&request_id))
     }
 }

@@ -3,6 +3,7 @@
 use super::body::Length;
 use super::socket::Socket;
 use crate::error::{Error, Kind, Result};
+use crate::proto::Method;
 
 /// Largest head of an answer.
 const MAX_HEAD_BYTES: usize = 64 << 10;
@@ -33,14 +34,25 @@ impl Head {
     }
 }
 
-/// A GET request. The headers were checked when they were made.
-pub(super) fn request(authority: &str, target: &str, headers: &[(String, String)]) -> Vec<u8> {
-    let mut text = format!("GET {target} HTTP/1.1\r\nhost: {authority}\r\naccept: */*\r\n");
+/// A request. The headers were checked when they were made.
+pub(super) fn request(
+    method: Method,
+    authority: &str,
+    target: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut text = format!("{} {target} HTTP/1.1\r\nhost: {authority}\r\naccept: */*\r\n", method.name());
     for (name, value) in headers {
         text.extend([name.as_str(), ": ", value.as_str(), "\r\n"]);
     }
+    if method == Method::Post {
+        text.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
     text.push_str("\r\n");
-    text.into_bytes()
+    let mut request = text.into_bytes();
+    request.extend_from_slice(body);
+    request
 }
 
 /// Reads the head of an answer; interim answers are passed over.

@@ -19,6 +19,7 @@ pub(super) use head::Head;
 use socket::Socket;
 
 use crate::error::{Error, Kind, Result};
+use crate::proto::Method;
 
 /// A connection that nobody used for longer may have been forgotten by something on the way, which nobody would tell.
 const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -78,14 +79,21 @@ impl Direct {
         Direct { connections, connect_timeout, idle_timeout }
     }
 
-    /// Makes a GET request for `url`, which must begin with `http://`, and reads the head of the answer.
-    pub(super) async fn get(&self, url: &str, headers: &[(String, String)]) -> Result<(Head, DirectBody)> {
+    /// Makes a request for `url`, which must begin with `http://`, and reads the head of the answer. Asking twice for rows is
+    /// harmless, whatever the method.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> Result<(Head, DirectBody)> {
         let rest = url.strip_prefix("http://").unwrap_or(url);
         let (authority, target) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let request = head::request(authority, target, headers);
+        let request = head::request(method, authority, target, headers, body);
         // A kept connection may be dead, which shows only now: then a new one gets its chance.
         while let Some(stream) = self.connections.take(authority) {
             match self.exchange(stream, authority, &request).await {
