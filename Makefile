@@ -8,7 +8,7 @@ BUILD := .cache/install-build
 help:
 	@echo 'make demo      build everything, generate TPC-H data once, read it through the library, check the answer'
 	@echo 'make test      run every check and print a summary (tests/run GATE... runs some)'
-	@echo 'make bench     measure reading next to curl reading the same bytes'
+	@echo 'make bench     measure reading next to curl, codecs and official clients on the same bytes'
 	@echo 'make install   install library, header, CMake package and maxstorage.pc (PREFIX, DESTDIR)'
 	@echo 'make clean     remove what was built and generated'
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the library next to curl: the same bodies, the same service, interleaved runs, medians.
+"""Measures the library next to everything that reads the same bytes: interleaved runs over bodies that the service keeps in memory.
 
-    compare.py SERVICE-URL READ_SPLIT-PROGRAM [--runs N] [--table PROJECT.SCHEMA.TABLE]
+    compare.py SERVICE-URL BUILD-DIRECTORY [--runs N] [--times N] [--python PYTHON] [--classpath CLASSPATH]
 
-Time is wall-clock from fork to exit, CPU is user + system time of the child alone (wait4), both for the whole process, its start
-included. Both sides read sessions that were planned before: the library as a worker attaches by token, curl by session id.
+CPU is user + system time of the client process alone (wait4), its start included; each run reads the table --times times, so that the
+start counts for little. The official clients are measured if --python and --classpath name them; from them the cost of their start
+is taken off, which a run that reads a table of five rows tells. What no line names is not measured.
 """
 import argparse
-import itertools
 import json
 import os
 import statistics
@@ -17,100 +17,234 @@ import time
 import urllib.request
 
 GIB = 1 << 30
-ACCEPT = {"none": None, "lz4": "LZ4_FRAME"}
+OFFICIAL_BYTES = 4 * GIB  # at least so much is read by an official client
+ACCEPT = {"none": None, "lz4": "LZ4_FRAME", "zstd": "ZSTD"}
+TABLE = "lineitem"
+SMALL_TABLE = "region"
+BATCH_ROWS = (4096, 20000)  # what is asked for by default, and the most that the protocol lets one ask for
+CORES = os.cpu_count() or 1
 
 
-def measure(command):
-    """Runs a command: seconds, CPU seconds and what it printed."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{command[0]} failed with {process.returncode}")
-    return seconds, usage.ru_utime + usage.ru_stime, output.decode()
+class Run:
+    """What a command took: seconds, CPU seconds, and the JSON that it printed, or the bytes that curl says it received."""
+
+    def __init__(self, command):
+        begin = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        output, complaints = process.stdout.read().decode(), process.stderr.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        self.seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            sys.exit(f"{command[0]} failed with {process.returncode}: {complaints[-1000:]}")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.facts = json.loads(output) if output.startswith("{") else {"received": sum(int(line) for line in output.split())}
 
 
-def library_plan(service, program, table, splits, directory):
-    """The file with the token of a session for the library."""
-    token = os.path.join(directory, f"token-{splits}")
-    subprocess.run([program, "plan", f"{service}/api", table, str(splits), token], check=True)
-    return token
+class Sessions:
+    """Reads that are planned once: for the library by token, for curl by the URLs of their bodies."""
+
+    def __init__(self, service, build):
+        self.service, self.build, self.tokens, self.bodies = service, build, {}, {}
+
+    def token(self, splits):
+        if splits not in self.tokens:
+            self.tokens[splits] = f"{self.build}/token-{splits}"
+            command = [f"{self.build}/read_split", "plan", f"{self.service}/api", f"local.default.{TABLE}", str(splits), self.tokens[splits]]
+            subprocess.run(command, check=True)
+        return self.tokens[splits]
+
+    def urls(self, splits, rows):
+        base = f"{self.service}/api/storage/v1/projects/local/schemas/default/tables/{TABLE}"
+        if splits not in self.bodies:
+            plan = {"SplitOptions": {"SplitMode": "Parallelism", "SplitNumber": splits, "CrossPartition": True},
+                    "ArrowOptions": {"TimestampUnit": "nano", "DatetimeUnit": "milli"}}  # fmt: skip
+            request = urllib.request.Request(f"{base}/sessions?session_type=batch_read", json.dumps(plan).encode(), {"Content-Type": "application/json"})
+            session = json.load(urllib.request.urlopen(request))
+            while session["SessionStatus"] == "INIT":
+                time.sleep(0.05)
+                session = json.load(urllib.request.urlopen(f"{base}/sessions/{session['SessionId']}?session_type=batch_read"))
+            self.bodies[splits] = session
+        session = self.bodies[splits]
+        data = f"{base}/data?session_id={session['SessionId']}&max_batch_rows={rows}&data_format_type=ARROW&data_format_version=V5"
+        return [f"{data}&split_index={index}" for index in range(session["SplitsCount"])]
 
 
-def curl_plan(service, table, splits):
-    """The URLs of the bodies of a session for curl, planned like the library's."""
-    project, schema, name = table.split(".")
-    base = f"{service}/api/storage/v1/projects/{project}/schemas/{schema}/tables/{name}"
-    plan = {"SplitOptions": {"SplitMode": "Parallelism", "SplitNumber": splits, "CrossPartition": True},
-            "ArrowOptions": {"TimestampUnit": "nano", "DatetimeUnit": "milli"}}  # fmt: skip
-    request = urllib.request.Request(f"{base}/sessions?session_type=batch_read", json.dumps(plan).encode(), {"Content-Type": "application/json"})
-    session = json.load(urllib.request.urlopen(request))
-    while session["SessionStatus"] == "INIT":
-        time.sleep(0.05)
-        session = json.load(urllib.request.urlopen(f"{base}/sessions/{session['SessionId']}?session_type=batch_read"))
-    data = f"{base}/data?session_id={session['SessionId']}&max_batch_rows=4096&data_format_type=ARROW&data_format_version=V5"
-    return [f"{data}&split_index={index}" for index in range(session["SplitsCount"])]
+class Case:
+    """One shape of a read and the commands that make it."""
+
+    def __init__(self, sessions, compression, rows, splits, times):
+        self.sessions, self.compression, self.rows, self.splits, self.times = sessions, compression, rows, splits, times
+        self.threads = 1 if splits == 1 else CORES
+        self.name = f"{compression}, {rows} rows, {splits} split{'s' if splits > 1 else ''}"
+
+    def library(self, way):
+        build, service = self.sessions.build, self.sessions.service
+        return [f"{build}/read_split", "read", f"{service}/api", self.sessions.token(self.splits), self.compression, str(self.rows), way,
+                str(self.threads), str(self.times)]  # fmt: skip
+
+    def curl(self):
+        command = ["curl", "--silent", "--show-error", "--no-progress-meter", "--fail", "--write-out", "%{size_download}\n"]
+        if ACCEPT[self.compression]:
+            command += ["--header", f"Accept-Encoding: {ACCEPT[self.compression]}"]
+        if self.threads > 1:
+            command += ["--parallel", "--parallel-max", str(self.threads)]
+        for url in self.sessions.urls(self.splits, self.rows) * self.times:
+            command += ["--output", os.devnull, url]
+        return command
+
+    def bench(self, *arguments):
+        return [f"{self.sessions.build}/maxstorage-bench", *arguments, str(self.times)]
+
+    def commands(self):
+        """By name, in the order of a round."""
+        commands = {}
+        if self.splits == 1:
+            url = self.sessions.urls(1, self.rows)[0]
+            accept = ACCEPT[self.compression] or "identity"
+            commands["raw"] = self.bench("raw", url, accept)
+            commands["rust"] = self.bench("rust", f"{self.sessions.service}/api", self.sessions.token(1), self.compression, str(self.rows))
+            if self.compression != "none":
+                body = f"{self.sessions.build}/body"
+                request = urllib.request.Request(url, headers={"Accept-Encoding": accept})
+                with urllib.request.urlopen(request) as answer, open(body, "wb") as file:
+                    file.write(answer.read())
+                commands["codec"] = self.bench("codec", body, self.compression)
+        return commands | {"curl": self.curl(), "split": self.library("split"), "scan": self.library("scan"), "stream": self.library("stream")}
 
 
-def curl_command(urls, compression, threads):
-    command = ["curl", "--silent", "--show-error", "--no-progress-meter", "--fail", "--write-out", "%{size_download}\n"]
-    if ACCEPT[compression]:
-        command += ["--header", f"Accept-Encoding: {ACCEPT[compression]}"]
-    if threads > 1:
-        command += ["--parallel", "--parallel-max", str(threads)]
-    for url in urls:
-        command += ["--output", os.devnull, url]
-    return command
+def measure(case, runs):
+    """The runs of each command, one of each in turn. A first round, which is not counted, shows that all read the same bytes."""
+    commands = case.commands()
+    first = {name: Run(command) for name, command in commands.items()}
+    facts = first["split"].facts
+    for name, run in first.items():
+        wanted = {"rows": facts["rows"]} if "rows" in run.facts else {"decoded": None} if name == "codec" else {"received": facts["bytes_wire"]}
+        for key, value in wanted.items():
+            # A raw socket sees the framing of HTTP as well.
+            if value is not None and run.facts[key] != value and not (name == "raw" and 1 <= run.facts[key] / value < 1.01):
+                sys.exit(f"{case.name}: {name} has {key} = {run.facts[key]}, the library has {value}: not the same bodies")
+    taken = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            taken[name].append(Run(command))
+    if "codec" in taken:
+        for run in taken["codec"]:
+            run.cpu = run.seconds = run.facts["seconds"]
+    return facts, taken
+
+
+def median(values):
+    return statistics.median(values)
 
 
 def spread(values):
-    return (max(values) - min(values)) / statistics.median(values) * 100
+    return f"{(max(values) - min(values)) / median(values) * 100:.0f}%"
+
+
+COLUMNS = ["raw", "curl", "codec", "rust", "split", "scan", "stream"]
+TITLES = ["raw socket", "curl", "codec", "Rust path", "C split", "C scan", "C stream"]
+
+
+def head(title, columns):
+    print(f"\n{title:26}" + "".join(f"{column:>16}" for column in columns))
+
+
+def table(cases, runs, title, columns=COLUMNS, titles=TITLES):
+    """Measures cases and prints a line for each; the medians of CPU seconds per GiB by case and name."""
+    print(f"\n{title}")
+    head("", titles + ["C / floor", "C / Rust"])
+    results, speeds = {}, []
+    for case in cases:
+        facts, taken = measure(case, runs)
+        decoded = facts["bytes_decoded"]
+        cost = {name: median([run.cpu for run in taken[name]]) / (decoded / GIB) for name in taken}
+        cost["peak"] = max(run.facts["peak_kib"] for run in taken["split"]) * 1024 / 1e6
+        floor = cost["curl"] + cost.get("codec", 0)
+        line = "".join(f"{f'{cost[name]:.3f} {spread([run.cpu for run in taken[name]]):>5}' if name in cost else '-':>16}" for name in columns)
+        against_rust = f"{cost['split'] / cost['rust']:.2f}" if "rust" in cost else "-"
+        print(f"{case.name:26}{line}{cost['split'] / floor:>16.2f}{against_rust:>16}", flush=True)
+        speeds.append((case.name, {name: decoded / 1e6 / median([run.seconds for run in taken[name]]) for name in taken}))
+        results[case.compression, case.rows, case.splits] = cost | {"decoded": decoded, "floor": floor}
+    head("MB/s of decoded data", titles)
+    for name, speed in speeds:
+        print(f"{name:26}" + "".join(f"{f'{speed[column]:.0f}' if column in speed else '-':>16}" for column in columns))
+    return results
+
+
+def official(service, arguments, results):
+    """The official clients: net CPU seconds per GiB by client and compression."""
+    clients = {}
+    if arguments.python:
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pyodps_read.py")
+        clients |= {"PyODPS v1": [arguments.python, script, "v1"], "odps.maxstorage": [arguments.python, script, "maxstorage"]}
+    if arguments.classpath:
+        clients["Java table-api"] = ["java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-Xmx1g", "-cp", arguments.classpath, "Read"]
+    if not clients:
+        return {}
+    print(f"\nOfficial clients, {BATCH_ROWS[0]} rows, 1 split, at least {OFFICIAL_BYTES / GIB:.0f} GiB, one run; start-up = the same program over {SMALL_TABLE} (5 rows), the least of 3")
+    head("", ["start-up CPU s", "GiB", "CPU s", "CPU s/GiB gross", "CPU s/GiB net", "net / C split"])
+    net = {}
+    for name, command in clients.items():
+        for compression in ACCEPT:
+            ours = results[compression, BATCH_ROWS[0], 1]
+            one = ours["decoded"] / arguments.times
+            times = -(-arguments.official_bytes // int(one))
+            shape = [compression, str(BATCH_ROWS[0])]
+            start = min(Run([*command, service, SMALL_TABLE, *shape, "1"]).cpu for _ in range(3))
+            run = Run([*command, service, TABLE, *shape, str(times)])
+            gib = one * times / GIB
+            net[name, compression] = (run.cpu - start) / gib
+            figures = [start, gib, run.cpu, run.cpu / gib, net[name, compression], net[name, compression] / ours["split"]]
+            print(f"{f'{name}, {compression}':26}" + "".join(f"{figure:>16.2f}" for figure in figures), flush=True)
+    return net
+
+
+def goals(results, net):
+    """What is wanted, what is, and whether that will do."""
+    few, many = BATCH_ROWS
+    lines = [
+        (f"none, {few} rows: C / curl", results["none", few, 1]["split"] / results["none", few, 1]["floor"], 1.0, False),
+        (f"none, {many} rows: C / curl", results["none", many, 1]["split"] / results["none", many, 1]["floor"], 1.2, False),
+    ]
+    for compression in ("lz4", "zstd"):
+        for rows in BATCH_ROWS:
+            result = results[compression, rows, 1]
+            lines.append((f"{compression}, {rows} rows: C / (curl + codec)", result["split"] / result["floor"], 1.15, False))
+    singles = [result["split"] / result["rust"] for (_, _, splits), result in results.items() if splits == 1]
+    lines.append(("C ABI / Rust path, median of the cases", median(singles), 1.01, False))
+    lines.append((f"peak memory of one stream, none, {few} rows, MB", results["none", few, 1]["peak"], 15.0, False))
+    for compression, wanted in (("none", 2.5), ("lz4", 1.9), ("zstd", 1.7)):
+        for (name, used), cost in net.items():
+            if used == compression:
+                lines.append((f"{name}, {compression}: net / C", cost / results[compression, few, 1]["split"], wanted, True))
+    print(f"\n{'goal':44}{'here':>8}{'wanted':>10}")
+    for name, figure, wanted, at_least in lines:
+        met = figure >= wanted if at_least else figure <= wanted
+        print(f"{name:44}{figure:>8.2f}{'>=' if at_least else '<=':>5}{wanted:>5.2f}  {'met' if met else 'MISSED'}")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("service")
-    parser.add_argument("program")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--table", default="local.default.lineitem")
+    parser.add_argument("build")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--times", type=int, default=4)
+    parser.add_argument("--python")
+    parser.add_argument("--classpath")
+    parser.add_argument("--official-bytes", type=int, default=OFFICIAL_BYTES)
     arguments = parser.parse_args()
-    cores = os.cpu_count() or 1
-    shapes = [(1, 1)] + [(4 * cores, cores)] * (cores > 1)  # splits, threads
-    directory = os.path.dirname(arguments.program)
-    tokens = {splits: library_plan(arguments.service, arguments.program, arguments.table, splits, directory) for splits, _ in shapes}
-    urls = {splits: curl_plan(arguments.service, arguments.table, splits) for splits, _ in shapes}
-
-    print(f"Reading {arguments.table}, all columns, batches of 4096 rows; {arguments.runs} interleaved runs of each, medians; {cores} cores")
-    print("shared by client and service. The service keeps the encoded bodies in memory (--replay) and checks no signature (--no-auth);")
-    print("every body was read once before. MB/s and GiB are of decoded data on both sides; curl decodes nothing: it is the cost of receiving.")
-    print("+-: (max - min) / median of the runs. Read the ratios; on a machine that does other work they move as well.")
-    print(f"\n{'':24}{'library':^34}{'curl -o /dev/null':^34}{'library / curl':^18}")
-    print(f"{'':24}{'MB/s':>9}{'+-':>6}{'CPU s/GiB':>13}{'+-':>6}{'MB/s':>9}{'+-':>6}{'CPU s/GiB':>13}{'+-':>6}{'MB/s':>10}{'CPU':>8}")
-    decoded = None  # bytes of the rows as Arrow buffers: of the first case, which is not compressed
-    for (splits, threads), compression in itertools.product(shapes, ACCEPT):
-        library = [arguments.program, "read", f"{arguments.service}/api", tokens[splits], compression, str(threads)]
-        curl = curl_command(urls[splits], compression, threads)
-        facts = json.loads(measure(library)[2])
-        downloaded = sum(int(line) for line in measure(curl)[2].split())
-        if downloaded != facts["received"]:
-            sys.exit(f"curl received {downloaded} bytes and the library {facts['received']}: not the same bodies")
-        decoded = decoded or facts["decoded"]
-        runs = {"library": [], "curl": []}
-        for _ in range(arguments.runs):
-            runs["library"].append(measure(library)[:2])
-            runs["curl"].append(measure(curl)[:2])
-        speed, cpu, line = {}, {}, f"{compression}, {threads} stream{'s' if threads > 1 else ''}"
-        line = f"{line:24}"
-        for name, values in runs.items():
-            rates = [decoded / 1e6 / seconds for seconds, _ in values]
-            costs = [used / (decoded / GIB) for _, used in values]
-            speed[name], cpu[name] = statistics.median(rates), statistics.median(costs)
-            line += f"{speed[name]:9.0f}{spread(rates):5.0f}%{cpu[name]:13.3f}{spread(costs):5.0f}%"
-        print(f"{line}{speed['library'] / speed['curl']:10.2f}{cpu['library'] / cpu['curl']:8.2f}", flush=True)
-        print(f"{'':24}{facts['rows']} rows, {facts['splits']} splits, {facts['received']} bytes received, {decoded} decoded")
+    sessions = Sessions(arguments.service, arguments.build)
+    print(f"Reading local.default.{TABLE}, all columns; medians of {arguments.runs} interleaved runs, (max - min) / median behind them; each run reads everything")
+    print(f"{arguments.times} times. {CORES} cores, shared by client and service, with a load of {os.getloadavg()[0]:.1f} before the first run. The service keeps the encoded")
+    print("bodies in memory (--replay) and checks no signature (--no-auth). CPU s/GiB: user + system time of the client process per GiB of decoded")
+    print("data. floor = curl on the same bytes + the C codec alone on the same buffers. Read the ratios; other work on the machine moves them too.")
+    singles = [Case(sessions, compression, rows, 1, arguments.times) for rows in BATCH_ROWS for compression in ACCEPT]
+    results = table(singles, arguments.runs, "One stream, CPU s/GiB")
+    shared = [Case(sessions, compression, BATCH_ROWS[0], splits, arguments.times) for splits in (4, 16) for compression in ACCEPT]
+    names, titles = ["curl", "split", "scan", "stream"], ["curl --parallel", "C split", "C scan", "C stream"]
+    table(shared, arguments.runs, f"Several splits, {CORES} threads, CPU s/GiB; the floor is without the codec here", names, titles)
+    goals(results, official(arguments.service, arguments, results))
 
 
 main()

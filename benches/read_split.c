@@ -1,9 +1,11 @@
 /* Reads a table through the C ABI and throws the batches away: what the library costs, and nothing else.
  *
- *     read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE               plans a read, as a coordinator does
- *     read_split read ENDPOINT TOKEN-FILE COMPRESSION THREADS        reads the planned splits, as a worker does
+ *     read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE                            plans a read, as a coordinator does
+ *     read_split read ENDPOINT TOKEN-FILE COMPRESSION ROWS WAY THREADS TIMES      reads the planned splits, as a worker does
  *
- * Reading prints one line of JSON: splits, rows, batches, bytes on the wire and decoded, as the library counts them. Time and CPU are
+ * ROWS is the number of rows of a batch. WAY is how an engine takes batches: `split` (each thread reads whole splits), `scan` (all
+ * threads take from one scan) or `stream` (the Arrow C stream of a scan, one thread). Everything is read TIMES times.
+ * Reading prints one line of JSON: what the library counts, and the threads and the peak memory of the process. Time and CPU are
  * measured from outside, by the driver. */
 #include <inttypes.h>
 #include <maxstorage.h>
@@ -13,12 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_THREADS = 64 };
+
+/* What is counted over all reads, by the names of the library's metrics. */
+enum { ROWS, BATCHES, COUNTS = 6 };
+static const char *const COUNTED[COUNTS] = {"rows", "batches", "bytes_wire", "bytes_decoded", "bytes_copied", "requests"};
+static atomic_int_fast64_t counts[COUNTS];
+
 typedef struct {
   const ms_session *session;
   const ms_options *options;
-  atomic_int_fast64_t *next_split;
-  int64_t rows, batches, received, decoded;
-} reader;
+  atomic_int_fast64_t next_split;
+  ms_scan *scan;
+} work;
 
 static void fail(const char *what, ms_status status, ms_error *err) {
   fprintf(stderr, "read_split: %s: %s: %s\n", what, ms_status_name(status), ms_error_message(err));
@@ -32,17 +41,23 @@ static void fail(const char *what, ms_status status, ms_error *err) {
     if (status != MS_OK) fail(#call, status, err);           \
   } while (0)
 
-static int64_t metric(const ms_metrics *metrics, const char *name) {
-  for (size_t i = 0; i < ms_metrics_count(metrics); i++)
-    if (strcmp(ms_metrics_name(metrics, i), name) == 0) return ms_metrics_value(metrics, i);
-  fprintf(stderr, "read_split: the library has no metric %s\n", name);
-  exit(EXIT_FAILURE);
+static void count(ms_metrics *metrics) {
+  for (size_t counted = 0; counted < COUNTS; counted++) {
+    size_t i = 0;
+    while (i < ms_metrics_count(metrics) && strcmp(ms_metrics_name(metrics, i), COUNTED[counted]) != 0) i++;
+    if (i == ms_metrics_count(metrics)) {
+      fprintf(stderr, "read_split: the library has no metric %s\n", COUNTED[counted]);
+      exit(EXIT_FAILURE);
+    }
+    atomic_fetch_add(&counts[counted], ms_metrics_value(metrics, i));
+  }
+  ms_metrics_free(metrics);
 }
 
 static void *read_splits(void *argument) {
-  reader *self = argument;
+  work *self = argument;
   for (;;) {
-    const int64_t index = atomic_fetch_add(self->next_split, 1);
+    const int64_t index = atomic_fetch_add(&self->next_split, 1);
     if (index >= ms_session_split_count(self->session)) return NULL;
     ms_split *split = NULL;
     ms_metrics *metrics = NULL;
@@ -50,15 +65,43 @@ static void *read_splits(void *argument) {
     for (struct ArrowArray batch;; batch.release(&batch)) {
       TRY(ms_split_next_batch(split, &batch, &err));
       if (batch.release == NULL) break;
-      self->rows += batch.length;
-      self->batches++;
     }
     TRY(ms_split_metrics(split, &metrics, &err));
-    self->received += metric(metrics, "bytes_wire");
-    self->decoded += metric(metrics, "bytes_decoded");
-    ms_metrics_free(metrics);
+    count(metrics);
     ms_split_free(split);
   }
+}
+
+static void *take_from_scan(void *argument) {
+  const work *self = argument;
+  for (struct ArrowArray batch;; batch.release(&batch)) {
+    int64_t split;
+    TRY(ms_scan_next_batch(self->scan, &batch, &split, &err));
+    if (batch.release == NULL) return NULL;
+  }
+}
+
+/* The stream takes the scan and its figures with it: rows and batches are counted here. */
+static void read_stream(ms_scan *scan) {
+  struct ArrowArrayStream stream;
+  TRY(ms_scan_export_stream(scan, &stream, &err));
+  for (struct ArrowArray batch;; batch.release(&batch)) {
+    if (stream.get_next(&stream, &batch) != 0) {
+      fprintf(stderr, "read_split: get_next: %s\n", stream.get_last_error(&stream));
+      exit(EXIT_FAILURE);
+    }
+    if (batch.release == NULL) break;
+    atomic_fetch_add(&counts[ROWS], batch.length);
+    atomic_fetch_add(&counts[BATCHES], 1);
+  }
+  stream.release(&stream);
+}
+
+static void on_threads(long threads, void *(*run)(void *), work *shared) {
+  pthread_t handles[MOST_THREADS];
+  for (long i = 0; i < threads; i++)
+    if (pthread_create(&handles[i], NULL, run, shared) != 0) exit(EXIT_FAILURE);
+  for (long i = 0; i < threads; i++) pthread_join(handles[i], NULL);
 }
 
 /* The service runs with --no-auth; the signature is computed all the same, as it would be. */
@@ -97,9 +140,22 @@ static int plan(const char *endpoint, const char *table, const char *splits, con
   return written && closed ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int read_planned(const char *endpoint, const char *token_file, const char *compression, long threads) {
-  enum { MOST_THREADS = 64 };
-  if (threads < 1 || threads > MOST_THREADS) return 2;
+/* A line of what Linux says about this process: "Threads:", or "VmHWM:" in KiB, its peak memory. */
+static long process_fact(const char *name) {
+  char line[256];
+  long fact = -1;
+  FILE *file = open_file("/proc/self/status", "r");
+  while (fgets(line, sizeof line, file) != NULL)
+    if (strncmp(line, name, strlen(name)) == 0) fact = strtol(line + strlen(name), NULL, 10);
+  fclose(file);
+  return fact;
+}
+
+static int read_planned(char **arguments) {
+  const char *const endpoint = arguments[0], *const token_file = arguments[1], *const way = arguments[4];
+  const long threads = strtol(arguments[5], NULL, 10), times = strtol(arguments[6], NULL, 10);
+  const bool by_split = strcmp(way, "split") == 0, by_stream = strcmp(way, "stream") == 0;
+  if (threads < 1 || threads > MOST_THREADS || times < 1 || !(by_split || by_stream || strcmp(way, "scan") == 0)) return 2;
   static char token[1 << 20];
   FILE *file = open_file(token_file, "rb");
   const size_t token_length = fread(token, 1, sizeof token, file);
@@ -108,26 +164,31 @@ static int read_planned(const char *endpoint, const char *token_file, const char
   ms_options *options = ms_options_new();
   ms_client *client = open_client(options, endpoint);
   ms_session *session = NULL;
-  TRY(ms_options_set(options, MS_OPT_READ_COMPRESSION, compression, &err));
-  TRY(ms_options_set(options, MS_OPT_READ_BATCH_ROWS, "4096", &err));
+  TRY(ms_options_set(options, MS_OPT_READ_COMPRESSION, arguments[2], &err));
+  TRY(ms_options_set(options, MS_OPT_READ_BATCH_ROWS, arguments[3], &err));
   TRY(ms_session_attach(client, token, token_length, &session, &err));
 
-  atomic_int_fast64_t next_split = 0;
-  pthread_t handles[MOST_THREADS];
-  reader readers[MOST_THREADS], total = {0};
-  for (long i = 0; i < threads; i++) {
-    readers[i] = (reader){.session = session, .options = options, .next_split = &next_split};
-    if (pthread_create(&handles[i], NULL, read_splits, &readers[i]) != 0) return EXIT_FAILURE;
+  for (long i = 0; i < times; i++) {
+    work shared = {.session = session, .options = options};
+    if (by_split) {
+      on_threads(threads, read_splits, &shared);
+      continue;
+    }
+    ms_metrics *metrics = NULL;
+    TRY(ms_scan_open(session, options, &shared.scan, &err));
+    if (by_stream) {
+      read_stream(shared.scan);
+      continue;
+    }
+    on_threads(threads, take_from_scan, &shared);
+    TRY(ms_scan_metrics(shared.scan, &metrics, &err));
+    count(metrics);
+    ms_scan_free(shared.scan);
   }
-  for (long i = 0; i < threads; i++) {
-    pthread_join(handles[i], NULL);
-    total.rows += readers[i].rows;
-    total.batches += readers[i].batches;
-    total.received += readers[i].received;
-    total.decoded += readers[i].decoded;
-  }
-  printf("{\"splits\": %" PRId64 ", \"rows\": %" PRId64 ", \"batches\": %" PRId64 ", \"received\": %" PRId64 ", \"decoded\": %" PRId64 "}\n",
-         ms_session_split_count(session), total.rows, total.batches, total.received, total.decoded);
+  printf("{\"splits\": %" PRId64 ", \"threads\": %ld, \"peak_kib\": %ld", ms_session_split_count(session), process_fact("Threads:"),
+         process_fact("VmHWM:"));
+  for (size_t i = 0; i < COUNTS; i++) printf(", \"%s\": %" PRId64, COUNTED[i], (int64_t)atomic_load(&counts[i]));
+  printf("}\n");
   ms_session_free(session);
   ms_client_free(client);
   ms_options_free(options);
@@ -136,9 +197,9 @@ static int read_planned(const char *endpoint, const char *token_file, const char
 
 int main(int argc, char **argv) {
   if (argc == 6 && strcmp(argv[1], "plan") == 0) return plan(argv[2], argv[3], argv[4], argv[5]);
-  if (argc == 6 && strcmp(argv[1], "read") == 0) return read_planned(argv[2], argv[3], argv[4], strtol(argv[5], NULL, 10));
+  if (argc == 9 && strcmp(argv[1], "read") == 0) return read_planned(argv + 2);
   fputs("usage: read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE\n"
-        "       read_split read ENDPOINT TOKEN-FILE COMPRESSION THREADS\n",
+        "       read_split read ENDPOINT TOKEN-FILE COMPRESSION ROWS split|scan|stream THREADS TIMES\n",
         stderr);
   return 2;
 }

@@ -85,3 +85,16 @@ stop_service() {
 
 # The account every service has unless told otherwise.
 export_local_credentials() { export ALIBABA_CLOUD_ACCESS_KEY_ID=local ALIBABA_CLOUD_ACCESS_KEY_SECRET=local; }
+
+# Python with the pinned packages of the conformance tests in .cache/venv, made once for each state of the list.
+venv() {
+  local wanted=$root/tests/pyodps/requirements.txt venv=$cache/venv log=$cache/venv.log
+  cmp -s "$wanted" "$venv/requirements.txt" && "$venv/bin/python" -c 'import odps, playwright, pyarrow, pytest' 2>/dev/null && return 0
+  rm -rf "$venv"
+  mkdir -p "$cache"
+  python3 -m venv "$venv" >"$log" 2>&1 && "$venv/bin/pip" install --disable-pip-version-check -r "$wanted" >>"$log" 2>&1 &&
+    cp "$wanted" "$venv/requirements.txt" && return 0
+  printf '    the end of .cache/venv.log:\n' >&2
+  tail -n 15 "$log" | sed 's/^/    | /' >&2
+  return 1
+}
