@@ -175,3 +175,16 @@ pub fn ipc(batches: &[RecordBatch], compression: Option<CompressionType>) -> Vec
     writer.finish().expect("the end can be written");
     writer.into_inner().expect("the bytes")
 }
+
+/// A body that is compressed as a whole, into one frame.
+pub fn packed(bytes: &[u8], compression: Option<CompressionType>) -> Vec<u8> {
+    match compression {
+        None => bytes.to_vec(),
+        Some(CompressionType::ZSTD) => zstd::bulk::compress(bytes, 1).expect("a frame"),
+        Some(_) => {
+            let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).expect("an encoder");
+            encoder.write_all(bytes).expect("memory");
+            encoder.finish().0
+        }
+    }
+}
