@@ -178,6 +178,8 @@
 #define MS_OPT_FILTER_TEXT "filter.text"
 /** Whether the service may ignore a predicate it does not support, instead of refusing it. */
 #define MS_OPT_FILTER_FALLBACK "filter.fallback"
+/** Whether the library evaluates the filter itself, so that only rows arrive for which it is true. Columns that only the filter needs are read and not delivered. */
+#define MS_OPT_FILTER_EXACT "filter.exact"
 /** Reads changes of a Delta table in place of its rows, if this or another `incremental.` key is set: `append` the rows that were changed and are still there, `cdc` every change, if the table captures them. System columns tell which. Versions 2 and 3 of the Storage API have it; `split.mode` is then `bucket` unless it is set. */
 #define MS_OPT_INCREMENTAL_MODE "incremental.mode"
 /** Version of the table after which changes count. Without a start: all changes. */
@@ -1308,6 +1310,23 @@ ms_status ms_scan_schema(const ms_scan *scan,
                          ms_error **err);
 
 /**
+ * Adds a filter to a scan that is open, for example one that a join has found: from now on only rows for which it is true are handed
+ * out. The library evaluates it, exactly, also on batches that were fetched already. Filters add up and stay. The protocol cannot
+ * take it for splits that are not read yet: what is transferred stays the same.
+ * @param[in] scan the scan.
+ * @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_split_add_filter.
+ * Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_add_filter(const ms_scan *scan,
+                             const ms_predicate *filter,
+                             ms_error **err);
+
+/**
  * Turns a scan into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the scan. Its get_next
  * returns ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO; its get_last_error has the message with the request id.
  * @param[in] scan consumed, on success and on failure alike: do not use or free it afterwards.
@@ -1368,12 +1387,15 @@ void ms_scan_free(ms_scan *scan);
  * Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
  * @param[in] client keeps living as long as the session does, also if it is freed.
  * @param[in] scan scan and types options; copied; the caller keeps and frees it.
- * @param[in] filter must be NULL in this version.
+ * @param[in] filter which rows are wanted, besides what the option filter.text says; NULL for all. The service uses it to skip blocks:
+ * without the option filter.exact rows for which it is not true may still arrive. Not kept: the caller may free it at once. It costs
+ * one request for the types of the columns.
  * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
+ * @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter, or, with
+ * filter.exact, for a filter whose types do not fit;
  * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
- * plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL, or if the option protocol excludes what is asked for; MS_WRONG_STATE for an
+ * plan_timeout_ms; MS_UNSUPPORTED if the option protocol excludes what is asked for, and for a filter with a time that has no text while filter.exact is set; MS_WRONG_STATE for an
  * instance that has not succeeded; a temporary status after the retries.
  * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
  * @since 0.1
@@ -1627,13 +1649,33 @@ ms_status ms_split_export_stream(ms_split *split,
                                  ms_error **err);
 
 /**
- * How many rows were handed out: the position from which a later read would go on.
+ * Adds a filter to a split that is open, for example one that a join has found: from now on only rows for which it is true are handed
+ * out. The library evaluates it, exactly, also on batches that were fetched already. While batches that wait are filtered out, a
+ * waker or ms_split_ready_fd may announce one that ms_split_try_next_batch then does not have. Filters add up and stay.
+ * @param[in] split the reader.
+ * @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_NOT_FOUND for a column that is not delivered; MS_INVALID_ARGUMENT for NULL and for a literal whose type does not
+ * fit.
+ * Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_add_filter(ms_split *split,
+                              const ms_predicate *filter,
+                              ms_error **err);
+
+/**
+ * How many rows of the split are done with: those that were handed out, and with filters of the library also those that were filtered
+ * out before the last of them. It is the position from which a later read would go on.
  * @param[in] split may be NULL.
  * @return rows; -1 for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API int64_t ms_split_rows_delivered(const ms_split *split);
+MS_API
+int64_t ms_split_rows_delivered(const ms_split *split);
 
 /**
  * How much of the read was handed out: exact for rows of a session by row numbers without filter, else by the estimate of the plan (the

@@ -18,7 +18,7 @@ pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
 pub use cut::Caps;
 pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};
-pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, expected, type_text};
+pub use schema::{ColumnFacts, PARTITION_KEY, TYPE_KEY, expected, is_partition_key, type_text};
 pub use slabs::{Slab, Slabs};
 pub use types::{MaxType, Units, data_type, time_unit};
 pub use unpack::Unpacker;

@@ -32,6 +32,11 @@ pub fn type_text(field: &Field) -> &str {
     field.metadata().get(TYPE_KEY).map_or("", String::as_str)
 }
 
+/// Whether a field of a schema of ours is a partition column.
+pub fn is_partition_key(field: &Field) -> bool {
+    field.metadata().contains_key(PARTITION_KEY)
+}
+
 /// The schema that is delivered for the columns of a plan.
 pub fn expected<'a>(columns: impl Iterator<Item = ColumnFacts<'a>>, units: Units) -> Result<Schema> {
     let fields = columns.map(|column| {

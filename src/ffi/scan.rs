@@ -14,6 +14,7 @@ use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
 use super::options::ms_options;
+use super::predicate::ms_predicate;
 use super::session::ms_session;
 use super::split::{ms_wake_callback, wake_callback};
 use super::status::ms_status;
@@ -185,6 +186,25 @@ pub unsafe extern "C" fn ms_scan_schema(
             Ok(())
         })
     }
+}
+
+/// Adds a filter to a scan that is open, for example one that a join has found: from now on only rows for which it is true are handed
+/// out. The library evaluates it, exactly, also on batches that were fetched already. Filters add up and stay. The protocol cannot
+/// take it for splits that are not read yet: what is transferred stays the same.
+/// @param[in] scan the scan.
+/// @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return as ms_split_add_filter.
+/// Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_add_filter(
+    scan: *const ms_scan,
+    filter: *const ms_predicate,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe { gate(err, || borrow(scan, "scan")?.scan.add_filter(&borrow(filter, "filter")?.predicate)) }
 }
 
 /// Turns a scan into an Arrow stream, with the batches that were not taken yet. Releasing the stream ends the scan. Its get_next

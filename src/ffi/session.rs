@@ -13,7 +13,6 @@ use super::gate::{free, gate, quiet};
 use super::options::ms_options;
 use super::predicate::ms_predicate;
 use super::status::ms_status;
-use crate::error::{Error, Kind};
 use crate::session::Session;
 
 /// One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes.
@@ -24,12 +23,15 @@ pub struct ms_session {
 /// Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
 /// @param[in] client keeps living as long as the session does, also if it is freed.
 /// @param[in] scan scan and types options; copied; the caller keeps and frees it.
-/// @param[in] filter must be NULL in this version.
+/// @param[in] filter which rows are wanted, besides what the option filter.text says; NULL for all. The service uses it to skip blocks:
+/// without the option filter.exact rows for which it is not true may still arrive. Not kept: the caller may free it at once. It costs
+/// one request for the types of the columns.
 /// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter;
+/// @return MS_OK; MS_INVALID_OPTION; MS_INVALID_ARGUMENT if the service refuses a value, for example the filter, or, with
+/// filter.exact, for a filter whose types do not fit;
 /// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
-/// plan_timeout_ms; MS_UNSUPPORTED if `filter` is not NULL, or if the option protocol excludes what is asked for; MS_WRONG_STATE for an
+/// plan_timeout_ms; MS_UNSUPPORTED if the option protocol excludes what is asked for, and for a filter with a time that has no text while filter.exact is set; MS_WRONG_STATE for an
 /// instance that has not succeeded; a temporary status after the retries.
 /// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
 /// @since 0.1
@@ -47,11 +49,8 @@ pub unsafe extern "C" fn ms_session_open(
             let out = Out::handle(out_session, "out_session")?;
             let client = borrow(client, "client")?;
             let scan = borrow(scan, "scan")?.read();
-            if !filter.is_null() {
-                let message = "this version takes filters as text only: set option filter.text and pass NULL as filter";
-                return Err(Error::new(Kind::Unsupported, message));
-            }
-            out.give(ms_session { session: Session::open(&client.client, &scan)? });
+            let filter = filter.as_ref().map(|filter| &filter.predicate);
+            out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter)? });
             Ok(())
         })
     }

@@ -15,6 +15,7 @@ use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
 use super::options::ms_options;
+use super::predicate::ms_predicate;
 use super::session::ms_session;
 use super::status::ms_status;
 use crate::error::{Kind, Result};
@@ -286,7 +287,28 @@ impl BatchSource for ms_split {
     }
 }
 
-/// How many rows were handed out: the position from which a later read would go on.
+/// Adds a filter to a split that is open, for example one that a join has found: from now on only rows for which it is true are handed
+/// out. The library evaluates it, exactly, also on batches that were fetched already. While batches that wait are filtered out, a
+/// waker or ms_split_ready_fd may announce one that ms_split_try_next_batch then does not have. Filters add up and stay.
+/// @param[in] split the reader.
+/// @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_NOT_FOUND for a column that is not delivered; MS_INVALID_ARGUMENT for NULL and for a literal whose type does not
+/// fit.
+/// Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_add_filter(
+    split: *mut ms_split,
+    filter: *const ms_predicate,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe { gate(err, || borrow(split, "split")?.split.add_filter(&borrow(filter, "filter")?.predicate)) }
+}
+
+/// How many rows of the split are done with: those that were handed out, and with filters of the library also those that were filtered
+/// out before the last of them. It is the position from which a later read would go on.
 /// @param[in] split may be NULL.
 /// @return rows; -1 for NULL.
 /// Thread: any, at any time. Blocking: no.

@@ -88,6 +88,7 @@ keys! {
     SPLIT_CROSS_PARTITION = "split.cross_partition", Scan, Type::Bool, "true", false, "Whether one split may hold rows of several partitions.";
     FILTER_TEXT = "filter.text", Scan, Type::Text, "", false, "Predicate in the text form of the service. It skips data: rows that do not match may still arrive.";
     FILTER_FALLBACK = "filter.fallback", Scan, Type::Bool, "false", false, "Whether the service may ignore a predicate it does not support, instead of refusing it.";
+    FILTER_EXACT = "filter.exact", Scan, Type::Bool, "false", false, "Whether the library evaluates the filter itself, so that only rows arrive for which it is true. Columns that only the filter needs are read and not delivered.";
     INCREMENTAL_MODE = "incremental.mode", Scan, Type::Choice(&["append", "cdc"]), "append", false, "Reads changes of a Delta table in place of its rows, if this or another `incremental.` key is set: `append` the rows that were changed and are still there, `cdc` every change, if the table captures them. System columns tell which. Versions 2 and 3 of the Storage API have it; `split.mode` is then `bucket` unless it is set.";
     INCREMENTAL_START_VERSION = "incremental.start_version", Scan, Type::Integer(0, u64::MAX >> 1), "", false, "Version of the table after which changes count. Without a start: all changes.";
     INCREMENTAL_END_VERSION = "incremental.end_version", Scan, Type::Integer(1, u64::MAX >> 1), "", false, "Last version whose changes count. Without an end: the newest.";
@@ -124,7 +125,6 @@ const NO_SNAPSHOTS: &str = "no version of the Storage API opens a read session o
 
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
-    "filter.exact",
     "types.timestamp_overflow",
     "types.decimal",
     "types.char_padding",

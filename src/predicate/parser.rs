@@ -6,8 +6,6 @@ use super::tree::MAX_DEPTH;
 use super::{Column, Literal, Op, Predicate, Real};
 use crate::error::{Error, Kind, Result};
 
-/// Longest text.
-pub(super) const MAX_BYTES: usize = 1 << 20;
 /// Most digits of an exact number.
 const MAX_DIGITS: usize = 38;
 
@@ -43,9 +41,6 @@ impl Predicate {
 }
 
 fn read(text: &str) -> Parsed {
-    if text.len() > MAX_BYTES {
-        return Err(Wrong::malformed(format!("it is longer than {MAX_BYTES} bytes"), 1));
-    }
     let mut parser = Parser { tokens: tokens(text)?, next: 0, end: text.chars().count() + 1 };
     let predicate = parser.or(0)?;
     match parser.peek() {

@@ -7,11 +7,12 @@ use super::bind::{Bound, Place, bind};
 use super::calendar::{write_date, write_time};
 use super::domain::{Domain, TypedColumn, View};
 use super::interval::Value;
-use super::parser::MAX_BYTES;
 use super::render::{digits, hex, quoted};
 use super::{Column, Op, Predicate};
 use crate::error::Result;
 
+/// Longest text that the service takes.
+const MAX_BYTES: usize = 1 << 20;
 /// Most items of a set in the service's grammar.
 const MAX_ITEMS: usize = 10_000;
 

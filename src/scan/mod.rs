@@ -12,6 +12,7 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
+use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff};
 use crate::session::Session;
 use crate::split::{Feed, Metric, Piece, Source, in_order};
@@ -97,6 +98,11 @@ impl Scan {
     /// A descriptor that is readable while [`Scan::try_next_batch`] has an answer. It belongs to the scan.
     pub fn descriptor(&self) -> Result<RawFd> {
         self.feed.descriptor()
+    }
+
+    /// Adds a filter for everything that was not handed out yet; it must be about columns that the session delivers.
+    pub fn add_filter(&self, filter: &Predicate) -> Result<()> {
+        self.feed.add_filter(filter)
     }
 
     /// How much of the scan was read by requests that are complete, from 0 to 1.

@@ -1,5 +1,6 @@
 //! A read session: one planned read of one table. Nothing but its end changes after it was opened; usable from every thread.
 
+mod filter;
 mod lease;
 mod plan;
 mod planner;
@@ -13,6 +14,7 @@ use arrow_schema::SchemaRef;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
+use crate::predicate::{Conjunct, Exactness, Predicate, Selection};
 use crate::proto::call::Rows;
 use crate::runtime::{Place, forced_panic};
 use crate::transport::check_endpoint;
@@ -27,18 +29,29 @@ pub struct Session {
     client: Client,
     plan: Arc<Plan>,
     lease: Arc<Lease>,
+    /// The schema of the batches that arrive.
+    arriving: SchemaRef,
+    /// Which of its columns are delivered; `None` for all.
+    delivered: Option<Arc<[usize]>>,
     schema: SchemaRef,
+    selection: Option<Arc<Selection>>,
+    conjuncts: Arc<[Conjunct]>,
 }
 
 impl Session {
     /// Plans a read of the table that `scan` names; blocks until the plan is ready.
     pub fn open(client: &Client, scan: &Options) -> Result<Self> {
+        Self::open_filtered(client, scan, None)
+    }
+
+    /// As [`Session::open`], of the rows for which `filter` is true as far as it is pushed or filter.exact says so.
+    pub fn open_filtered(client: &Client, scan: &Options, filter: Option<&Predicate>) -> Result<Self> {
         client.runtime().check()?;
         forced_panic(scan.text(&options::DEBUG_PANIC), Place::SessionOpen);
-        let request = planner::PlanRequest::from_options(client, scan)?;
+        let request = planner::PlanRequest::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
-        let plan = client.runtime().run(async move { request.plan(&transport).await })?;
-        Session::new(client, plan)
+        let (plan, conjuncts) = client.runtime().run(async move { request.plan(&transport).await })?;
+        Session::new(client, plan, conjuncts)
     }
 
     /// Opens a session that was planned elsewhere from its token. No I/O.
@@ -49,14 +62,43 @@ impl Session {
             Some(endpoint) => endpoint.to_owned(),
             None => check_endpoint(&plan.data_endpoint).map_err(|error| error.context("the session token"))?,
         };
-        Session::new(client, plan)
+        // Without the report of the planning only what the library does itself is known.
+        let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
+        let conjunct = |part: &Predicate| Conjunct {
+            text: part.to_string(),
+            pushed: None,
+            exactness: Exactness::Exact,
+            reason:
+                "the library filters the rows (filter.exact); what was pushed is known where the session was opened"
+                    .into(),
+        };
+        let conjuncts = residual.iter().flat_map(|residual| residual.conjuncts().iter().map(conjunct)).collect();
+        Session::new(client, plan, conjuncts)
     }
 
-    fn new(client: &Client, plan: Plan) -> Result<Self> {
-        let schema = Arc::new(plan.schema()?);
+    fn new(client: &Client, plan: Plan, conjuncts: Vec<Conjunct>) -> Result<Self> {
+        let arriving = Arc::new(plan.schema()?);
+        let delivered = plan.delivered(&arriving);
+        let schema = match &delivered {
+            None => Arc::clone(&arriving),
+            Some(columns) => Arc::new(arriving.project(columns).map_err(|error| {
+                Error::new(Kind::Internal, format!("the columns of the session are not found: {error}"))
+            })?),
+        };
+        let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
+        let selection = residual.map(|residual| Selection::new(&residual, &arriving)).transpose()?;
         let plan = Arc::new(plan);
         let lease = Lease::new(client.transport(), &plan);
-        Ok(Session { client: client.clone(), plan, lease, schema })
+        Ok(Session {
+            client: client.clone(),
+            plan,
+            lease,
+            arriving,
+            delivered: delivered.map(Into::into),
+            schema,
+            selection: selection.map(Arc::new),
+            conjuncts: conjuncts.into(),
+        })
     }
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials.
@@ -71,6 +113,22 @@ impl Session {
     /// The schema of every batch.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// What became of each condition that the filter demands, in its order; empty without a filter. Of an attached session only what
+    /// the library filters by is known.
+    pub fn conjuncts(&self) -> &[Conjunct] {
+        &self.conjuncts
+    }
+
+    /// The schema of the batches that arrive, and which of its columns are delivered; `None` for all.
+    pub(crate) fn arriving(&self) -> (&SchemaRef, Option<&Arc<[usize]>>) {
+        (&self.arriving, self.delivered.as_ref())
+    }
+
+    /// What the library filters by.
+    pub(crate) fn selection(&self) -> Option<&Arc<Selection>> {
+        self.selection.as_ref()
     }
 
     /// How many splits the plan has.

@@ -26,6 +26,10 @@ pub(crate) struct Plan {
     pub cut: Cut,
     /// Whether the service may leave rows out, because there is a filter.
     pub filtered: bool,
+    /// What the library filters by, as text; `None` for nothing.
+    pub residual: Option<String>,
+    /// Columns that are read for that only.
+    pub hidden: Vec<String>,
     /// Columns in the order of the stream.
     pub columns: DataSchema,
     /// Units that were asked for.
@@ -53,7 +57,7 @@ pub(crate) enum Cut {
 }
 
 impl Plan {
-    /// The schema of the batches that are delivered.
+    /// The schema of the batches that arrive, hidden columns included.
     pub fn schema(&self) -> Result<Schema> {
         let units = Units {
             timestamp: time_unit(&self.units.timestamp_unit)?,
@@ -67,6 +71,13 @@ impl Plan {
             is_partition: index >= data,
         });
         expected(facts, units)
+    }
+
+    /// Which columns of it are delivered; `None` for all.
+    pub fn delivered(&self, schema: &Schema) -> Option<Vec<usize>> {
+        let is_hidden = |name: &str| self.hidden.iter().any(|hidden| hidden.to_lowercase() == name.to_lowercase());
+        let delivered = schema.fields().iter().enumerate().filter(|(_, field)| !is_hidden(field.name()));
+        (!self.hidden.is_empty()).then(|| delivered.map(|(index, _)| index).collect())
     }
 
     pub fn split_count(&self) -> i64 {
@@ -104,6 +115,8 @@ pub(super) fn sample(cut: Cut) -> Plan {
         session_id: "S1".into(),
         cut,
         filtered: true,
+        residual: None,
+        hidden: vec![],
         columns: DataSchema {
             data_columns: vec![column("a")],
             system_columns: vec![],

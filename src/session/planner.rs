@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::filter::{Filter, Prepared, TableColumns};
 use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
+use crate::predicate::{Conjunct, Predicate};
 use crate::proto::answer::{Planning, SessionAnswer};
 use crate::proto::call::{Incremental, Moment, ReadSession, SplitMode, SplitOptions, TimeUnits};
-use crate::proto::{Source, Version};
+use crate::proto::metadata::{TableDocument, get_table};
+use crate::proto::{Source, TableName, Version};
 use crate::runtime::{sleep, within};
 use crate::transport::{Answer, Transport};
 
@@ -22,7 +25,7 @@ const LAST_POLL: Duration = Duration::from_secs(1);
 const UNUSED_SPLIT_NUMBER: u64 = 256 << 20;
 
 /// Options that say which rows and columns of a table are read: the result of an instance is read as it is.
-const OF_TABLES: [&Key; 13] = [
+const OF_TABLES: [&Key; 14] = [
     &options::TABLE_NAME,
     &options::COLUMNS,
     &options::PARTITION_COLUMNS,
@@ -30,6 +33,7 @@ const OF_TABLES: [&Key; 13] = [
     &options::BUCKET_IDS,
     &options::SPLIT_MODE,
     &options::FILTER_TEXT,
+    &options::FILTER_EXACT,
     &options::INCREMENTAL_MODE,
     &options::INCREMENTAL_START_VERSION,
     &options::INCREMENTAL_END_VERSION,
@@ -43,6 +47,7 @@ const OF_TABLES: [&Key; 13] = [
 pub(super) struct PlanRequest {
     source: Source,
     wanted: ReadSession,
+    filter: Filter,
     rows_per_split: i64,
     timeout: Duration,
 }
@@ -56,7 +61,7 @@ struct Ready {
 }
 
 impl PlanRequest {
-    pub(super) fn from_options(client: &Client, scan: &Options) -> Result<Self> {
+    pub(super) fn from_options(client: &Client, scan: &Options, filter: Option<&Predicate>) -> Result<Self> {
         let source = match scan.text(&options::INSTANCE) {
             None => Source::Table(client.table(scan.required(&options::TABLE_NAME)?)?),
             Some(id) => instance(client, id, scan)?,
@@ -74,7 +79,7 @@ impl PlanRequest {
                 timestamp_unit: text(&options::TYPES_TIMESTAMP_UNIT),
                 datetime_unit: text(&options::TYPES_DATETIME_UNIT),
             },
-            filter: text(&options::FILTER_TEXT),
+            filter: String::new(),
             filter_fallback: scan.flag(&options::FILTER_FALLBACK),
             estimate: scan.flag(&options::ESTIMATE_STATISTICS),
             incremental,
@@ -82,24 +87,45 @@ impl PlanRequest {
         Ok(PlanRequest {
             source,
             wanted,
+            filter: Filter::new(scan, filter)?,
             rows_per_split: i64::try_from(scan.number(&options::SPLIT_ROWS)).unwrap_or(i64::MAX),
             timeout: scan.duration(&options::PLAN_TIMEOUT_MS),
         })
     }
 
-    pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
+    /// The plan, and what became of the filter.
+    pub(super) async fn plan(mut self, transport: &Transport) -> Result<(Plan, Vec<Conjunct>)> {
         let named = format!("planning a read of {}", self.source);
         let start = Instant::now();
         let limit = self.timeout;
-        let answered = within(limit, self.wait_for_answer(transport)).await.unwrap_or_else(|| {
+        let answered = async {
+            let prepared = self.prepare_filter(transport).await?;
+            Ok((prepared, self.wait_for_answer(transport).await?))
+        };
+        let answered = within(limit, answered).await.unwrap_or_else(|| {
             let message = format!("the service did not answer within plan_timeout_ms ({})", limit.as_millis());
             Err(Error::new(Kind::Timeout, message))
         });
-        let plan = answered.and_then(|ready| self.read_answer(ready));
-        let plan = plan.map_err(|error| error.context(named))?;
+        let planned = answered.and_then(|(prepared, ready)| {
+            let Prepared { conjuncts, residual, hidden } = prepared;
+            Ok((Plan { residual, hidden, ..self.read_answer(ready)? }, conjuncts))
+        });
+        let (plan, conjuncts) = planned.map_err(|error| error.context(named))?;
         let (count, elapsed) = (plan.split_count(), start.elapsed().as_millis());
         log::info!("session {} of {} has {count} splits, planned in {elapsed} ms", plan.session_id, plan.source);
-        Ok(plan)
+        Ok((plan, conjuncts))
+    }
+
+    /// Puts the filter into the request, after a look at the table where the filter needs one.
+    async fn prepare_filter(&mut self, transport: &Transport) -> Result<Prepared> {
+        let table = match (&self.source, self.filter.needs_table(&self.wanted)) {
+            (_, false) => Ok(None),
+            (Source::Table(table), true) => columns(table, transport).await.map(Some),
+            (Source::Instance { .. }, true) => {
+                return Err(Error::new(Kind::InvalidArgument, "the result of an instance is read without a filter"));
+            }
+        };
+        self.filter.prepare(table, &mut self.wanted)
     }
 
     /// Creates the session and asks until it is planned.
@@ -178,12 +204,26 @@ impl PlanRequest {
             session_id: answer.session_id,
             cut,
             filtered: !self.wanted.filter.is_empty(),
+            residual: None,
+            hidden: Vec::new(),
             units: self.wanted.units,
             expires_at_ms,
             estimated_rows: exact_rows.or(answer.session_stats.map(|stats| stats.estimated_row_count)),
             estimated_bytes: answer.session_stats.map(|stats| stats.estimated_size),
         })
     }
+}
+
+/// The columns that a filter may be about.
+async fn columns(table: &TableName, transport: &Transport) -> Result<TableColumns> {
+    let columns = async {
+        let answer = transport.ask_service(get_table(table, false)).await?;
+        let document = TableDocument::parse(&answer.body);
+        document
+            .and_then(|table| Ok(TableColumns { data: table.data_columns()?, partition: table.partition_keys()? }))
+            .map_err(|error| error.with_request_id(&answer.request_id))
+    };
+    columns.await.map_err(|error| error.context("learning the columns that the filter is about"))
 }
 
 /// The result of an instance in the default project.

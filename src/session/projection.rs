@@ -7,14 +7,15 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 
 use super::{Plan, Session};
+use crate::arrow::is_partition_key;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
 
-/// All columns of a session, or fewer, in its order.
+/// All columns that a session delivers, or fewer, in its order.
 #[derive(Debug, Clone)]
 pub(crate) struct Projection {
     schema: SchemaRef,
-    /// Places in the schema of the session; `None` for all of them.
+    /// Places in the schema of what arrives; `None` for all of them.
     places: Option<Vec<usize>>,
 }
 
@@ -23,7 +24,9 @@ impl Projection {
     /// opened with therefore name just its columns.
     pub(crate) fn new(session: &Session, read: &Options) -> Result<Self> {
         let all = session.schema();
-        let columns = session.plan().columns.columns().count() - session.plan().columns.partition_columns.len();
+        let columns = all.fields().iter().take_while(|field| !is_partition_key(field)).count();
+        // Columns that only a filter needs are not delivered.
+        let delivered = session.arriving().1;
         let mut wanted = HashSet::new();
         let lists = [(&options::COLUMNS, 0..columns), (&options::PARTITION_COLUMNS, columns..all.fields().len())];
         for (key, places) in lists {
@@ -33,11 +36,14 @@ impl Projection {
             }
         }
         if wanted.is_empty() || wanted.len() == all.fields().len() {
-            return Ok(Projection { schema: Arc::clone(all), places: None });
+            return Ok(Projection { schema: Arc::clone(all), places: delivered.map(|places| places.to_vec()) });
         }
         let mut places: Vec<usize> = wanted.into_iter().collect();
         places.sort_unstable();
         let schema = all.project(&places).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        if let Some(delivered) = delivered {
+            places = places.iter().filter_map(|place| delivered.get(*place).copied()).collect();
+        }
         Ok(Projection { schema: Arc::new(schema), places: Some(places) })
     }
 

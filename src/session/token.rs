@@ -43,6 +43,11 @@ struct Content {
     route: String,
     cut: Cut,
     filtered: bool,
+    /// What the library filters by, and the columns that only it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    residual: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hidden: Vec<String>,
     columns: DataSchema,
     units: TimeUnits,
     expires_at_ms: Option<i64>,
@@ -71,6 +76,8 @@ pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
         route: plan.route_token,
         cut: plan.cut,
         filtered: plan.filtered,
+        residual: plan.residual,
+        hidden: plan.hidden,
         columns: plan.columns,
         units: plan.units,
         expires_at_ms: plan.expires_at_ms,
@@ -131,6 +138,8 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         session_id: content.session,
         cut: content.cut,
         filtered: content.filtered,
+        residual: content.residual,
+        hidden: content.hidden,
         columns: content.columns,
         units: content.units,
         expires_at_ms: content.expires_at_ms,
@@ -165,6 +174,8 @@ mod tests {
         for cut in [Cut::Splits(3), Cut::Rows { total: 10, per_split: 4 }] {
             for version in Version::ALL {
                 let plan = Plan { version, ..sample(cut) };
+                assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+                let plan = Plan { residual: Some("`b` = 'x'".into()), hidden: vec!["b".into()], ..plan };
                 assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
             }
         }

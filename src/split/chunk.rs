@@ -10,6 +10,10 @@ pub(crate) struct Chunk {
     pub(super) split: i64,
     pub(super) batch: RecordBatch,
     pub(super) bytes: u64,
+    /// Rows of the service up to the end of the batch, counted from where the read of the split began.
+    pub(super) position: u64,
+    /// How many of the filters that were added it has passed.
+    pub(super) passed: usize,
     pub(super) ready: Ready,
 }
 

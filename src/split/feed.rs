@@ -2,6 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use super::chunk::Chunk;
 use super::source::Source;
 use crate::error::Result;
 use crate::metrics::Metric;
+use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff, Task};
 use crate::session::{Hold, Session};
 
@@ -24,6 +26,8 @@ pub(crate) struct Feed {
     session: Session,
     queue: Arc<Handoff<Chunk>>,
     source: Arc<Source>,
+    /// Of the last batch that was handed out.
+    position: AtomicU64,
     task: Task,
     _hold: Hold,
 }
@@ -38,7 +42,7 @@ impl Feed {
     ) -> Self {
         let fed = Arc::clone(&queue);
         let task = session.client().runtime().spawn(work, move |result| fed.finish(result));
-        Feed { session: session.clone(), queue, source, task, _hold: session.hold() }
+        Feed { session: session.clone(), queue, source, position: AtomicU64::new(0), task, _hold: session.hold() }
     }
 
     /// The schema of every batch.
@@ -49,10 +53,15 @@ impl Feed {
     /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> Result<Option<Tagged>> {
         self.check()?;
-        let start = Instant::now();
-        let taken = self.queue.take(deadline);
-        self.source.metrics.consumer_wait.add_time(start.elapsed());
-        self.counted(taken)
+        loop {
+            let start = Instant::now();
+            let taken = self.queue.take(deadline);
+            self.source.metrics.consumer_wait.add_time(start.elapsed());
+            let Some(chunk) = taken? else { return Ok(None) };
+            if let Some(batch) = self.handed_out(chunk)? {
+                return Ok(Some(batch));
+            }
+        }
     }
 
     /// As [`Feed::take`], without blocking.
@@ -60,7 +69,18 @@ impl Feed {
         if let Err(error) = self.check() {
             return Poll::Ready(Err(error));
         }
-        self.queue.try_take().map(|taken| self.counted(taken))
+        loop {
+            let chunk = match self.queue.try_take() {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(Some(chunk))) => chunk,
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            };
+            match self.handed_out(chunk) {
+                Ok(None) => {}
+                done => return Poll::Ready(done),
+            }
+        }
     }
 
     /// Has `callback` called whenever [`Feed::try_take`] begins to have an answer.
@@ -76,19 +96,29 @@ impl Feed {
         self.queue.descriptor()
     }
 
-    /// Counts what the engine gets.
-    fn counted(&self, taken: Result<Option<Chunk>>) -> Result<Option<Tagged>> {
-        Ok(taken?.map(|chunk| {
-            let (split, batch) = chunk.taken();
-            self.source.metrics.rows.add(batch.num_rows() as u64);
-            self.source.metrics.batches.add(1);
-            (split, batch)
-        }))
+    /// Adds a filter for everything that was not handed out yet.
+    pub(crate) fn add_filter(&self, filter: &Predicate) -> Result<()> {
+        self.source.refinement.add(filter, self.schema())
     }
 
-    /// How many rows were handed out.
+    /// What the engine gets of a batch; nothing, if the filters that were added while it waited leave no row.
+    fn handed_out(&self, chunk: Chunk) -> Result<Option<Tagged>> {
+        let (position, passed) = (chunk.position, chunk.passed);
+        let (split, batch) = chunk.taken();
+        let metrics = &self.source.metrics;
+        let (batch, _) = self.source.refinement.catch_up(batch, passed, metrics)?;
+        self.position.store(position, Ordering::Relaxed);
+        if batch.num_rows() == 0 {
+            return Ok(None);
+        }
+        metrics.rows.add(batch.num_rows() as u64);
+        metrics.batches.add(1);
+        Ok(Some((split, batch)))
+    }
+
+    /// How many rows of a split are done with: handed out, or filtered out before the last one that was.
     pub(super) fn rows_delivered(&self) -> i64 {
-        i64::try_from(self.source.metrics.rows.get()).unwrap_or(i64::MAX)
+        i64::try_from(self.position.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
     }
 
     /// Whether everything was handed out.

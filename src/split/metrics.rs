@@ -19,6 +19,8 @@ figures! {
     decode, "us", "Time spent in framing, decompression and validation.";
     throttled, "us", "Time requests waited because the service had too many: for a slot of the client, and after refusals.";
     memory_wait, "us", "Time readers waited for memory: the budget was used up or the host refused.";
+    rows_filtered, "rows", "Rows that arrived and were left out, because a filter that the library evaluates (filter.exact, ms_split_add_filter) is not true for them.";
+    filter, "us", "Time spent in evaluating filters and taking out the rows that match.";
     queue_wait, "us", "Time finished batches waited for room in the queue: the engine was slower.";
     consumer_wait, "us", "Time the engine waited for batches: the network or decoding was slower.";
     memory_current, "bytes", "Bytes held for batches now: being received, decompressed, waiting, at the engine, or kept to be used again.";

@@ -8,6 +8,7 @@ mod feed;
 mod metrics;
 mod position;
 mod reader;
+mod refine;
 mod sink;
 mod source;
 
@@ -18,6 +19,7 @@ use std::time::Instant;
 
 use crate::error::Result;
 use crate::options::{self, Options};
+use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff, Place, forced_panic};
 use crate::session::Session;
 use arrow_array::RecordBatch;
@@ -106,7 +108,12 @@ impl Split {
         self.feed.descriptor()
     }
 
-    /// How many rows were handed out.
+    /// Adds a filter for everything that was not handed out yet; it must be about columns that the session delivers.
+    pub fn add_filter(&self, filter: &Predicate) -> Result<()> {
+        self.feed.add_filter(filter)
+    }
+
+    /// How many rows of the split are done with: handed out, or filtered out before the last one that was.
     pub fn rows_delivered(&self) -> i64 {
         self.feed.rows_delivered()
     }

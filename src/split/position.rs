@@ -15,6 +15,8 @@ pub(crate) struct Piece {
     pub rows: Rows,
     /// The service may leave rows out, so their number says nothing about their address.
     pub filtered: bool,
+    /// Rows of the split that are read before these.
+    pub before: u64,
     /// Rows at the start that are left out.
     pub skip: u64,
     /// Rows that are delivered at most.
@@ -24,7 +26,7 @@ pub(crate) struct Piece {
 impl Piece {
     /// All rows of a split.
     pub(crate) fn whole(split: i64, rows: Rows, filtered: bool) -> Self {
-        Piece { split, rows, filtered, skip: 0, limit: u64::MAX }
+        Piece { split, rows, filtered, before: 0, skip: 0, limit: u64::MAX }
     }
 
     /// The part that begins behind the first `start` rows and has at most `count`: a row range without filter becomes a shorter
@@ -69,7 +71,8 @@ impl Piece {
         let starts = (0..all.max(0)).step_by(usize::try_from(step).unwrap_or(usize::MAX));
         starts.map(move |at| match self.rows {
             Rows::Range { .. } if all > step => {
-                Piece { rows: Rows::Range { start: first + at, count: step.min(all - at) }, ..self }
+                let rows = Rows::Range { start: first + at, count: step.min(all - at) };
+                Piece { rows, before: self.before + at.unsigned_abs(), ..self }
             }
             _ => self,
         })
@@ -168,7 +171,8 @@ impl Position {
         }
         state.piece.rows = Rows::Range { start, count: count - given };
         state.cut_short = true;
-        Some(Piece { rows: Rows::Range { start: start + count - given, count: given }, ..state.piece })
+        let before = state.piece.before + (count - given).unsigned_abs();
+        Some(Piece { rows: Rows::Range { start: start + count - given, count: given }, before, ..state.piece })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

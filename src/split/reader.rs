@@ -212,7 +212,7 @@ impl Reader {
         };
         let working = Instant::now();
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
-        let batch = source.projection.apply(decoder.decode(&encoded, target)?)?;
+        let batch = decoder.decode(&encoded, target)?;
         let bytes = decoder.decoded_bytes() - decoded;
         source.metrics.bytes_decoded.add(bytes);
         source.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
@@ -257,15 +257,27 @@ impl Reader {
             let count = usize::try_from(self.position.claim(wanted as u64)).unwrap_or(wanted);
             if count > 0 {
                 let part = if count == rows { batch.clone() } else { batch.slice(start, count) };
-                let bytes = u64::try_from(u128::from(bytes) * count as u128 / rows as u128).unwrap_or(bytes);
-                let chunk = Chunk { split: self.piece.split, batch: part, bytes, ready: self.ahead.put() };
-                let waiting = Instant::now();
-                if let Some(chunk) = self.sink.try_put(chunk) {
-                    body.set_counted(false);
-                    self.sink.put(chunk).await;
-                    body.set_counted(true);
+                let (part, passed) =
+                    self.source.refinement.apply(part, &self.source.projection, &self.source.metrics)?;
+                let bytes = u64::try_from(u128::from(bytes) * part.num_rows() as u128 / rows as u128).unwrap_or(bytes);
+                // One that is left without rows counts by its position only, which the next one has as well.
+                if part.num_rows() > 0 {
+                    let chunk = Chunk {
+                        split: self.piece.split,
+                        batch: part,
+                        bytes,
+                        position: self.piece.before.saturating_add(self.position.delivered()),
+                        passed,
+                        ready: self.ahead.put(),
+                    };
+                    let waiting = Instant::now();
+                    if let Some(chunk) = self.sink.try_put(chunk) {
+                        body.set_counted(false);
+                        self.sink.put(chunk).await;
+                        body.set_counted(true);
+                    }
+                    self.source.metrics.queue_wait.add_time(waiting.elapsed());
                 }
-                self.source.metrics.queue_wait.add_time(waiting.elapsed());
             }
             start += count;
             if count < wanted {

@@ -7,6 +7,7 @@ use arrow_schema::SchemaRef;
 
 use super::metrics::Metrics;
 use super::position::Piece;
+use super::refine::Refinement;
 use crate::arrow::{Caps, Slabs};
 use crate::error::Result;
 use crate::memory::Account;
@@ -30,6 +31,7 @@ pub(crate) struct Source {
     pub(super) projection: Projection,
     /// The columns of the stream, which are more if the service cannot be asked for fewer than a session has.
     pub(super) schema: SchemaRef,
+    pub(super) refinement: Refinement,
     pub(super) form: RowsForm,
     pub(super) caps: Caps,
     pub(super) slabs: Slabs,
@@ -47,7 +49,8 @@ pub(crate) struct Source {
 impl Source {
     /// A read by up to `requests` requests at once.
     pub(crate) fn new(session: &Session, read: &Options, requests: usize) -> Result<Arc<Self>> {
-        let narrows = session.plan().version.narrows_reads();
+        // A filter of the library may need any column of the session.
+        let narrows = session.plan().version.narrows_reads() && session.selection().is_none();
         let projection = Projection::new(session, read)?;
         let account = Account::new(session.client().memory());
         let batch_rows = read.number(&options::READ_BATCH_ROWS);
@@ -72,7 +75,8 @@ impl Source {
             share: Arc::default(),
             plan: Arc::clone(session.plan()),
             lease: Arc::clone(session.lease()),
-            schema: Arc::clone(if narrows { projection.schema() } else { session.schema() }),
+            schema: Arc::clone(if narrows { projection.schema() } else { session.arriving().0 }),
+            refinement: Refinement::new(session),
             projection,
             caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
             form,

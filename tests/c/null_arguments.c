@@ -342,9 +342,6 @@ static void case_ms_session_open(void) {
   CHECK(session == NULL);
   REFUSES("out_session", ms_session_open(good.client, good.options, NULL, NULL, &err));
   CHECK_INT(ms_session_open(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
-  session = GARBAGE; /* predicates are not in this version: anything but NULL is refused, unread */
-  CHECK_FAILS(ms_session_open(good.client, good.options, (const ms_predicate *)GARBAGE, &session, &err), MS_UNSUPPORTED);
-  CHECK(session == NULL);
 }
 static void case_ms_session_attach(void) {
   ms_session *session = GARBAGE;
@@ -439,6 +436,13 @@ static void case_ms_split_export_stream(void) {
   CHECK_INT(ms_live_handles(), before - 1);
   CHECK_INT(ms_split_export_stream(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static void case_ms_split_add_filter(void) {
+  ms_predicate *filter = good_predicate();
+  REFUSES("split", ms_split_add_filter(NULL, filter, &err));
+  REFUSES("filter", ms_split_add_filter(good.split, NULL, &err));
+  CHECK_INT(ms_split_add_filter(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_predicate_free(filter);
+}
 static void case_ms_split_rows_delivered(void) { CHECK_INT(ms_split_rows_delivered(NULL), -1); }
 static void case_ms_split_progress(void) { CHECK(ms_split_progress(NULL) == -1.0); }
 static void case_ms_split_metrics(void) {
@@ -498,6 +502,14 @@ static void case_ms_scan_schema(void) {
   REFUSES("scan", ms_scan_schema(NULL, &schema, &err));
   CHECK(schema.release == NULL);
   REFUSES("out_schema", ms_scan_schema(scan, NULL, &err));
+  ms_scan_free(scan);
+}
+static void case_ms_scan_add_filter(void) {
+  ms_scan *scan = good_scan();
+  ms_predicate *filter = good_predicate();
+  REFUSES("scan", ms_scan_add_filter(NULL, filter, &err));
+  REFUSES("filter", ms_scan_add_filter(scan, NULL, &err));
+  ms_predicate_free(filter);
   ms_scan_free(scan);
 }
 static void case_ms_scan_export_stream(void) {
@@ -560,7 +572,8 @@ static const struct {
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
-    CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
+    CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
+    CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
     CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
     CASE(ms_metrics_unit), CASE(ms_metrics_free),
