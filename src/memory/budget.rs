@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
-use super::Hooks;
+use super::{Ahead, Hooks};
 
 /// Memory that is kept for later and can be given up at any time.
 pub trait Idle: Send + Sync {
@@ -31,9 +31,23 @@ struct State {
     /// What the host is being asked for.
     asked: u64,
     peak: u64,
-    /// Those who wait, by the number of their place.
-    line: VecDeque<(u64, Waker)>,
+    /// Those who wait, in the order of their places.
+    line: VecDeque<Waiting>,
     next_place: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    place: u64,
+    ahead: Ahead,
+    waker: Waker,
+}
+
+impl State {
+    /// Who may go next: one that the engine may be waiting for, else the one that waits longest.
+    fn next(&self) -> Option<&Waiting> {
+        self.line.iter().find(|waiting| waiting.ahead.is_empty()).or(self.line.front())
+    }
 }
 
 /// The answer to a request for memory.
@@ -107,7 +121,7 @@ impl Budget {
     pub(super) fn ask(&self, bytes: u64, beyond: bool, place: Option<u64>) -> Answer {
         {
             let mut state = self.lock();
-            let is_next = state.line.front().is_none_or(|(first, _)| Some(*first) == place);
+            let is_next = state.next().is_none_or(|next| Some(next.place) == place);
             let fits = state.held.saturating_add(state.asked).saturating_add(bytes) <= self.limit;
             let allowed = beyond || (is_next && fits);
             if !allowed {
@@ -136,15 +150,15 @@ impl Budget {
     }
 
     /// Takes a place in the line, or keeps it with another waker.
-    pub(super) fn queue(&self, place: Option<u64>, waker: &Waker) -> u64 {
+    pub(super) fn queue(&self, place: Option<u64>, ahead: &Ahead, waker: &Waker) -> u64 {
         let mut state = self.lock();
-        if let Some((place, kept)) = state.line.iter_mut().find(|(number, _)| Some(*number) == place) {
-            kept.clone_from(waker);
-            return *place;
+        if let Some(waiting) = state.line.iter_mut().find(|waiting| Some(waiting.place) == place) {
+            waiting.waker.clone_from(waker);
+            return waiting.place;
         }
         let place = state.next_place;
         state.next_place += 1;
-        state.line.push_back((place, waker.clone()));
+        state.line.push_back(Waiting { place, ahead: ahead.clone(), waker: waker.clone() });
         self.waiting.store(state.line.len(), Ordering::SeqCst);
         place
     }
@@ -153,9 +167,9 @@ impl Budget {
     pub(super) fn leave(&self, place: u64) {
         let next = {
             let mut state = self.lock();
-            state.line.retain(|(number, _)| *number != place);
+            state.line.retain(|waiting| waiting.place != place);
             self.waiting.store(state.line.len(), Ordering::SeqCst);
-            state.line.front().map(|(_, waker)| waker.clone())
+            state.next().map(|next| next.waker.clone())
         };
         next.into_iter().for_each(Waker::wake);
     }
@@ -171,7 +185,7 @@ impl Budget {
         let next = {
             let mut state = self.lock();
             state.held -= bytes;
-            state.line.front().map(|(_, waker)| waker.clone())
+            state.next().map(|next| next.waker.clone())
         };
         next.into_iter().for_each(Waker::wake);
     }

@@ -54,7 +54,7 @@ impl Future for Reserve<'_> {
             return Poll::Ready(result);
         }
         self.ahead.wake_when_empty(context.waker());
-        self.place = Some(self.account.budget.queue(self.place, context.waker()));
+        self.place = Some(self.account.budget.queue(self.place, self.ahead, context.waker()));
         // What came back before the place was taken has woken nobody.
         self.now()
     }

@@ -1,0 +1,310 @@
+//! Memory: budgets hold whatever the engine does, a host that refuses is obeyed, nothing waits for ever, and everything is given back.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_ipc::CompressionType;
+use arrow_schema::{DataType, Field, Schema};
+use maxstorage::client::Client;
+use maxstorage::error::Kind;
+use maxstorage::memory::{Hooks, Host};
+use maxstorage::options::Options;
+use maxstorage::scan::Scan;
+use maxstorage::session::Session;
+use maxstorage::split::Split;
+use support::{Exchange, Peer, ipc};
+
+const COLUMN: &str = r#"{"Name":"a","Type":"bigint","Nullable":true}"#;
+/// Rows of a batch, and batches of a split.
+const ROWS: i64 = 1000;
+const BATCHES: i64 = 20;
+/// What such a batch takes at most: 8 bytes per row, and what a slab is larger.
+const FRAME: u64 = 9 << 10;
+
+fn batch(values: std::ops::Range<i64>) -> RecordBatch {
+    let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(values.collect::<Int64Array>())]).unwrap()
+}
+
+fn stream(codec: Option<CompressionType>) -> Vec<u8> {
+    let batches: Vec<RecordBatch> = (0..BATCHES).map(|at| batch(at * ROWS..(at + 1) * ROWS)).collect();
+    ipc(&batches, codec)
+}
+
+fn peer(splits: usize, codec: Option<CompressionType>) -> Peer {
+    let stream = stream(codec);
+    Peer::table(COLUMN, splits, move |exchange: &mut Exchange, _| {
+        exchange.begin();
+        exchange.chunk(&stream);
+        exchange.end();
+    })
+}
+
+fn options(peer: &Peer, more: &[(&str, &str)]) -> Options {
+    let mut options = peer.options();
+    options.set("read_idle_timeout_ms", "60000").unwrap();
+    for (key, value) in more {
+        options.set(key, value).unwrap();
+    }
+    options
+}
+
+fn figure(client: &Client, name: &str) -> u64 {
+    client.metrics().iter().find(|metric| metric.name == name).unwrap().value
+}
+
+/// Waits until nothing moves any more.
+fn settle(client: &Client) {
+    let mut before = (0, 0);
+    let start = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_millis(150));
+        let now = (figure(client, "memory_current"), figure(client, "memory_waiting"));
+        if now == before && now.0 > 0 {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20));
+        before = now;
+    }
+}
+
+/// Waits until memory is given back by the tasks that were told to end.
+fn assert_nothing_is_held(client: &Client) {
+    let start = Instant::now();
+    while figure(client, "memory_current") > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "{} bytes are still held", figure(client, "memory_current"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn read_whole(split: &Split) {
+    let mut next = 0;
+    while let Some(batch) = split.next_batch().unwrap() {
+        for value in batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values() {
+            assert_eq!(*value, next);
+            next += 1;
+        }
+    }
+    assert_eq!(next, ROWS * BATCHES);
+}
+
+#[test]
+fn a_stalled_engine_and_64_splits_hold_the_budget_and_one_message_each() {
+    const SPLITS: u64 = 64;
+    const BUDGET: u64 = 200_000;
+    for (codec, name) in
+        [(None, "none"), (Some(CompressionType::LZ4_FRAME), "lz4"), (Some(CompressionType::ZSTD), "zstd")]
+    {
+        let peer = peer(SPLITS as usize, codec);
+        let more = [("limits.memory_bytes", BUDGET.to_string()), ("read.compression", name.to_owned())];
+        let options = options(&peer, &more.each_ref().map(|(key, value)| (*key, value.as_str())));
+        let client = Client::open(&options).unwrap();
+        let session = Session::open(&client, &options).unwrap();
+        let splits: Vec<Split> = (0..SPLITS as i64).map(|at| Split::open(&session, at, &options).unwrap()).collect();
+        settle(&client);
+        // A compressed message takes its own bytes besides those of its batch.
+        let per_request = if codec.is_some() { 2 * FRAME } else { FRAME };
+        let ceiling = BUDGET + SPLITS * per_request;
+        assert!(figure(&client, "memory_waiting") > 0, "somebody waits");
+        assert!(figure(&client, "memory_current") > BUDGET / 2 && figure(&client, "memory_peak") <= ceiling);
+        // One engine thread that comes to one split after the other gets every row of each.
+        splits.iter().for_each(read_whole);
+        assert!(figure(&client, "memory_peak") <= ceiling, "{} of {ceiling}", figure(&client, "memory_peak"));
+        drop(splits);
+        assert_nothing_is_held(&client);
+    }
+}
+
+#[test]
+fn an_engine_that_keeps_its_batches_is_not_kept_waiting() {
+    let peer = peer(4, None);
+    for ordered in ["true", "false"] {
+        let more = [("limits.memory_bytes", "20000"), ("scan.ordered", ordered), ("scan.concurrency", "4")];
+        let options = options(&peer, &more);
+        let client = Client::open(&options).unwrap();
+        let scan = Scan::open(&Session::open(&client, &options).unwrap(), &options).unwrap();
+        let mut kept = Vec::new();
+        while let Some(taken) = scan.next_batch().unwrap() {
+            kept.push(taken);
+        }
+        assert_eq!(kept.len() as i64, 4 * BATCHES);
+        assert!(figure(&client, "memory_current") >= 4 * BATCHES as u64 * 8000, "what the engine has counts");
+        drop(scan);
+        kept.reverse();
+        drop(kept);
+        assert_nothing_is_held(&client);
+    }
+}
+
+/// A host that grants up to a limit.
+struct Limited {
+    limit: AtomicU64,
+    held: AtomicU64,
+    most: AtomicU64,
+    refusals: AtomicU64,
+}
+
+impl Limited {
+    fn new(limit: u64) -> Arc<Self> {
+        let zero = || AtomicU64::new(0);
+        Arc::new(Limited { limit: AtomicU64::new(limit), held: zero(), most: zero(), refusals: zero() })
+    }
+}
+
+struct Asked(Arc<Limited>);
+
+impl Host for Asked {
+    fn reserve(&self, bytes: u64) -> bool {
+        let after = self.0.held.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        if after > self.0.limit.load(Ordering::SeqCst) {
+            self.0.held.fetch_sub(bytes, Ordering::SeqCst);
+            self.0.refusals.fetch_add(1, Ordering::SeqCst);
+            return false;
+        }
+        self.0.most.fetch_max(after, Ordering::SeqCst);
+        true
+    }
+    fn release(&self, bytes: u64) {
+        assert!(self.0.held.fetch_sub(bytes, Ordering::SeqCst) >= bytes, "more was released than reserved");
+    }
+}
+
+fn hosted(peer: &Peer, host: &Arc<Limited>, more: &[(&str, &str)]) -> (Options, Client) {
+    let mut options = options(peer, more);
+    options.set_memory_hooks(Some(Hooks::new(Asked(Arc::clone(host)))));
+    let client = Client::open(&options).unwrap();
+    (options, client)
+}
+
+#[test]
+fn a_host_that_refuses_is_obeyed_and_gets_everything_back() {
+    let peer = peer(8, None);
+    let host = Limited::new(10 * FRAME);
+    let (options, client) = hosted(&peer, &host, &[]);
+    let session = Session::open(&client, &options).unwrap();
+    let readers: Vec<_> = (0..8)
+        .map(|at| {
+            let split = Split::open(&session, at, &options).unwrap();
+            std::thread::spawn(move || read_whole(&split))
+        })
+        .collect();
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    assert!(host.refusals.load(Ordering::SeqCst) > 0 && host.most.load(Ordering::SeqCst) <= 10 * FRAME);
+    assert_nothing_is_held(&client);
+    assert_eq!(host.held.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn memory_that_the_host_gets_from_elsewhere_ends_the_wait() {
+    let peer = peer(1, None);
+    let host = Limited::new(2 * FRAME);
+    let (options, client) = hosted(&peer, &host, &[]);
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    let first = split.next_batch().unwrap();
+    let second = split.next_batch().unwrap();
+    // The engine keeps both; the host has no more until it gets some.
+    split.set_deadline(Some(Instant::now() + Duration::from_millis(200)));
+    assert_eq!(split.next_batch().unwrap_err().kind(), Kind::DeadlineExceeded);
+    host.limit.store(100 * FRAME, Ordering::SeqCst);
+    split.set_deadline(None);
+    assert!(split.next_batch().unwrap().is_some());
+    drop((first, second));
+}
+
+#[test]
+fn a_refusal_that_cannot_end_is_an_error() {
+    let peer = peer(2, None);
+    // Nothing is held, and one batch is too much.
+    let host = Limited::new(1000);
+    let (options, client) = hosted(&peer, &host, &[]);
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    let error = split.next_batch().unwrap_err();
+    assert_eq!((error.kind(), error.server().request_id.as_str()), (Kind::ResourceExhausted, "REQ-9"), "{error}");
+    assert_eq!(figure(&client, "memory_peak"), 0);
+    // Something is held, by a split that nobody reads, so it may come back; but it does not.
+    let host = Limited::new(3 * FRAME);
+    let (options, client) = hosted(&peer, &host, &[("limits.memory_wait_ms", "300")]);
+    let session = Session::open(&client, &options).unwrap();
+    let other = Split::open(&session, 0, &options).unwrap();
+    settle(&client);
+    let start = Instant::now();
+    let waiting = Split::open(&session, 1, &options).unwrap();
+    assert_eq!(waiting.next_batch().unwrap_err().kind(), Kind::ResourceExhausted);
+    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(10));
+    read_whole(&other);
+}
+
+#[test]
+fn batches_may_be_freed_last_on_other_threads() {
+    let peer = peer(3, None);
+    let host = Limited::new(u64::MAX >> 1);
+    let (options, client) = hosted(&peer, &host, &[]);
+    let session = Session::open(&client, &options).unwrap();
+    let scan = Scan::open(&session, &options).unwrap();
+    let batches: Vec<_> = (0..10).map(|_| scan.next_batch().unwrap().unwrap().1).collect();
+    drop((client, session));
+    drop(scan);
+    assert!(host.held.load(Ordering::SeqCst) > 0);
+    let threads: Vec<_> = batches.into_iter().map(|batch| std::thread::spawn(move || drop(batch))).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let start = Instant::now();
+    while host.held.load(Ordering::SeqCst) > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "{} bytes are still held", host.held.load(Ordering::SeqCst));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn prefetch_bytes_hold_the_network_back() {
+    let peer = peer(1, None);
+    let more = [("read.prefetch_batches", "1024"), ("read.prefetch_bytes", "24000")];
+    let options = options(&peer, &more);
+    let client = Client::open(&options).unwrap();
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    settle(&client);
+    // Three batches of 8,000 bytes wait, one cannot be put behind them.
+    assert!(figure(&client, "memory_peak") <= 5 * FRAME, "{}", figure(&client, "memory_peak"));
+    read_whole(&split);
+}
+
+#[test]
+fn larger_batches_are_cut_without_copying() {
+    let texts = ["x".repeat(500), String::new(), "y".repeat(20), "z".repeat(20)];
+    let schema = Schema::new(vec![Field::new("s", DataType::Utf8, true)]);
+    let column: StringArray = (0..400).map(|row| Some(texts[row % 4].as_str())).collect();
+    let whole = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(column)]).unwrap();
+    let bytes = ipc(std::slice::from_ref(&whole), None);
+    let peer = Peer::table(r#"{"Name":"s","Type":"string","Nullable":true}"#, 1, move |exchange, _| {
+        exchange.begin();
+        exchange.chunk(&bytes);
+        exchange.end();
+    });
+    for (rows, most_bytes, batches) in
+        [("7", "0", 58), ("400", "1200", 200), ("400", "100", 200), ("1", "0", 400), ("400", "0", 1)]
+    {
+        let more = [("read.batch_rows", rows), ("read.batch_bytes", most_bytes)];
+        let options = options(&peer, &more);
+        let split =
+            Split::open(&Session::open(&Client::open(&options).unwrap(), &options).unwrap(), 0, &options).unwrap();
+        let mut at = 0;
+        let mut count = 0;
+        while let Some(batch) = split.next_batch().unwrap() {
+            assert!(batch.num_rows() <= rows.parse().unwrap());
+            let column = batch.column(0).as_any().downcast_ref::<StringArray>().unwrap();
+            let size = (0..batch.num_rows()).map(|row| 4 + column.value(row).len()).sum::<usize>();
+            let cap: usize = most_bytes.parse().unwrap();
+            assert!(cap == 0 || size <= cap || batch.num_rows() == 1, "{size} bytes in {} rows", batch.num_rows());
+            assert_eq!(batch.columns(), whole.slice(at, batch.num_rows()).columns());
+            at += batch.num_rows();
+            count += 1;
+        }
+        assert_eq!(at, 400);
+        assert!(count <= batches, "{count} batches of {rows} rows, {most_bytes} bytes");
+        let metrics = split.metrics();
+        assert_eq!(metrics.iter().find(|metric| metric.name == "bytes_copied").unwrap().value, 0);
+    }
+}
