@@ -2,8 +2,14 @@
 
 mod common;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
 use common::governance::{Caller, PAGE_POLICY, code, no, sql, start, start_two, submit_as};
 use common::tables::Declared;
+use common::v2::Api;
 use common::{Answer, Root, Server, data, numbers, sessions};
 
 /// The ways to the rows of an instance in project local: what each answers.
@@ -453,6 +459,170 @@ fn a_denial_on_a_project_beats_a_grant_on_a_schema_and_the_other_way_round() {
     assert_eq!(alice.post("/api/projects/local/schemas", body).status, 201);
     server.run("grant Drop on schema n to user RAM$alice");
     assert_eq!(alice.send("DELETE", "/api/projects/local/schemas/n", None).status, 204);
+}
+
+#[test]
+fn what_needs_no_session_needs_the_right() {
+    let root = Root::new();
+    let blob = HashMap::from([("maxcompute.type".to_string(), "blob".to_string())]);
+    let fields = vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("picture", DataType::Binary, true).with_metadata(blob),
+    ];
+    let empty = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
+    root.load("local.default.b", &root.parquet("b.parquet", &empty), &[]);
+    let server = root.serve(&["--no-auth"]);
+    let api = Api { server: &server, version: 3 };
+    let stream = "&SessionId=default&StreamId=a&StreamVersion=1";
+    api.call("TableCreateWriteStream", "b", stream, serde_json::json!({}));
+    let put = || {
+        let query = format!("{stream}&PartitionValues=&ColumnIndex=2");
+        let answer = api.send("TableWriteBlob", &common::v2::target("b"), &query, b"bytes", &[]);
+        use base64::Engine;
+        let encoded = answer.json()["BlobReference"].as_str().unwrap().to_string();
+        String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap()).unwrap()
+    };
+    let (used, unused) = (put(), put());
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values([&used]));
+    api.write("b", stream, &RecordBatch::try_from_iter([("id", ids), ("picture", cells)]).unwrap());
+    drop(server);
+    let server = root.serve(&["--profile", "strict"]);
+    server.create_user("alice");
+    server.run("add user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let act = |action: &str| {
+        let target = "projects.local.schemas.default.tables.b";
+        alice.post(&format!("/api/storage/v3?Action={action}&Target={target}{stream}"), "{}").status
+    };
+    let actions =
+        ["TableGetWriteSchema", "TableGetWriteSession", "TableGetWriteStream", "TableWrite", "TableWriteBlob"];
+    assert_eq!(actions.map(act), [403; 5]);
+    let read = |caller: &Caller<'_>, reference: &str| {
+        let body = format!("{{\"BlobReferences\":[\"{reference}\"]}}");
+        caller.post("/api/storage/v3?Action=BlobRead&Target=generic.blob", &body).status
+    };
+    assert_eq!((read(&alice, &used), read(&alice, &unused)), (403, 200), "what no row holds has no table to ask for");
+    server.run("grant Describe, Update on table b to user RAM$alice; grant Select on table b(id) to user RAM$alice");
+    assert_eq!(actions.map(act), [200, 200, 200, 400, 400]);
+    assert_eq!(read(&alice, &used), 403);
+    server.run("grant Select on table b to user RAM$alice");
+    assert_eq!(read(&alice, &used), 200);
+    server.run("setproject odps.security.enabledownloadprivilege=true");
+    assert_eq!(read(&alice, &used), 403);
+    server.run("grant Download on table b to user RAM$alice");
+    assert_eq!(read(&alice, &used), 200);
+    server.run("set ProjectProtection=true");
+    let owner = server.owner();
+    assert_eq!([read(&alice, &used), read(&alice, &unused), read(&owner, &used), read(&owner, &unused)], [403; 4]);
+}
+
+#[test]
+fn refreshing_asks_for_the_columns_of_the_predicate_again() {
+    let (_root, server) = start(&["--profile", "strict", "--check-each-read"]);
+    server.run("add user RAM$alice; grant Describe, Select on table t to user RAM$alice");
+    let alice = server.as_key("alice", "secret");
+    let body = "{\"RequiredDataColumns\":[\"id\"],\"FilterPredicate\":\"name = 'name 1'\"}";
+    let id = alice.post(&sessions("t"), body).json()["SessionId"].as_str().unwrap().to_string();
+    let refresh = || {
+        let target = sessions("t").replace("sessions?", &format!("sessions/{id}?"));
+        alice.get(&format!("{target}&session_refresh=true")).status
+    };
+    let read = || alice.get(&data("t", &format!("session_id={id}&split_index=0"))).status;
+    assert_eq!((refresh(), read()), (200, 200));
+    server.run("revoke Select on table t from user RAM$alice; grant Select on table t(id) to user RAM$alice");
+    assert_eq!((refresh(), read()), (403, 403));
+}
+
+#[test]
+fn ways_around_that_a_colleague_tries() {
+    let (root, server) = start_two();
+    drop(server);
+    root.load("other.default.o", &root.parquet("o.parquet", &numbers(0, 10)), &[]);
+    root.declare(&Declared::delta("d", &[("id", "bigint", false), ("a", "string", true)], "id"));
+    let server = root.serve(&["--profile", "strict"]);
+    let (alice, owner) = (server.as_key("alice", "secret"), server.owner());
+    assert!(sql(&owner, "insert into d values (1, 'x')").0);
+    assert!(sql(&owner, "create table secret as select * from t").0);
+    let owned = run_sql(&owner, "select * from t");
+    let result = owned.rsplit('/').next().unwrap();
+    // The hidden table of a result has no address.
+    for project in ["%23instances", "#instances"] {
+        let target = format!(
+            "/api/storage/v1/projects/{project}/schemas/default/tables/{result}/sessions?session_type=batch_read"
+        );
+        assert!([400, 401, 403, 404].contains(&owner.post(&target, "{}").status), "{project}");
+    }
+    let refused = |statement: &str| {
+        let (done, text) = sql(&alice, statement);
+        assert!(!done && (text.contains("[40") || text.contains("is not a name")), "{statement}: {text}");
+    };
+    for statement in [
+        "select * from d version as of 1",
+        "select a from d timestamp as of datetime'2026-01-02 03:04:05'",
+        "select * from other.o",
+        "create table mine like secret",
+        "create table mine as select * from secret",
+        "create materialized view mine as select * from secret",
+        "create materialized view other.default.mine as select 1 x",
+        "insert into other.o select 1, 'x'",
+        "insert into t values (1, 'x')",
+        "describe secret",
+        "describe extended secret",
+        "show create table secret",
+        "show tables in other",
+        "alter table secret rename to mine",
+        "drop table secret",
+        "drop schema default",
+        "truncate table secret",
+        &format!("select * from `#instances`.`default`.`{result}`"),
+    ] {
+        refused(statement);
+    }
+    // A view that is filled later is filled with the rights of whoever fills it.
+    server.run("grant Describe, Select on table secret to user RAM$alice");
+    assert!(sql(&alice, "create materialized view later build deferred as select * from secret").0);
+    server.run("revoke Select on table secret from user RAM$alice");
+    refused("alter materialized view later rebuild");
+    // Columns by every reader: incremental, preview, tunnel, CSV, statements.
+    server.run("grant Describe on table d to user RAM$alice; grant Select on table d(id) to user RAM$alice");
+    let incremental = "{\"SplitOptions\":{\"SplitMode\":\"Bucket\"},\"IncrementalRead\":true,\"IncrementalReadOptions\":{\"Mode\":\"cdc\",\"StartVersion\":0,\"EndVersion\":2}}";
+    assert_eq!(alice.post(&sessions("d"), incremental).status, 403);
+    let preview = "/api/storage/v3?Action=TablePreview&Target=projects.local.tables.d";
+    assert_eq!(alice.post(preview, "{}").status, 403);
+    assert_eq!(alice.post(preview, "{\"Columns\":[\"id\"]}").status, 200);
+    assert_eq!(alice.post("/projects/local/tables/d?downloads", "").status, 403);
+    for statement in [
+        "select cast(a as string) from d",
+        "select id + cast(a as bigint) from d",
+        "select count(*) from d where a = 'x'",
+        "select id from d where not (a is null)",
+        "select * from d",
+        "select id as a from d order by a limit 1",
+    ] {
+        let (done, _) = sql(&alice, statement);
+        assert_eq!(done, statement.starts_with("select id as a"), "{statement}");
+    }
+    // Names in other cases are the same names.
+    server.run("create role never; grant never to RAM$alice; grant Select on table d to user RAM$alice");
+    let deny = "{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"odps:select\",\"Resource\":\"acs:odps:*:projects/LOCAL/tables/D\"}]}";
+    assert!(sql(&alice, "select * from d").0);
+    server.run(&format!("put policy {deny} on role never"));
+    for statement in ["select * from d", "select * from LOCAL.`default`.D", "select * from D"] {
+        refused(statement);
+    }
+    assert_eq!(
+        alice
+            .post("/api/storage/v1/projects/Local/schemas/DEFAULT/tables/D/sessions?session_type=batch_read", "{}")
+            .status,
+        403
+    );
+    // The pages of the operator are not hers over a signed call with another host.
+    let faults = |caller: &Caller<'_>| caller.send("DELETE", "/_maxstorage/faults", None).status;
+    drop(server);
+    let server = root.serve(&["--profile", "strict", "--admin-needs-key"]);
+    assert_eq!((faults(&server.as_key("alice", "secret")), faults(&server.owner())), (403, 200));
+    assert_eq!(server.raw("GET", "/metrics", None, &[]).status, 401);
 }
 
 #[cfg(unix)]

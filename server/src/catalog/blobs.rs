@@ -91,6 +91,17 @@ impl Catalog {
         Ok(found.optional()?)
     }
 
+    /// The ids of the tables of a project whose cells refer to a blob, or did so lately.
+    pub fn tables_of_blob(&self, id: &str, project: &str) -> Result<Vec<i64>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select distinct table_id from blob_refs join files on files.id = file_id
+             join tables on tables.id = table_id where blob_id = ?1 and project = ?2 collate nocase",
+        )?;
+        let found = statement.query_map([id, project], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// Notes which blobs (by id) data files refer to. To be called before the catalogue names the files. Fails with
     /// [`NoSuchBlob`].
     pub fn note_blobs<'a>(&self, references: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Admission: the checks of service-behaviour.md 3.2 in their order, then a slot.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::meters::Facts;
@@ -8,7 +9,7 @@ use super::principal::Caller;
 use super::rights::{Columns, Named, Rights, may_use_quota, no_permission};
 use super::settings::{DEFAULT_QUOTA, DOWNLOAD_CONTROL, STORAGE_API_SWITCH};
 use super::slots::Exceeded;
-use crate::catalog::{Catalog, Instance, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableName};
+use crate::catalog::{Blob, Catalog, Instance, PAY_AS_YOU_GO, Quota, QuotaKind, SHARED_QUOTA, Table, TableName};
 use crate::clock::now_ms;
 use crate::error::ApiError;
 use crate::http::{Head, Plane, Shared, blocking, no_such};
@@ -19,6 +20,7 @@ use crate::plan::demand_rows;
 pub enum Operation {
     CreateReadSession,
     CreateWriteSession,
+    CreateWriteStream,
     RefreshSession,
     GetSession,
     ReadRows,
@@ -45,7 +47,7 @@ impl Operation {
     pub fn name(self) -> &'static str {
         match self {
             Operation::CreateReadSession => "CreateReadSession",
-            Operation::CreateWriteSession => "CreateWriteSession",
+            Operation::CreateWriteSession | Operation::CreateWriteStream => "CreateWriteSession",
             Operation::RefreshSession => "RefreshSession",
             Operation::GetSession => "GetSession",
             Operation::ReadRows => "ReadRows",
@@ -69,10 +71,12 @@ impl Operation {
         !matches!(self, O::CreateReadSession | O::CreateWriteSession | O::Preview | O::OpenInstance)
     }
 
-    fn needs(self, each_read: bool) -> Needs {
+    /// What it demands. The session `default` of a table is open to all: it is no proof that somebody had the right.
+    fn needs(self, each_read: bool, open: bool) -> Needs {
         match self {
+            Operation::WriteRows | Operation::GetSession | Operation::CommitSession if open => Needs::Write,
             Operation::CreateReadSession | Operation::RefreshSession | Operation::Preview => Needs::Read,
-            Operation::CreateWriteSession => Needs::Write,
+            Operation::CreateWriteSession | Operation::CreateWriteStream => Needs::Write,
             Operation::ReadRows | Operation::TunnelDownload if each_read => Needs::Read,
             Operation::WriteRows | Operation::TunnelUpload | Operation::CommitSession if each_read => Needs::Write,
             _ => Needs::Nothing,
@@ -151,6 +155,7 @@ pub async fn check_on(
                 named: named.as_deref(),
                 inherited: inherited.as_deref(),
                 asks_again: operation == Operation::RefreshSession,
+                open: session.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(crate::http::DEFAULT_SESSION)),
             };
             let found = if shared.governance.checks {
                 checks(&shared, &caller, plane, operation, &project, table.as_ref(), choice)?
@@ -196,12 +201,14 @@ fn any_quota(name: Option<&str>) -> Quota {
     Quota { name, kind: QuotaKind::Shared, slots: None, rate: None, enabled: true }
 }
 
-/// The quota that a request names, and the one that its session was created with.
+/// What the session of a request says, and the quota that the request names.
 struct Choice<'a> {
     named: Option<&'a str>,
     inherited: Option<&'a str>,
     /// Whether the right to the inherited one is looked at again.
     asks_again: bool,
+    /// Whether the session is the one that every table has for everybody.
+    open: bool,
 }
 
 fn checks(
@@ -222,7 +229,7 @@ fn checks(
     if catalog.schema(&project, &name.schema)?.is_none() {
         return Err(no_such(plane, "Schema", &name.schema));
     }
-    let needs = operation.needs(shared.governance.settings.check_each_read);
+    let needs = operation.needs(shared.governance.settings.check_each_read, choice.open);
     let table = match catalog.table(name)? {
         Some(table) => table,
         // A session outlives its table: what then happens is the session's own matter.
@@ -437,6 +444,60 @@ pub fn require_result(shared: &Shared, caller: &Caller, instance: &Instance) -> 
         demand_exit(catalog, &rights, &name.project, &object, None)?;
     }
     Ok(())
+}
+
+/// Demands that blobs may leave their projects: Select on a table of the project whose cells refer to it, and what it takes
+/// to leave. A blob that no table refers to yet needs an open border.
+pub fn require_blobs(shared: &Shared, caller: &Caller, blobs: &[Blob]) -> Result<(), ApiError> {
+    if !shared.governance.checks {
+        return Ok(());
+    }
+    let catalog = &shared.catalog;
+    let mut open = HashSet::new();
+    for blob in blobs {
+        let tables = catalog.tables_of_blob(&blob.id, &blob.project)?;
+        let rights = Rights::load(catalog, caller, &blob.project)?;
+        if tables.is_empty() {
+            demand_member(&rights, caller, &blob.project)?;
+            demand_exit(catalog, &rights, &blob.project, &Named::Project, None)?;
+        }
+        let mut refusal = None;
+        for id in tables {
+            if open.contains(&id) {
+                refusal = None;
+                break;
+            }
+            match demand_blobs_of(catalog, &rights, caller, id) {
+                Ok(()) => {
+                    open.insert(id);
+                    refusal = None;
+                    break;
+                }
+                Err(error) => refusal = Some(error),
+            }
+        }
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Demands one of the columns with blobs of a table.
+fn demand_blobs_of(catalog: &Catalog, rights: &Rights<'_>, caller: &Caller, id: i64) -> Result<(), ApiError> {
+    let missing = || ApiError::new(404, "NoSuchObject", "the table of the blob is gone");
+    let table = catalog.table_by_id(id)?.ok_or_else(missing)?;
+    demand_member(rights, caller, &table.name.project)?;
+    let object = Named::Table(&table.name, id);
+    let columns = rights.demand("Select", &object)?.and(rights.labelled(&table)?);
+    let mut holders = table.columns.iter().filter(|column| column.ty.to_string().contains("blob"));
+    if !holders.any(|column| columns.demand([column.name.as_str()]).is_ok()) {
+        return Err(no_permission(
+            4019,
+            format!("{} has NO privilege on the blobs of {}", caller.principal, table.name),
+        ));
+    }
+    demand_exit(catalog, rights, &table.name.project, &object, None)
 }
 
 /// Demands the rights that data needs to go to another project: Download where it is demanded, and an open border.

@@ -17,8 +17,9 @@ mod throttle;
 use std::sync::Arc;
 
 pub use admit::{
-    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_exit, require_instance,
-    require_member, require_new_partitions, require_project, require_result, require_schema, require_table,
+    Operation, Target, admit, check, check_on, named_quota, remember_quota, require_blobs, require_exit,
+    require_instance, require_member, require_new_partitions, require_project, require_result, require_schema,
+    require_table,
 };
 pub use documents::{quota_document, quota_list, role_document, security_document, tenant_document, user_document};
 pub use meters::{Meter, Meters, month};

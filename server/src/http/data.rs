@@ -44,7 +44,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result
     let right = governance::check(shared, head, Operation::ReadRows, Target::Table(&table)).await?;
     let state = shared.clone();
     let (session, plan, range) = blocking(move || locate(&state, &table, &selectors)).await?;
-    let permit = right.with_columns(plan.columns.iter().map(|output| output.column.name.as_str()))?.enter().await?;
+    let permit = right.with_columns(plan.told())?.enter().await?;
     let rows = Rows::new(shared.catalog.clone(), shared.footers.clone(), plan, range.clone(), shape.batch_rows);
     let body = match &shared.replay {
         Some(replay) => {

@@ -35,4 +35,5 @@ pub use server::{no_such, serve};
 pub use sessions::blocking;
 pub use state::{Profile, ServeOptions, Shared};
 pub use tls::TlsOptions;
+pub use v2::DEFAULT_SESSION;
 pub use xml::element;

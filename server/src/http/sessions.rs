@@ -83,8 +83,7 @@ pub async fn open(
         Ok((request, planned))
     })
     .await?;
-    let read = planned.plan.columns.iter().map(|output| output.column.name.as_str());
-    right.columns(read.chain(planned.predicate.iter().map(String::as_str)))?;
+    right.columns(planned.plan.told())?;
     let permit = right.enter().await?;
     let (shared, quota) = (shared.clone(), governance::named_quota(head).map(str::to_string));
     blocking(move || {
@@ -113,7 +112,7 @@ pub async fn look_up(
         Ok((table, id, plan))
     })
     .await?;
-    right.columns(plan.columns.iter().map(|output| output.column.name.as_str()))?;
+    right.columns(plan.told())?;
     let _permit = right.enter().await?;
     let shared = shared.clone();
     blocking(move || {
@@ -169,8 +168,6 @@ pub fn expired(id: &str) -> ApiError {
 /// The plan of a session over the table as it is now, and the table's spelling of its name.
 struct Planned {
     table: TableName,
-    /// Columns of the predicate, which need the same rights as those that are read.
-    predicate: Vec<String>,
     plan: Plan,
 }
 
@@ -178,8 +175,8 @@ fn plan(shared: &Shared, name: &TableName, request: &CreateRequest, limits: Limi
     let planner = Planner { catalog: &shared.catalog, footers: &shared.footers, limits };
     let snapshot = resolve(shared, name)?;
     let table = snapshot.table.name.clone();
-    let predicate = planner.predicate_columns(&snapshot.table, request)?;
-    Ok(Planned { table, predicate, plan: planner.plan(snapshot, request)? })
+    let compared = planner.predicate_columns(&snapshot.table, request)?;
+    Ok(Planned { table, plan: Plan { compared, ..planner.plan(snapshot, request)? } })
 }
 
 /// Stores a session, which pins its files. Plans again if they were replaced meanwhile.
@@ -192,7 +189,7 @@ fn store(
 ) -> Result<(StoredSession, Arc<Plan>), ApiError> {
     let mut planned = Some(planned);
     for _ in 0..PIN_ATTEMPTS {
-        let Planned { table, plan, .. } = match planned.take() {
+        let Planned { table, plan } = match planned.take() {
             Some(planned) => planned,
             None => plan(shared, name, request, limits)?,
         };

@@ -71,6 +71,7 @@ impl Planner<'_> {
             datetime_unit: request.arrow_options.datetime_unit,
             timestamp_unit: request.arrow_options.timestamp_unit,
             columns,
+            compared: Vec::new(),
             files: Vec::new(),
             blocks: Vec::new(),
             splits: Vec::new(),

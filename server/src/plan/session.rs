@@ -22,6 +22,9 @@ pub struct Plan {
     pub datetime_unit: TimeUnitName,
     pub timestamp_unit: TimeUnitName,
     pub columns: Vec<OutputColumn>,
+    /// Columns of the predicate: which rows are read tells what they hold.
+    #[serde(default)]
+    pub compared: Vec<String>,
     pub files: Vec<PlanFile>,
     /// The blocks to read, in the order of their rows.
     pub blocks: Vec<PlanBlock>,
@@ -75,6 +78,11 @@ pub struct RowRange {
 }
 
 impl Plan {
+    /// The columns that a session over the plan tells something about.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|output| output.column.name.as_str()).chain(self.compared.iter().map(String::as_str))
+    }
+
     /// Rows in all blocks.
     pub fn row_count(&self) -> u64 {
         self.blocks.iter().map(|block| block.2).sum()
@@ -163,6 +171,7 @@ mod tests {
             datetime_unit: TimeUnitName::Milli,
             timestamp_unit: TimeUnitName::Nano,
             columns: Vec::new(),
+            compared: Vec::new(),
             files: Vec::new(),
             blocks: vec![(0, 0, 10), (0, 1, 5), (1, 0, 20)],
             splits: Vec::new(),

@@ -135,13 +135,15 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
     if request.blob_references.len() > MAX_BLOBS {
         return Err(ApiError::argument(format!("a request names at most {MAX_BLOBS} blobs")));
     }
-    let catalog = shared.catalog.clone();
+    let (state, catalog, caller) = (shared.clone(), shared.catalog.clone(), head.caller.clone());
     let blobs = blocking(move || {
         let find = |text: &String| -> Result<Blob, ApiError> {
             let found = blob_id(text).map(|id| catalog.blob(id)).transpose()?.flatten();
             found.ok_or_else(|| ApiError::new(404, "NoSuchObject", format!("there is no blob {text}")))
         };
-        request.blob_references.iter().map(find).collect::<Result<Vec<Blob>, ApiError>>()
+        let blobs = request.blob_references.iter().map(find).collect::<Result<Vec<Blob>, ApiError>>()?;
+        governance::require_blobs(&state, &caller, &blobs)?;
+        Ok(blobs)
     })
     .await?;
     let mut projects: Vec<&str> = blobs.iter().map(|blob| blob.project.as_str()).collect();

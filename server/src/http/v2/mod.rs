@@ -16,6 +16,7 @@ mod write_session;
 
 pub use instance::shorten;
 pub use preview::{MAX_ROWS as PREVIEW_ROWS, Wanted, deliver as deliver_preview};
+pub use write_session::DEFAULT as DEFAULT_SESSION;
 
 use std::sync::Arc;
 

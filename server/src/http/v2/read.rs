@@ -76,7 +76,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
     })
     .await?;
     let names = places.iter().filter_map(|place| plan.columns.get(*place)).map(|output| output.column.name.as_str());
-    let permit = right.with_columns(names)?.enter().await?;
+    let compared = plan.compared.iter().map(String::as_str);
+    let permit = right.with_columns(names.chain(compared))?.enter().await?;
     let state = shared.clone();
     let (rows, key) = blocking(move || {
         let rows = plain_rows(&state.catalog, &state.footers, plan, range.clone(), &places, shape.batch_rows)?;

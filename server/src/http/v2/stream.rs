@@ -90,7 +90,7 @@ pub async fn create(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bo
         return blocks::reserve(shared, head, name, id).await;
     }
     let request = StreamRequest::read(head, body).await?;
-    let permit = governance::admit(shared, head, Operation::CreateWriteSession, Target::Table(&name)).await?;
+    let permit = governance::admit(shared, head, Operation::CreateWriteStream, Target::Table(&name)).await?;
     let shared = shared.clone();
     blocking(move || {
         let _permit = permit;

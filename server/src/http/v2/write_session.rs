@@ -20,7 +20,7 @@ use crate::http::write_sessions::{demand_partitions, resolve};
 use crate::write::{Target, commit_session, demand_open};
 
 /// The session that needs no creation: rows are visible at once.
-const DEFAULT: &str = "default";
+pub const DEFAULT: &str = "default";
 
 /// Streams of a session at most (one per writer).
 const MAX_STREAMS: usize = 100_000;
