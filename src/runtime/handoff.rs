@@ -2,13 +2,11 @@
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use tokio::sync::Notify;
-
 use super::signal::Signal;
+use super::sync::{Condvar, Mutex, MutexGuard, Notify, PoisonError};
 use super::waker::{Callback, Waker};
 use crate::error::{Error, Kind, Result};
 

@@ -7,6 +7,7 @@ mod lane;
 mod per_process;
 mod shutdown;
 mod signal;
+mod sync;
 mod waker;
 
 use std::cell::Cell;

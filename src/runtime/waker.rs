@@ -1,9 +1,7 @@
 //! A callback for a host that does not block.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, TryLockError};
-
 use super::check_thread;
+use super::sync::{AtomicBool, Mutex, Ordering, PoisonError, TryLockError, fence};
 
 /// What is called.
 pub type Callback = Box<dyn Fn() + Send + Sync>;
@@ -29,7 +27,7 @@ impl Waker {
     pub fn set(&self, callback: Option<Callback>) {
         *self.callback.lock().unwrap_or_else(PoisonError::into_inner) = callback;
         // Whoever asked while the lock was held has left it to the holder.
-        if self.asked.load(Ordering::SeqCst) {
+        if self.is_asked() {
             self.wake();
         }
     }
@@ -45,8 +43,9 @@ impl Waker {
 
     /// Calls the callback, now or, if it is running just now, again afterwards on the thread where it runs.
     pub fn wake(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        while self.asked.load(Ordering::SeqCst) {
+        // A swap and not a store: whoever takes the wish back then sees what all had done who wished, not only the last one.
+        self.asked.swap(true, Ordering::SeqCst);
+        while self.is_asked() {
             let callback = match self.callback.try_lock() {
                 Ok(callback) => callback,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -59,6 +58,13 @@ impl Waker {
                 }
             }
         }
+    }
+
+    /// Whether somebody asked, seen after this thread let go of the lock. One thread asks and then looks at the lock, the other lets go
+    /// and then looks whether it was asked: without a fence on both sides each could miss what the other did.
+    fn is_asked(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.asked.load(Ordering::SeqCst)
     }
 }
 
