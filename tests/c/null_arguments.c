@@ -568,6 +568,7 @@ static const struct {
     CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
     CASE(ms_projects_schemas), CASE(ms_tables), CASE(ms_table_schema), CASE(ms_table_details), CASE(ms_partitions), CASE(ms_table_preview), CASE(ms_client_diagnose),
     CASE(ms_session_open),
+    CASE(ms_options_set_memory_hooks), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
