@@ -118,7 +118,10 @@ impl Transport {
                     return Ok(body.with_slot(slot));
                 }
                 Err(error) if error.kind() == Kind::Throttled => {
-                    slot.refused();
+                    if slot.refused() {
+                        // Other requests of this client go on, and make room when they end: that is no failed attempt.
+                        attempts.progress();
+                    }
                     let refused = Instant::now();
                     attempts.wait_after(error).await?;
                     attempts.held_up(refused.elapsed());

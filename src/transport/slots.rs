@@ -139,16 +139,18 @@ impl Slot {
     }
 
     /// The service refused the request because there are too many: halves what is under way, once for all requests that were
-    /// made under the same limit.
-    pub(super) fn refused(self) {
+    /// made under the same limit. Whether others are under way.
+    pub(super) fn refused(self) -> bool {
         self.slots.refusals.fetch_add(1, Ordering::Relaxed);
         let mut state = self.slots.lock();
+        let others = state.taken > 1;
         if self.cuts != state.cuts {
-            return;
+            return others;
         }
         state.cuts += 1;
         state.limit = (state.limit.min(state.taken as f64) / 2.0).max(1.0);
         log::info!("the service bears no more requests: going on with {}", state.limit.floor());
+        others
     }
 
     /// Nobody takes the rows of the request: another one may go on meanwhile.
