@@ -1,4 +1,5 @@
 """libmaxstorage through its C ABI: a table as a pyarrow Table, every split through the Arrow C stream interface."""
+import contextlib
 import ctypes
 import os
 
@@ -22,6 +23,11 @@ options_free = _declare("ms_options_free", None, POINTER)
 client_open = _declare("ms_client_open", STATUS, POINTER, _OUT, _OUT)
 client_free = _declare("ms_client_free", None, POINTER)
 session_open = _declare("ms_session_open", STATUS, POINTER, POINTER, POINTER, _OUT, _OUT)
+session_attach = _declare("ms_session_attach", STATUS, POINTER, TEXT, ctypes.c_size_t, _OUT, _OUT)
+session_serialize = _declare("ms_session_serialize", STATUS, POINTER, _OUT, _OUT)
+bytes_data = _declare("ms_bytes_data", POINTER, POINTER)
+bytes_len = _declare("ms_bytes_len", ctypes.c_size_t, POINTER)
+bytes_free = _declare("ms_bytes_free", None, POINTER)
 session_schema = _declare("ms_session_schema", STATUS, POINTER, POINTER, _OUT)
 session_split_count = _declare("ms_session_split_count", ctypes.c_int64, POINTER)
 session_free = _declare("ms_session_free", None, POINTER)
@@ -52,30 +58,63 @@ def _open(function, *arguments):
     return handle
 
 
-def read(endpoint, table, columns=(), partition_columns=(), partitions=(), **settings):
-    """Reads a table. Keyword names are option keys with `_` for the first `.`: split_mode, read_compression, filter_text."""
+UNDERSCORED = ("data_endpoint",)
+LISTS = ("columns", "partition_columns", "partitions", "bucket_ids")
+
+
+@contextlib.contextmanager
+def _opened(endpoint, settings, token=None):
+    """Options and a session: of what the settings name, or of a token."""
     options = options_new()
     client = session = None
     try:
-        fixed = {"endpoint": endpoint, "table": table, "access_key_id": "local", "access_key_secret": "local"}
-        for key, value in {**fixed, **{key.replace("_", ".", 1): value for key, value in settings.items()}}.items():
+        fixed = {"endpoint": endpoint, "access_key_id": "local", "access_key_secret": "local"}
+        dotted = lambda key: key if key in UNDERSCORED else key.replace("_", ".", 1)  # noqa: E731
+        single = {dotted(key): value for key, value in settings.items() if key not in LISTS}
+        for key, value in {**fixed, **single}.items():
             _call(options_set, options, key.encode(), str(value).encode())
-        for key, values in (("columns", columns), ("partition_columns", partition_columns), ("partitions", partitions)):
-            for value in values:
-                _call(options_add, options, key.encode(), value.encode())
+        for key in LISTS:
+            for value in settings.get(key, ()):
+                _call(options_add, options, key.encode(), str(value).encode())
         client = _open(client_open, options)
-        session = _open(session_open, client, options, None)
-        schema_memory = ctypes.create_string_buffer(9 * 8)
-        _call(session_schema, session, schema_memory)
-        schema = pa.Schema._import_from_c(ctypes.addressof(schema_memory))
-        batches = []
-        for index in range(session_split_count(session)):
-            split = _open(split_open, session, index, options)
-            stream = ctypes.create_string_buffer(5 * 8)
-            _call(split_export_stream, split, stream)
-            batches.extend(pa.RecordBatchReader._import_from_c(ctypes.addressof(stream)))
-        return pa.Table.from_batches(batches, schema)
+        session = _open(session_open, client, options, None) if token is None else _open(session_attach, client, token, len(token))
+        yield options, session
     finally:
         session_free(session)
         client_free(client)
         options_free(options)
+
+
+def _batches(session, index, options):
+    split = _open(split_open, session, index, options)
+    stream = ctypes.create_string_buffer(5 * 8)
+    _call(split_export_stream, split, stream)
+    return list(pa.RecordBatchReader._import_from_c(ctypes.addressof(stream)))
+
+
+def read(endpoint, table=None, **settings):
+    """Reads a table, or what the settings name. Names are option keys with `_` for the first `.`: split_mode, read_compression."""
+    if table is not None:
+        settings["table"] = table
+    with _opened(endpoint, settings) as (options, session):
+        schema_memory = ctypes.create_string_buffer(9 * 8)
+        _call(session_schema, session, schema_memory)
+        schema = pa.Schema._import_from_c(ctypes.addressof(schema_memory))
+        batches = [batch for index in range(session_split_count(session)) for batch in _batches(session, index, options)]
+        return pa.Table.from_batches(batches, schema)
+
+
+def plan(endpoint, table, **settings):
+    """The token of a session, and how many splits it has."""
+    with _opened(endpoint, {**settings, "table": table}) as (_, session):
+        token = _open(session_serialize, session)
+        try:
+            return ctypes.string_at(bytes_data(token), bytes_len(token)), session_split_count(session)
+        finally:
+            bytes_free(token)
+
+
+def read_split(endpoint, token, index, **settings):
+    """What a worker does with a token: a client of its own, and one split."""
+    with _opened(endpoint, settings, token) as (options, session):
+        return _batches(session, index, options)
