@@ -192,6 +192,10 @@
 #define MS_OPT_INCREMENTAL_END_TIMESTAMP "incremental.end_timestamp"
 /** Whether the plan should estimate rows and bytes. Versions 2 and 3 of the Storage API always do. */
 #define MS_OPT_ESTIMATE_STATISTICS "estimate_statistics"
+/** Partitions that one session at the service reads. A longer list in `partitions` is planned by several, which the caller sees as one. */
+#define MS_OPT_PLAN_PARTITIONS_PER_SESSION "plan.partitions_per_session"
+/** Sessions at the service that are planned at the same time. */
+#define MS_OPT_PLAN_CONCURRENCY "plan.concurrency"
 /** How long planning may take, with all requests and retries. */
 #define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
 /** Arrow unit of TIMESTAMP and TIMESTAMP_NTZ. */
@@ -290,6 +294,11 @@ typedef struct ms_session ms_session;
  * An open reader over one split of a session. One thread at a time pulls batches from it.
  */
 typedef struct ms_split ms_split;
+
+/**
+ * Facts and estimates about one split of a session.
+ */
+typedef struct ms_split_info ms_split_info;
 
 /**
  * Result of a call: 0 for success, 1 for "not ready yet", 100 and above for failures.
@@ -1458,6 +1467,22 @@ ms_status ms_session_schema(const ms_session *session,
                             ms_error **err);
 
 /**
+ * Tells how a read was planned, as one JSON object for a person and for logs; docs/explain.md describes its keys. They may become more, so
+ * programs should use the functions that tell one thing each.
+ * @param[in] session the session.
+ * @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_explain(const ms_session *session,
+                             ms_bytes **out_json,
+                             ms_error **err);
+
+/**
  * The number of splits.
  * @param[in] session may be NULL.
  * @return the number, 0 for a table without rows; -1 for NULL.
@@ -1515,6 +1540,86 @@ ms_status ms_session_refresh(const ms_session *session,
  * @since 0.1
  */
 MS_API void ms_session_free(ms_session *session);
+
+/**
+ * Tells what is known about a split before it is read, for whoever distributes splits over workers.
+ * @param[in] session the session.
+ * @param[in] index 0 to ms_session_split_count - 1.
+ * @param[out] out_info receives the facts, to be freed with ms_split_info_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for another index.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_split_info(const ms_session *session,
+                                int64_t index,
+                                ms_split_info **out_info,
+                                ms_error **err);
+
+/**
+ * Rows of the split before any filter.
+ * @param[in] info may be NULL.
+ * @return rows, exact in split mode row_offset; -1 if unknown, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_split_info_rows(const ms_split_info *info);
+
+/**
+ * The number of the first row of the split, counted over its session at the service.
+ * @param[in] info may be NULL.
+ * @return the number in split mode row_offset; -1 in the others, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_split_info_start_row(const ms_split_info *info);
+
+/**
+ * The split's share of ms_session_estimated_bytes, by its weight.
+ * @param[in] info may be NULL.
+ * @return bytes; -1 if the session has no estimate, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_split_info_estimated_bytes(const ms_split_info *info);
+
+/**
+ * The partition that all rows of the split are in, as the option partitions names it.
+ * @param[in] info may be NULL.
+ * @return text owned by `info`, valid until it is freed; "" if the split may have rows of several partitions, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+const char *ms_split_info_partition(const ms_split_info *info);
+
+/**
+ * The bucket that all rows of the split are in.
+ * @param[in] info may be NULL.
+ * @return the number in split mode bucket; -1 in the others, and for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_split_info_bucket(const ms_split_info *info);
+
+/**
+ * The split's share of the work of the session: by rows where they are known, else the same for every split.
+ * @param[in] info may be NULL.
+ * @return from 0 to 1; -1 for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API double ms_split_info_weight(const ms_split_info *info);
+
+/**
+ * Frees what is known about a split, and the text borrowed from it.
+ * @param[in] info may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_split_info_free(ms_split_info *info);
 
 /**
  * Opens a reader and starts to fetch in the background. Returns at once: a failure of the network or of the service is

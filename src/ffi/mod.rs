@@ -37,6 +37,8 @@ mod catalog;
 mod scan;
 mod session;
 
+mod split_info;
+
 mod split;
 
 mod metrics;
@@ -58,5 +60,6 @@ pub use predicate::*;
 pub use scan::*;
 pub use session::*;
 pub use split::*;
+pub use split_info::*;
 pub use status::*;
 pub use version::*;

@@ -136,6 +136,30 @@ pub unsafe extern "C" fn ms_session_schema(
     }
 }
 
+/// Tells how a read was planned, as one JSON object for a person and for logs; docs/explain.md describes its keys. They may become more, so
+/// programs should use the functions that tell one thing each.
+/// @param[in] session the session.
+/// @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_explain(
+    session: *const ms_session,
+    out_json: *mut *mut ms_bytes,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_json, "out_json")?;
+            out.give(ms_bytes::new(borrow(session, "session")?.session.explain().into_bytes()));
+            Ok(())
+        })
+    }
+}
+
 /// Reads a number of a session that may be NULL; -1 for unknown.
 ///
 /// # Safety

@@ -95,6 +95,8 @@ keys! {
     INCREMENTAL_START_TIMESTAMP = "incremental.start_timestamp", Scan, Type::Text, "", false, "Time after which changes count, in place of a version, for example `2024-01-01 00:00:00`.";
     INCREMENTAL_END_TIMESTAMP = "incremental.end_timestamp", Scan, Type::Text, "", false, "Last time whose changes count, in place of a version.";
     ESTIMATE_STATISTICS = "estimate_statistics", Scan, Type::Bool, "false", false, "Whether the plan should estimate rows and bytes. Versions 2 and 3 of the Storage API always do.";
+    PLAN_PARTITIONS_PER_SESSION = "plan.partitions_per_session", Scan, Type::Integer(1, 100_000), "200", false, "Partitions that one session at the service reads. A longer list in `partitions` is planned by several, which the caller sees as one.";
+    PLAN_CONCURRENCY = "plan.concurrency", Scan, Type::Integer(1, 256), "16", false, "Sessions at the service that are planned at the same time.";
     PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long planning may take, with all requests and retries.";
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";

@@ -65,6 +65,9 @@ pub struct SessionAnswer {
     /// Estimates, if they were asked for.
     #[serde(default)]
     pub session_stats: Option<SessionStats>,
+    /// The bucket of each split, in mode `Bucket`; numbers, or text of them.
+    #[serde(default, rename = "SplitBucketId", deserialize_with = "numbers")]
+    pub buckets: Vec<i64>,
     /// Why planning failed.
     #[serde(default)]
     pub message: Option<String>,
@@ -72,6 +75,14 @@ pub struct SessionAnswer {
 
 fn none() -> i64 {
     -1
+}
+
+/// A list of numbers, each as number or as text.
+fn numbers<'de, D: serde::Deserializer<'de>>(list: D) -> std::result::Result<Vec<i64>, D::Error> {
+    let list = Option::<Vec<serde_json::Value>>::deserialize(list)?.unwrap_or_default();
+    let number = |value: &serde_json::Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    let numbers: Option<Vec<i64>> = list.iter().map(number).collect();
+    numbers.ok_or_else(|| serde::de::Error::custom("an element is no number"))
 }
 
 /// Estimates of a plan.
@@ -137,12 +148,13 @@ mod tests {
         assert_eq!(going.splits_count, -1);
         let done = answer(
             r#"{"SessionId":"S","SessionType":"batch_read","SessionStatus":"NORMAL","ExpirationTime":1795425619,
-                "SplitsCount":3,"RecordCount":-1,"Unknown":{},"SessionStats":{"EstimatedSize":7,"EstimatedRowCount":8},
+                "SplitsCount":3,"RecordCount":-1,"Unknown":{},"SplitBucketId":[4,"7",9],"SessionStats":{"EstimatedSize":7,"EstimatedRowCount":8},
                 "DataSchema":{"DataColumns":[{"Name":"id","Type":"bigint"},{"Name":"x","Type":"string","Nullable":false,"Comment":""}],
                               "PartitionColumns":[{"Name":"pt","Type":"string","Nullable":true}]}}"#,
         );
         assert_eq!(done.planning().unwrap(), Planning::Done);
         assert_eq!(done.expires_at_ms(), Some(1_795_425_619_000));
+        assert_eq!(done.buckets, [4, 7, 9]);
         let schema = done.data_schema.unwrap();
         let columns: Vec<(&str, bool)> =
             schema.columns().map(|column| (column.name.as_str(), column.nullable)).collect();

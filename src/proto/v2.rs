@@ -151,6 +151,7 @@ pub(super) fn instance_answer(text: &[u8]) -> Result<SessionAnswer> {
         _ => answer.status,
     };
     Ok(SessionAnswer {
+        buckets: Vec::new(),
         session_id: answer.download_id,
         session_status: status,
         expiration_time: Value::Null,

@@ -58,6 +58,11 @@ impl Lease {
         })
     }
 
+    /// What is kept alive, for messages.
+    pub fn name(&self) -> String {
+        format!("session {} of {}", self.plan.session_id, self.plan.source)
+    }
+
     /// Where the service wants requests to go; empty if it did not say.
     pub fn route_token(&self) -> String {
         self.route_token.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,13 +1,18 @@
 //! A read session: one planned read of one table. Nothing but its end changes after it was opened; usable from every thread.
 
+mod chunks;
+mod explain;
 mod filter;
 mod lease;
+mod parts;
 mod plan;
 mod planner;
 mod projection;
+mod split_info;
 mod token;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
 
@@ -20,15 +25,16 @@ use crate::runtime::{Place, forced_panic};
 use crate::transport::check_endpoint;
 
 pub use lease::{Hold, Lease};
+pub(crate) use parts::Parts;
 pub(crate) use plan::Plan;
 pub(crate) use projection::Projection;
+pub use split_info::SplitInfo;
 
 /// A planned read. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Session {
     client: Client,
-    plan: Arc<Plan>,
-    lease: Arc<Lease>,
+    parts: Parts,
     /// The schema of the batches that arrive.
     arriving: SchemaRef,
     /// Which of its columns are delivered; `None` for all.
@@ -36,6 +42,8 @@ pub struct Session {
     schema: SchemaRef,
     selection: Option<Arc<Selection>>,
     conjuncts: Arc<[Conjunct]>,
+    /// How long planning took; unknown for a session that was planned elsewhere.
+    planned_in: Option<Duration>,
 }
 
 impl Session {
@@ -48,22 +56,25 @@ impl Session {
     pub fn open_filtered(client: &Client, scan: &Options, filter: Option<&Predicate>) -> Result<Self> {
         client.runtime().check()?;
         forced_panic(scan.text(&options::DEBUG_PANIC), Place::SessionOpen);
-        let request = planner::PlanRequest::from_options(client, scan, filter)?;
+        let requests = planner::PlanRequests::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
-        let (plan, conjuncts) = client.runtime().run(async move { request.plan(&transport).await })?;
-        Session::new(client, plan, conjuncts)
+        let start = Instant::now();
+        let (plans, conjuncts) = client.runtime().run(async move { requests.plan(&transport).await })?;
+        Session::new(client, plans, conjuncts, Some(start.elapsed()))
     }
 
     /// Opens a session that was planned elsewhere from its token. No I/O.
     pub fn attach(client: &Client, token: &[u8]) -> Result<Self> {
         client.runtime().check()?;
-        let mut plan = token::read(token)?;
-        plan.data_endpoint = match client.transport().configured_data_endpoint() {
-            Some(endpoint) => endpoint.to_owned(),
-            None => check_endpoint(&plan.data_endpoint).map_err(|error| error.context("the session token"))?,
-        };
+        let mut plans = token::read(token)?;
+        for plan in &mut plans {
+            plan.data_endpoint = match client.transport().configured_data_endpoint() {
+                Some(endpoint) => endpoint.to_owned(),
+                None => check_endpoint(&plan.data_endpoint).map_err(|error| error.context("the session token"))?,
+            };
+        }
         // Without the report of the planning only what the library does itself is known.
-        let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
+        let residual = plans.first().and_then(|plan| plan.residual.as_deref()).map(Predicate::parse).transpose()?;
         let conjunct = |part: &Predicate| Conjunct {
             text: part.to_string(),
             pushed: None,
@@ -73,10 +84,12 @@ impl Session {
                     .into(),
         };
         let conjuncts = residual.iter().flat_map(|residual| residual.conjuncts().iter().map(conjunct)).collect();
-        Session::new(client, plan, conjuncts)
+        Session::new(client, plans, conjuncts, None)
     }
 
-    fn new(client: &Client, plan: Plan, conjuncts: Vec<Conjunct>) -> Result<Self> {
+    fn new(client: &Client, plans: Vec<Plan>, conjuncts: Vec<Conjunct>, planned_in: Option<Duration>) -> Result<Self> {
+        let parts = Parts::new(client.transport(), plans)?;
+        let plan = parts.first();
         let arriving = Arc::new(plan.schema()?);
         let delivered = plan.delivered(&arriving);
         let schema = match &delivered {
@@ -87,27 +100,26 @@ impl Session {
         };
         let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
         let selection = residual.map(|residual| Selection::new(&residual, &arriving)).transpose()?;
-        let plan = Arc::new(plan);
-        let lease = Lease::new(client.transport(), &plan);
         Ok(Session {
             client: client.clone(),
-            plan,
-            lease,
+            parts,
             arriving,
             delivered: delivered.map(Into::into),
             schema,
             selection: selection.map(Arc::new),
             conjuncts: conjuncts.into(),
+            planned_in,
         })
     }
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        token::write(&Plan {
-            expires_at_ms: self.expires_at_ms(),
-            route_token: self.lease.route_token(),
-            ..Plan::clone(&self.plan)
-        })
+        let current = |(plan, lease): (&Arc<Plan>, &Arc<Lease>)| Plan {
+            expires_at_ms: lease.expires_at_ms(),
+            route_token: lease.route_token(),
+            ..Plan::clone(plan)
+        };
+        token::write(self.parts.all().map(current).collect())
     }
 
     /// The schema of every batch.
@@ -133,34 +145,47 @@ impl Session {
 
     /// How many splits the plan has.
     pub fn split_count(&self) -> i64 {
-        self.plan.split_count()
+        self.parts.split_count()
+    }
+
+    /// What is known about split `index` before it is read.
+    pub fn split_info(&self, index: i64) -> Result<SplitInfo> {
+        SplitInfo::of(&self.parts, index).ok_or_else(|| self.no_split(index))
+    }
+
+    /// How the read was planned, as JSON text for a person.
+    pub fn explain(&self) -> String {
+        explain::text(self)
     }
 
     /// Estimated rows of the plan: exact in mode `row_offset`, `None` if the service was not asked.
     pub fn estimated_rows(&self) -> Option<i64> {
-        self.plan.estimated_rows
+        self.parts.sum(|plan| plan.estimated_rows)
     }
 
     /// Estimated bytes of the plan, `None` if the service was not asked.
     pub fn estimated_bytes(&self) -> Option<i64> {
-        self.plan.estimated_bytes
+        self.parts.sum(|plan| plan.estimated_bytes)
     }
 
     /// When the session ends, in epoch milliseconds; `None` if the service did not say.
     pub fn expires_at_ms(&self) -> Option<i64> {
-        self.lease.expires_at_ms()
+        self.parts.all().filter_map(|(_, lease)| lease.expires_at_ms()).min()
     }
 
     /// Prolongs the life of the session at the service; blocks until it has answered.
     pub fn refresh(&self) -> Result<()> {
-        let lease = Arc::clone(&self.lease);
-        let named = format!("refreshing the session {} of {}", self.plan.session_id, self.plan.source);
-        self.client.runtime().run(async move { lease.refresh().await }).map_err(|error| error.context(named))
+        for (_, lease) in self.parts.all() {
+            let (lease, named) = (Arc::clone(lease), lease.name());
+            let refreshed = self.client.runtime().run(async move { lease.refresh().await });
+            refreshed.map_err(|error| error.context(format!("refreshing the {named}")))?;
+        }
+        Ok(())
     }
 
     /// Has the session refreshed ahead of its end as long as the guard lives.
-    pub(crate) fn hold(&self) -> Hold {
-        self.lease.hold(self.client.runtime())
+    pub(crate) fn hold(&self) -> Vec<Hold> {
+        self.parts.all().map(|(_, lease)| lease.hold(self.client.runtime())).collect()
     }
 
     /// Whether this session was opened in another process, from which this one was forked.
@@ -172,20 +197,22 @@ impl Session {
         &self.client
     }
 
+    /// What all plans of the session have in common.
     pub(crate) fn plan(&self) -> &Arc<Plan> {
-        &self.plan
+        self.parts.first()
     }
 
-    /// The life of the session at the service, and the way to it.
-    pub(crate) fn lease(&self) -> &Arc<Lease> {
-        &self.lease
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The rows of split `index`.
     pub(crate) fn rows(&self, index: i64) -> Result<Rows> {
-        self.plan.rows(index).ok_or_else(|| {
-            let count = self.split_count();
-            Error::new(Kind::InvalidArgument, format!("there is no split {index}; the session has {count}"))
-        })
+        self.parts.rows(index).ok_or_else(|| self.no_split(index))
+    }
+
+    fn no_split(&self, index: i64) -> Error {
+        let count = self.split_count();
+        Error::new(Kind::InvalidArgument, format!("there is no split {index}; the session has {count}"))
     }
 }

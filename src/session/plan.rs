@@ -24,6 +24,10 @@ pub(crate) struct Plan {
     pub session_id: String,
     /// How the rows are addressed.
     pub cut: Cut,
+    /// The partitions that were asked for; none for all.
+    pub partitions: Vec<String>,
+    /// The bucket of each split, in mode `Bucket`.
+    pub buckets: Vec<i64>,
     /// Whether the service may leave rows out, because there is a filter.
     pub filtered: bool,
     /// What the library filters by, as text; `None` for nothing.
@@ -87,6 +91,25 @@ impl Plan {
         }
     }
 
+    /// The number of rows, if they are addressed by it.
+    pub fn addressed_rows(&self) -> Option<i64> {
+        match self.cut {
+            Cut::Splits(_) => None,
+            Cut::Rows { total, .. } => Some(total),
+        }
+    }
+
+    /// The one partition that was asked for, if it is named by all its keys. Which keys there are is only known where the plan
+    /// delivers them.
+    pub fn only_partition(&self) -> Option<&str> {
+        let [one] = self.partitions.as_slice() else { return None };
+        let named: Vec<&str> =
+            one.split(['/', ',']).filter_map(|pair| pair.split_once('=')).map(|(key, _)| key).collect();
+        let keys = &self.columns.partition_columns;
+        let is_named = |name: &String| named.iter().any(|key| key.trim().eq_ignore_ascii_case(name));
+        (named.len() == keys.len() && keys.iter().all(|key| is_named(&key.name))).then_some(one.as_str())
+    }
+
     /// The rows of a split; `None` if there is no such split.
     pub fn rows(&self, index: i64) -> Option<Rows> {
         if !(0..self.split_count()).contains(&index) {
@@ -114,6 +137,8 @@ pub(super) fn sample(cut: Cut) -> Plan {
         route_token: String::new(),
         session_id: "S1".into(),
         cut,
+        partitions: Vec::new(),
+        buckets: Vec::new(),
         filtered: true,
         residual: None,
         hidden: vec![],

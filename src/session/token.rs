@@ -3,7 +3,7 @@
 //! A token names what is read and the session at the service and says how to read its splits. It holds no credentials: whoever
 //! attaches brings a client of its own.
 //!
-//! Version 2 is written. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
+//! Version 2 is written, and version 3 if there are several sessions at the service. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,6 +17,8 @@ use crate::proto::{Source, TableName, Version};
 
 const MAGIC: &[u8; 4] = b"MSST";
 const VERSION: u8 = 2;
+/// Of tokens with several sessions at the service.
+const VERSION_OF_MANY: u8 = 3;
 const OLDEST_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest token that is read: tables may have 1,200 columns with long types.
@@ -53,14 +55,61 @@ struct Content {
     expires_at_ms: Option<i64>,
     rows: Option<i64>,
     bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    partitions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    buckets: Vec<i64>,
+    /// What is different in the further sessions at the service. A library that does not know the key must not read the token as if it
+    /// were all, so a token with it has a version of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    more: Vec<More>,
+}
+
+/// A further session at the service, of other partitions.
+#[derive(Serialize, Deserialize)]
+struct More {
+    session: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    route: String,
+    cut: Cut,
+    expires_at_ms: Option<i64>,
+    rows: Option<i64>,
+    bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    partitions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    buckets: Vec<i64>,
+}
+
+impl Cut {
+    /// Whether the numbers can be those of a plan.
+    fn is_legal(self) -> bool {
+        match self {
+            Cut::Splits(count) => count >= 0,
+            Cut::Rows { total, per_split } => total >= 0 && per_split > 0,
+        }
+    }
 }
 
 fn protocol_of_version_1() -> Version {
     Version::V1
 }
 
-pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
-    let plan = plan.clone();
+/// The token of plans of the same read, of which there is at least one.
+pub(super) fn write(mut plans: Vec<Plan>) -> Result<Vec<u8>> {
+    let more = plans.drain(1.min(plans.len())..).map(|plan| More {
+        session: plan.session_id,
+        route: plan.route_token,
+        cut: plan.cut,
+        expires_at_ms: plan.expires_at_ms,
+        rows: plan.estimated_rows,
+        bytes: plan.estimated_bytes,
+        partitions: plan.partitions,
+        buckets: plan.buckets,
+    });
+    let more: Vec<More> = more.collect();
+    let plan = plans.pop().ok_or_else(|| Error::new(Kind::Internal, "a session without a plan"))?;
+    let version = if more.is_empty() { VERSION } else { VERSION_OF_MANY };
     let (project, schema, table, instance) = match plan.source {
         Source::Table(TableName { project, schema, table }) => (project, schema, table, String::new()),
         Source::Instance { project, id } => (project, String::new(), String::new(), id),
@@ -83,9 +132,12 @@ pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
         expires_at_ms: plan.expires_at_ms,
         rows: plan.estimated_rows,
         bytes: plan.estimated_bytes,
+        partitions: plan.partitions,
+        buckets: plan.buckets,
+        more,
     };
     let mut token = MAGIC.to_vec();
-    token.push(VERSION);
+    token.push(version);
     serde_json::to_writer(&mut token, &content)
         .map_err(|error| Error::new(Kind::Internal, format!("the session cannot be written: {error}")))?;
     let checksum = checksum(&token);
@@ -93,7 +145,7 @@ pub(super) fn write(plan: &Plan) -> Result<Vec<u8>> {
     Ok(token)
 }
 
-pub(super) fn read(token: &[u8]) -> Result<Plan> {
+pub(super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
     let wrong = |what: &str| Error::new(Kind::InvalidArgument, format!("the session token {what}"));
     if token.len() > MAX_BYTES {
         return Err(wrong("is too long"));
@@ -102,8 +154,9 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         Some((version, rest)) if rest.len() >= CHECKSUM_BYTES => (*version, rest),
         _ => return Err(wrong("is not one of ms_session_serialize")),
     };
-    if !(OLDEST_VERSION..=VERSION).contains(&version) {
-        let message = format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION}");
+    if !(OLDEST_VERSION..=VERSION_OF_MANY).contains(&version) {
+        let message =
+            format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_MANY}");
         return Err(wrong(&message));
     }
     let (signed, sum) = token.split_at(token.len() - CHECKSUM_BYTES);
@@ -113,21 +166,18 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
     let content = content.get(..content.len() - CHECKSUM_BYTES).unwrap_or_default();
     let content: Content =
         serde_json::from_slice(content).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
-    let legal = match content.cut {
-        Cut::Splits(count) => count >= 0,
-        Cut::Rows { total, per_split } => total >= 0 && per_split > 0,
-    };
-    if !legal {
+    if !content.cut.is_legal() || !content.more.iter().all(|more| more.cut.is_legal()) {
         return Err(wrong("has negative counts"));
     }
     if content.table.is_empty() == content.instance.is_empty() {
         return Err(wrong("names neither a table nor an instance, or both"));
     }
-    if !content.route.is_empty() && !is_route_token(&content.route) {
+    let mut routes = std::iter::once(&content.route).chain(content.more.iter().map(|more| &more.route));
+    if routes.any(|route| !route.is_empty() && !is_route_token(route)) {
         return Err(wrong("has a way to the service that cannot be sent"));
     }
     let project = content.project;
-    Ok(Plan {
+    let first = Plan {
         source: match content.table.is_empty() {
             true => Source::Instance { project, id: content.instance },
             false => Source::Table(TableName { project, schema: content.schema, table: content.table }),
@@ -137,6 +187,8 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         route_token: content.route,
         session_id: content.session,
         cut: content.cut,
+        partitions: content.partitions,
+        buckets: content.buckets,
         filtered: content.filtered,
         residual: content.residual,
         hidden: content.hidden,
@@ -145,7 +197,20 @@ pub(super) fn read(token: &[u8]) -> Result<Plan> {
         expires_at_ms: content.expires_at_ms,
         estimated_rows: content.rows,
         estimated_bytes: content.bytes,
-    })
+    };
+    let more = content.more.into_iter().map(|more| Plan {
+        session_id: more.session,
+        route_token: more.route,
+        cut: more.cut,
+        partitions: more.partitions,
+        buckets: more.buckets,
+        expires_at_ms: more.expires_at_ms,
+        estimated_rows: more.rows,
+        estimated_bytes: more.bytes,
+        ..first.clone()
+    });
+    let more: Vec<Plan> = more.collect();
+    Ok(std::iter::once(first).chain(more).collect())
 }
 
 fn checksum(bytes: &[u8]) -> Vec<u8> {
@@ -169,17 +234,33 @@ mod tests {
         }
     }
 
+    fn several() -> Vec<Plan> {
+        let first = Plan { partitions: vec!["pt=1".into()], ..sample(Cut::Splits(3)) };
+        let second = Plan {
+            session_id: "S2".into(),
+            route_token: "n2".into(),
+            partitions: vec!["pt=2".into()],
+            buckets: vec![4, 5],
+            expires_at_ms: None,
+            estimated_rows: Some(8),
+            ..sample(Cut::Splits(2))
+        };
+        vec![first, second]
+    }
+
     #[test]
     fn what_is_written_is_read() {
         for cut in [Cut::Splits(3), Cut::Rows { total: 10, per_split: 4 }] {
             for version in Version::ALL {
                 let plan = Plan { version, ..sample(cut) };
-                assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+                assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), [plan.clone()]);
                 let plan = Plan { residual: Some("`b` = 'x'".into()), hidden: vec!["b".into()], ..plan };
-                assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+                assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), [plan]);
             }
         }
-        assert_eq!(read(&write(&instance()).unwrap()).unwrap(), instance());
+        assert_eq!(read(&write(vec![instance()]).unwrap()).unwrap(), [instance()]);
+        assert_eq!(read(&write(several()).unwrap()).unwrap(), several());
+        assert_eq!(write(several()).unwrap()[MAGIC.len()], 3, "older libraries would read the first session only");
     }
 
     /// A token of any version and content, with a right checksum.
@@ -193,13 +274,13 @@ mod tests {
 
     #[test]
     fn version_1_stays_readable() {
-        assert_eq!(read(&token(1, VERSION_1)).unwrap(), sample(Cut::Splits(3)));
+        assert_eq!(read(&token(1, VERSION_1)).unwrap(), [sample(Cut::Splits(3))]);
     }
 
     #[test]
     fn version_2_stays_as_it_is() {
         let json = VERSION_1.replacen('{', r#"{"protocol":1,"#, 1);
-        assert_eq!(write(&sample(Cut::Splits(3))).unwrap(), token(2, &json));
+        assert_eq!(write(vec![sample(Cut::Splits(3))]).unwrap(), token(2, &json));
     }
 
     #[test]
@@ -215,14 +296,15 @@ mod tests {
         refused(2, "{", r#"{"instance":"i","#);
         refused(2, "{", r#"{"route":"a b","#);
         refused(1, r#""Splits":3"#, r#""Splits":-3"#);
-        for version in [0, 3, 255] {
+        for version in [0, 4, 255] {
             refused(version, "default", "other");
         }
     }
 
     #[test]
     fn every_damage_is_noticed() {
-        for token in [write(&sample(Cut::Splits(3))).unwrap(), write(&instance()).unwrap()] {
+        for plans in [vec![sample(Cut::Splits(3))], vec![instance()], several()] {
+            let token = write(plans).unwrap();
             for at in 0..token.len() {
                 let mut damaged = token.clone();
                 damaged[at] ^= 0x20;
@@ -248,10 +330,12 @@ mod tests {
                 json.replace_range(places[0]..places[1].min(places[0] + 9), &text);
                 json = json.chars().filter(char::is_ascii).collect();
             }
-            if let Ok(plan) = read(&token(version, &json)) {
-                let count = plan.split_count();
-                prop_assert!(count >= 0 && plan.rows(count).is_none());
-                prop_assert_eq!(read(&write(&plan).unwrap()).unwrap(), plan);
+            if let Ok(plans) = read(&token(version, &json)) {
+                for plan in &plans {
+                    let count = plan.split_count();
+                    prop_assert!(count >= 0 && plan.rows(count).is_none());
+                }
+                prop_assert_eq!(read(&write(plans.clone()).unwrap()).unwrap(), plans);
             }
         }
 

@@ -29,7 +29,7 @@ pub(crate) struct Feed {
     /// Of the last batch that was handed out.
     position: AtomicU64,
     task: Task,
-    _hold: Hold,
+    _holds: Vec<Hold>,
 }
 
 impl Feed {
@@ -42,7 +42,7 @@ impl Feed {
     ) -> Self {
         let fed = Arc::clone(&queue);
         let task = session.client().runtime().spawn(work, move |result| fed.finish(result));
-        Feed { session: session.clone(), queue, source, position: AtomicU64::new(0), task, _hold: session.hold() }
+        Feed { session: session.clone(), queue, source, position: AtomicU64::new(0), task, _holds: session.hold() }
     }
 
     /// The schema of every batch.

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::memory::Ahead;
 use crate::proto::call::{ReadRows, Rows};
 use crate::runtime::{Place, forced_panic, within};
+use crate::session::{Lease, Plan};
 use crate::transport::Body;
 
 /// How often a host that refuses memory is asked again.
@@ -43,12 +44,13 @@ impl Reader {
         if self.piece.is_empty() {
             return Ok(());
         }
-        let what = &self.source.plan.source;
+        let (plan, lease) = self.source.part_of(self.piece.split)?;
+        let what = &plan.source;
         let named = match self.piece.rows {
             Rows::Split { index } => format!("reading split {index} of {what}"),
             Rows::Range { start, count } => format!("reading rows {start}+{count} of {what}"),
         };
-        let result = self.read().await;
+        let result = self.read(plan, lease).await;
         match &result {
             Ok(()) => log::debug!("{named}: done"),
             Err(error) => log::warn!("{named}: {error}"),
@@ -57,9 +59,9 @@ impl Reader {
     }
 
     /// Asks for the rows, and again for the undelivered ones whenever an answer breaks off.
-    async fn read(&self) -> Result<()> {
+    async fn read(&self, plan: &Plan, lease: &Lease) -> Result<()> {
         let start = Instant::now();
-        let (source, position, plan) = (&self.source, &self.position, &self.source.plan);
+        let (source, position) = (&self.source, &self.position);
         let can_skip = plan.version.skips_rows(&plan.source);
         let mut attempts = source.transport.attempts();
         let mut request_id = String::new();
@@ -67,7 +69,7 @@ impl Reader {
             let rest = position.rest(can_skip);
             let wanted = ReadRows { rows: rest.rows, skip: rest.skip, form: &source.form };
             let request = plan.version.read_rows(&plan.source, &plan.session_id, &wanted)?;
-            let request = request.routed(&source.lease.route_token());
+            let request = request.routed(&lease.route_token());
             let made = attempts.made();
             let throttled = attempts.throttled();
             let started = source.transport.download(&plan.data_endpoint, request, &mut attempts, &source.share).await;
@@ -78,10 +80,10 @@ impl Reader {
             }
             // A failure without an answer is known by the id of the answer that broke off before it.
             let body = started.map_err(|error| plan.version.session_failure(error.with_request_id(&request_id)))?;
-            source.lease.set_route_token(body.route_token());
+            lease.set_route_token(body.route_token());
             request_id = body.request_id().to_owned();
             let delivered = position.delivered();
-            let Err(failure) = self.deliver(body, rest).await else { return Ok(()) };
+            let Err(failure) = self.deliver(body, rest, plan.version.packs_bodies()).await else { return Ok(()) };
             if position.delivered() > delivered {
                 attempts.progress();
             }
@@ -96,9 +98,9 @@ impl Reader {
     }
 
     /// Takes the body of an answer apart. It is complete only if the end marker came, and nothing after it.
-    async fn deliver(&self, mut body: Body, rest: Rest) -> Result<()> {
+    async fn deliver(&self, mut body: Body, rest: Rest, is_packed: bool) -> Result<()> {
         let source = &self.source;
-        let mut unpacker = Unpacker::new(source.plan.version.packs_bodies());
+        let mut unpacker = Unpacker::new(is_packed);
         let mut framer = Framer::new(&source.slabs);
         let mut decoder = Decoder::new(Arc::clone(&source.schema), &source.slabs);
         let mut seen = 0;
@@ -194,7 +196,7 @@ impl Reader {
         }
         if let Rows::Range { count, .. } = rows {
             let seen = i64::try_from(seen.saturating_add(skip)).unwrap_or(i64::MAX);
-            if seen > count || (seen < count && !self.source.plan.filtered) {
+            if seen > count || (seen < count && !self.piece.filtered) {
                 let message = format!("{count} rows were asked for, the stream has {seen}");
                 return Err(Error::new(Kind::CorruptData, message));
             }

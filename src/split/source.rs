@@ -9,12 +9,12 @@ use super::metrics::Metrics;
 use super::position::Piece;
 use super::refine::Refinement;
 use crate::arrow::{Caps, Slabs};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::memory::Account;
 use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::proto::call::{Compression, RowsForm};
-use crate::session::{Lease, Plan, Projection, Session};
+use crate::session::{Lease, Parts, Plan, Projection, Session};
 use crate::transport::{Share, Transport};
 
 /// Batches of a piece where a split is read by several requests.
@@ -25,8 +25,7 @@ const BATCHES_PER_PIECE: u64 = 16;
 pub(crate) struct Source {
     pub(super) transport: Arc<Transport>,
     pub(super) share: Arc<Share>,
-    pub(super) plan: Arc<Plan>,
-    pub(super) lease: Arc<Lease>,
+    parts: Parts,
     /// The columns that are delivered.
     pub(super) projection: Projection,
     /// The columns of the stream, which are more if the service cannot be asked for fewer than a session has.
@@ -73,8 +72,7 @@ impl Source {
         Ok(Arc::new(Source {
             transport: Arc::clone(session.client().transport()),
             share: Arc::default(),
-            plan: Arc::clone(session.plan()),
-            lease: Arc::clone(session.lease()),
+            parts: session.parts().clone(),
             schema: Arc::clone(if narrows { projection.schema() } else { session.arriving().0 }),
             refinement: Refinement::new(session),
             projection,
@@ -98,7 +96,14 @@ impl Source {
 
     /// All rows of split `index`.
     pub(crate) fn split(&self, session: &Session, index: i64) -> Result<Piece> {
-        Ok(Piece::whole(index, session.rows(index)?, self.plan.filtered))
+        Ok(Piece::whole(index, session.rows(index)?, session.plan().filtered))
+    }
+
+    /// The plan that a split belongs to, and its life at the service.
+    pub(super) fn part_of(&self, split: i64) -> Result<(&Plan, &Lease)> {
+        let (plan, lease) =
+            self.parts.of(split).ok_or_else(|| Error::new(Kind::Internal, format!("split {split} has no plan")))?;
+        Ok((plan, lease))
     }
 
     /// The pieces by which a part of a split is read.

@@ -347,6 +347,43 @@ static void a_diagnosis_finds_missing_rights_and_quotas(void) {
   own_server_end(&server, SIGTERM);
 }
 
+/* Seven partitions in four sessions at the service, each row once, the splits in the order of the partitions. */
+static void many_partitions_are_one_session(void) {
+  stack use = {.options = service_options("local.default.orders_by_year")};
+  const char *const pairs[] = {MS_OPT_PLAN_PARTITIONS_PER_SESSION, "2", MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "1000", NULL};
+  char year[32], partition[32] = "";
+  CHECK_INT(set_all(use.options, pairs), MS_OK);
+  for (int i = 1998; i >= 1992; i--) {
+    snprintf(year, sizeof year, "o_orderyear=%d", i);
+    CHECK_INT(ms_options_add(use.options, MS_OPT_PARTITIONS, year, NULL), MS_OK);
+  }
+  if (stack_open_session(&use) != MS_OK) check_fail(__FILE__, __LINE__, "%s", ms_error_message(err));
+  CHECK_INT(ms_session_estimated_rows(use.session), ORDERS_ROWS);
+  int64_t planned = 0, rows = 0;
+  double weight = 0;
+  for (int64_t i = 0; i < ms_session_split_count(use.session); i++) {
+    ms_split_info *info = NULL;
+    REQUIRE_OK(ms_session_split_info(use.session, i, &info, &err));
+    planned += ms_split_info_rows(info);
+    weight += ms_split_info_weight(info);
+    snprintf(partition, sizeof partition, "%s", ms_split_info_partition(info));
+    ms_split_info_free(info);
+    REQUIRE_OK(ms_split_open(use.session, i, NULL, &use.split, &err));
+    CHECK_INT(drain(use.split, &rows), MS_OK);
+    ms_split_free(use.split);
+    use.split = NULL;
+  }
+  CHECK_INT(planned, ORDERS_ROWS);
+  CHECK_INT(rows, ORDERS_ROWS);
+  CHECK(weight > 0.999 && weight < 1.001);
+  CHECK_TEXT(partition, "o_orderyear=1992"); /* the last session has one partition */
+  ms_bytes *json = NULL;
+  REQUIRE_OK(ms_session_explain(use.session, &json, &err));
+  CHECK(ms_bytes_len(json) > 100 && ((const char *)ms_bytes_data(json))[0] == '{');
+  ms_bytes_free(json);
+  stack_free(&use);
+}
+
 /* Lists of a client that is gone, on an endpoint that stalls and is released: nothing is left behind. */
 static void a_list_is_released_before_its_end(void) {
   ms_client *client = client_with(required("MS_TEST_ENDPOINT"), nothing);
@@ -370,6 +407,7 @@ int main(void) {
   RUN(a_diagnosis_finds_the_step_that_fails);
   RUN(a_diagnosis_finds_clocks_that_differ);
   RUN(a_diagnosis_finds_missing_rights_and_quotas);
+  RUN(many_partitions_are_one_session);
   RUN(a_list_is_released_before_its_end);
   return check_end();
 }

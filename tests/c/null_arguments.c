@@ -373,6 +373,33 @@ static void case_ms_session_estimated_rows(void) { CHECK_INT(ms_session_estimate
 static void case_ms_session_estimated_bytes(void) { CHECK_INT(ms_session_estimated_bytes(NULL), -1); }
 static void case_ms_session_expires_at_ms(void) { CHECK_INT(ms_session_expires_at_ms(NULL), -1); }
 static void case_ms_session_refresh(void) { REFUSES("session", ms_session_refresh(NULL, &err)); }
+static void case_ms_session_explain(void) {
+  ms_bytes *json = GARBAGE;
+  REFUSES("session", ms_session_explain(NULL, &json, &err));
+  CHECK(json == NULL);
+  REFUSES("out_json", ms_session_explain(good.session, NULL, &err));
+  CHECK_INT(ms_session_explain(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_session_split_info(void) {
+  ms_split_info *info = GARBAGE;
+  REFUSES("session", ms_session_split_info(NULL, 0, &info, &err));
+  CHECK(info == NULL);
+  REFUSES("out_info", ms_session_split_info(good.session, 0, NULL, &err));
+  REFUSES("no split 1", ms_session_split_info(good.session, 1, &info, &err));
+  REFUSES("no split -1", ms_session_split_info(good.session, -1, &info, &err));
+  CHECK_INT(ms_session_split_info(NULL, 0, NULL, NULL), MS_INVALID_ARGUMENT);
+  REQUIRE_OK(ms_session_split_info(good.session, 0, &info, &err));
+  CHECK_INT(ms_split_info_rows(info), -1);
+  CHECK(ms_split_info_weight(info) == 1.0);
+  ms_split_info_free(info);
+}
+static void case_ms_split_info_rows(void) { CHECK_INT(ms_split_info_rows(NULL), -1); }
+static void case_ms_split_info_start_row(void) { CHECK_INT(ms_split_info_start_row(NULL), -1); }
+static void case_ms_split_info_estimated_bytes(void) { CHECK_INT(ms_split_info_estimated_bytes(NULL), -1); }
+static void case_ms_split_info_partition(void) { CHECK_TEXT(ms_split_info_partition(NULL), ""); }
+static void case_ms_split_info_bucket(void) { CHECK_INT(ms_split_info_bucket(NULL), -1); }
+static void case_ms_split_info_weight(void) { CHECK(ms_split_info_weight(NULL) == -1.0); }
+static void case_ms_split_info_free(void) { ms_split_info_free(NULL); }
 static void case_ms_session_free(void) { ms_session_free(NULL); }
 
 static void case_ms_bytes_data(void) { CHECK(ms_bytes_data(NULL) == NULL); }
@@ -567,6 +594,9 @@ static const struct {
     CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
     CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
     CASE(ms_projects_schemas), CASE(ms_tables), CASE(ms_table_schema), CASE(ms_table_details), CASE(ms_partitions), CASE(ms_table_preview), CASE(ms_client_diagnose),
+    CASE(ms_session_explain), CASE(ms_session_split_info), CASE(ms_split_info_rows), CASE(ms_split_info_start_row),
+    CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
+    CASE(ms_split_info_free),
     CASE(ms_session_open),
     CASE(ms_options_set_memory_hooks), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),

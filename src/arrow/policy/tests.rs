@@ -74,8 +74,10 @@ fn structure(type_text: &str, columns: Vec<ArrayRef>, valid: Vec<bool>) -> Array
     Arc::new(StructArray::new(fields, columns, Some(valid.into())))
 }
 
-/// Maps of texts to numbers.
-fn map(rows: &[Option<&[(&str, Option<i64>)]>]) -> ArrayRef {
+/// A map of texts to numbers, or NULL.
+type MapRow<'a> = Option<&'a [(&'a str, Option<i64>)]>;
+
+fn map(rows: &[MapRow<'_>]) -> ArrayRef {
     let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
     let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), Int64Builder::new());
     for row in rows {

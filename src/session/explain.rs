@@ -1,0 +1,73 @@
+//! How a read was planned, for a person.
+
+use serde_json::{Value, json};
+
+use super::plan::{Cut, Plan};
+use super::{Session, SplitInfo};
+
+/// Splits that are told one by one.
+const MAX_SPLITS: i64 = 10_000;
+
+/// One JSON object.
+pub(super) fn text(session: &Session) -> String {
+    let first = session.parts.first();
+    let told = session.split_count().min(MAX_SPLITS);
+    let object = json!({
+        "source": first.source.to_string(),
+        "protocol": first.version,
+        "data_endpoint": first.data_endpoint,
+        "sessions": session.parts.all().map(|(plan, lease)| json!({
+            "id": plan.session_id,
+            "splits": plan.split_count(),
+            "rows": plan.addressed_rows(),
+            "partitions": plan.partitions,
+            "expires_at_ms": lease.expires_at_ms(),
+        })).collect::<Vec<Value>>(),
+        "planning_ms": session.planned_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        "expires_at_ms": session.expires_at_ms(),
+        "estimated_rows": session.estimated_rows(),
+        "estimated_bytes": session.estimated_bytes(),
+        "columns": columns(first),
+        "filter": session.conjuncts.iter().map(|conjunct| json!({
+            "text": conjunct.text,
+            "pushed": conjunct.pushed,
+            "exactness": conjunct.exactness.name(),
+            "reason": conjunct.reason,
+        })).collect::<Vec<Value>>(),
+        "types": { "timestamp_unit": first.units.timestamp_unit, "datetime_unit": first.units.datetime_unit },
+        "split_count": session.split_count(),
+        "splits_by": match first.cut { Cut::Splits(_) => "service", Cut::Rows { .. } => "rows" },
+        "splits": (0..told).filter_map(|index| split(session, index)).collect::<Vec<Value>>(),
+        "splits_left_out": session.split_count() - told,
+    });
+    object.to_string()
+}
+
+fn columns(plan: &Plan) -> Vec<Value> {
+    let data = plan.columns.data_columns.len() + plan.columns.system_columns.len();
+    let column = |(index, column): (usize, &crate::proto::answer::Column)| {
+        json!({
+            "name": column.name,
+            "type": column.type_text,
+            "nullable": column.nullable,
+            "partition_key": index >= data,
+        })
+    };
+    plan.columns.columns().enumerate().map(column).collect()
+}
+
+/// What a split covers.
+fn split(session: &Session, index: i64) -> Option<Value> {
+    let (plan, local) = session.parts.locate(index)?;
+    let info = SplitInfo::of(&session.parts, index)?;
+    Some(json!({
+        "index": index,
+        "session": plan.session_id,
+        "index_in_session": local,
+        "start_row": info.start_row,
+        "rows": info.rows,
+        "partition": info.partition,
+        "bucket": info.bucket,
+        "weight": info.weight,
+    }))
+}
