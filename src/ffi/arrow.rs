@@ -1,13 +1,14 @@
-//! Arrow's C structs: the only file that fills and reads them.
+//! Arrow's C structs: the only file that fills and reads them, with `batch`, which exports batches.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use arrow_array::{Array, ArrayRef, RecordBatch, StructArray, make_array};
+use arrow_array::{ArrayRef, RecordBatch, make_array};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::args::c_text;
+pub(super) use super::batch::export_batch;
 use super::gate::{fence, quiet};
 use crate::error::{Error, Kind, Result};
 
@@ -53,10 +54,6 @@ struct Private {
 pub(super) fn export_schema(schema: &Schema) -> Result<FFI_ArrowSchema> {
     FFI_ArrowSchema::try_from(schema)
         .map_err(|error| Error::new(Kind::Internal, format!("the schema cannot be exported: {error}")))
-}
-
-pub(super) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
-    FFI_ArrowArray::new(&StructArray::from(batch).into_data())
 }
 
 /// Takes an array over from the host; it is released when the result is dropped, and at once on failure. The schema stays the host's.

@@ -10,6 +10,7 @@
 // What every function stands on.
 mod args;
 mod arrow;
+mod batch;
 mod byte_arrays;
 mod gate;
 mod signals;
