@@ -1178,7 +1178,7 @@ ms_status ms_partitions(const ms_client *client,
  * @param[out] out_stream as for ms_projects_schemas.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return as for ms_table_schema; MS_NOT_FOUND also for a column; MS_INVALID_ARGUMENT for another limit; MS_INVALID_OPTION for
- * several partitions; MS_TABLE_KIND_UNSUPPORTED; MS_UNSUPPORTED if the service does not have the call.
+ * several partitions; MS_TABLE_KIND_UNSUPPORTED; MS_UNSUPPORTED if the service does not have the call, or with protocol=1.
  * Thread: any, at any time, but not from inside a callback; the stream: one call at a time. Blocking: until the first rows are there;
  * the stream: until the next ones are.
  * @since 0.1

@@ -194,3 +194,11 @@ def test_quotas(strict, protocol, configured):  # noqa: F811
     owner.run_security_query(f"create tenant role storage_reader with policy {POLICY}")
     owner.run_security_query("grant tenant role storage_reader to user ALIYUN$local@localhost")
     assert read(quota="pay-as-you-go") == 100
+
+
+def test_exact_filters_and_fewer_columns(service):
+    exact = {"filter_text": "id >= 1700 and id < 1710", "filter_exact": "true"}
+    whole = assert_same_over_all(service, "ramp", **exact)
+    assert whole["id"].to_pylist() == list(range(1700, 1710))
+    for mode in ("size", "row_offset"):
+        assert_same_cells(assert_same_over_all(service, "ramp", columns=["c_string"], split_mode=mode, **exact), whole.select(["c_string"]))
