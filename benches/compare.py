@@ -182,7 +182,7 @@ def official(service, arguments, results):
         clients["Java table-api"] = ["java", "--add-opens=java.base/java.nio=ALL-UNNAMED", "-Xmx1g", "-cp", arguments.classpath, "Read"]
     if not clients:
         return {}
-    print(f"\nOfficial clients, {BATCH_ROWS[0]} rows, 1 split, at least {OFFICIAL_BYTES / GIB:.0f} GiB, one run; start-up = the same program over {SMALL_TABLE} (5 rows), the least of 3")
+    print(f"\nOfficial clients, {BATCH_ROWS[0]} rows, 1 split, at least {arguments.official_bytes / GIB:.1f} GiB, one run; start-up = the same program over {SMALL_TABLE} (5 rows), the least of 3")
     head("", ["start-up CPU s", "GiB", "CPU s", "CPU s/GiB gross", "CPU s/GiB net", "net / C split"])
     net = {}
     for name, command in clients.items():

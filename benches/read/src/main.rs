@@ -4,7 +4,7 @@
 //!     maxstorage-bench raw URL ACCEPT-ENCODING TIMES                      the bytes of an answer out of a socket, thrown away
 //!     maxstorage-bench codec FILE COMPRESSION TIMES                       the C codec on the buffers of a saved body
 //!
-//! `codec` prints the seconds that the codec took; the file is read and cut before the clock starts.
+//! `codec` prints the CPU seconds that the codec took; the file is read and cut before the clock starts.
 
 mod codec;
 
