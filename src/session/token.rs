@@ -253,7 +253,7 @@ mod tests {
         for cut in [Cut::Splits(3), Cut::Rows { total: 10, per_split: 4 }] {
             for version in Version::ALL {
                 let plan = Plan { version, ..sample(cut) };
-                assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), [plan.clone()]);
+                assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), std::slice::from_ref(&plan));
                 let plan = Plan { residual: Some("`b` = 'x'".into()), hidden: vec!["b".into()], ..plan };
                 assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), [plan]);
             }
