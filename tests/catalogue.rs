@@ -94,7 +94,7 @@ fn schemas_of_all_projects_and_of_one() {
             let body = "<Error><Code>MethodNotAllowed</Code><Message>no</Message></Error>";
             exchange.answer("405 Method Not Allowed", "", body.as_bytes());
         }
-        path if path.contains("/p3/") => {
+        path if path.contains("/p3/") || path.contains("/p5/") => {
             let body = "<Error><Code>NoPermission</Code><Message>no</Message></Error>";
             exchange.answer("403 Forbidden", "", body.as_bytes());
         }
@@ -102,9 +102,10 @@ fn schemas_of_all_projects_and_of_one() {
             exchange,
             "<Schemas><Marker/><Schema><Name>default</Name><Owner>o</Owner></Schema><Schema><Name>s1</Name></Schema></Schemas>",
         ),
-        path if path.contains("marker=m2") => {
-            xml(exchange, "<Projects><Marker/><Project><Name>p4</Name></Project></Projects>")
-        }
+        path if path.contains("marker=m2") => xml(
+            exchange,
+            "<Projects><Marker/><Project><Name>p4</Name></Project><Project><Name>p5</Name></Project></Projects>",
+        ),
         _ => xml(
             exchange,
             "<Projects><Marker>m2</Marker><Project><Name>p1</Name></Project><Project><Name>p2</Name><Owner>o2</Owner></Project><Project><Name>p3</Name></Project></Projects>",
@@ -114,7 +115,11 @@ fn schemas_of_all_projects_and_of_one() {
     let seen: Vec<_> =
         all.iter().flat_map(|batch| texts(batch, "project").into_iter().zip(texts(batch, "schema"))).collect();
     let expected = [("p1", "default"), ("p1", "s1"), ("p2", "default"), ("p4", "default"), ("p4", "s1")];
-    assert_eq!(seen, expected.map(|(project, schema)| (project.to_owned(), schema.to_owned())), "p3 is closed to us");
+    assert_eq!(
+        seen,
+        expected.map(|(project, schema)| (project.to_owned(), schema.to_owned())),
+        "p3 and p5 are closed to us"
+    );
     assert_eq!(texts(&all[1], "owner"), ["o2"]);
     assert_eq!(rows(&mut catalog::schemas(&peer.client(), Some("p9")).unwrap()).len(), 1);
     assert_eq!(catalog::schemas(&peer.client(), Some("p3")).unwrap_err().kind(), Kind::PermissionDenied);

@@ -82,7 +82,7 @@ fn unsafe_code_is_in_ffi_only() {
 }
 
 #[test]
-fn tokio_stays_in_its_modules_and_arrow_structs_in_one_file() {
+fn tokio_stays_in_its_modules_and_arrow_structs_in_theirs() {
     for (module, path, text) in modules() {
         if text.contains("tokio::") {
             assert!(module == "runtime" || module == "transport", "{} uses Tokio", path.display());
@@ -91,7 +91,8 @@ fn tokio_stays_in_its_modules_and_arrow_structs_in_one_file() {
             assert_eq!(module, "transport", "{}", path.display());
         }
         if text.contains("FFI_ArrowArray::new") || text.contains("FFI_ArrowSchema::try_from") {
-            assert!(path.ends_with("ffi/arrow.rs"), "{}", path.display());
+            let in_arrow = path.ends_with("ffi/arrow.rs") || path.ends_with("ffi/arrow/batch.rs");
+            assert!(in_arrow, "{}", path.display());
         }
         if text.contains("catch_unwind") {
             assert!(path.ends_with("ffi/gate.rs") || path.ends_with("ffi/mod.rs"), "{}", path.display());

@@ -21,6 +21,8 @@ const ONLY_SCHEMA: &str = "default";
 pub(super) struct Schemas {
     transport: Arc<Transport>,
     projects: Projects,
+    /// Whether the list is of every project, not of one that the caller names.
+    is_of_all: bool,
     /// Schemas of the present project: the rest of its list begins at the marker.
     present: Option<(Entry, Option<String>)>,
 }
@@ -50,7 +52,7 @@ impl Schemas {
                 Projects { waiting: VecDeque::from([entry]), next: Rest::Nothing }
             }
         };
-        Ok(Schemas { transport: Arc::clone(client.transport()), projects, present: None })
+        Ok(Schemas { transport: Arc::clone(client.transport()), projects, is_of_all: project.is_none(), present: None })
     }
 
     pub(super) fn schema() -> SchemaRef {
@@ -108,7 +110,7 @@ impl Schemas {
                 return Ok(Page { items: vec![only], next: None });
             }
             // A project that is listed but closed to the caller is left out of a list of all.
-            Err(error) if error.kind() == Kind::PermissionDenied && !matches!(self.projects.next, Rest::Nothing) => {
+            Err(error) if error.kind() == Kind::PermissionDenied && self.is_of_all => {
                 log::info!("the schemas of project {} are not listed: {error}", project.name);
                 return Ok(Page { items: Vec::new(), next: None });
             }

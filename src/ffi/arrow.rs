@@ -1,4 +1,6 @@
-//! Arrow's C structs: the only file that fills and reads them, with `batch`, which exports batches.
+//! Arrow's C structs: the only module that fills and reads them.
+
+mod batch;
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
@@ -8,9 +10,10 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::args::c_text;
-pub(super) use super::batch::export_batch;
 use super::gate::{fence, quiet};
 use crate::error::{Error, Kind, Result};
+
+pub(super) use batch::export_batch;
 
 /// `struct ArrowArrayStream` of the Arrow C stream interface. arrow-rs has one too, but its callbacks do not contain
 /// panics and its fields are closed.

@@ -10,7 +10,6 @@
 // What every function stands on.
 mod args;
 mod arrow;
-mod batch;
 mod byte_arrays;
 mod gate;
 mod signals;

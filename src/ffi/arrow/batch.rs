@@ -9,7 +9,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, downcast_primitive_array};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::DataType;
 
-use super::gate::quiet;
+use crate::ffi::gate::quiet;
 
 /// `struct ArrowArray` of the Arrow C data interface, as arrow-rs has it, with open fields.
 #[repr(C)]
@@ -46,7 +46,7 @@ unsafe impl Sync for Exported {}
 const MOST_BUFFERS: usize = 3;
 
 /// Exports a batch as a struct array, whose children are the columns.
-pub(super) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
+pub(in crate::ffi) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
     let (_, columns, rows) = batch.into_parts();
     // Nothing below makes these grow, so what points into them stays right.
     let mut buffers = Vec::with_capacity(1 + MOST_BUFFERS * columns.len());
