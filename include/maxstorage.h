@@ -234,16 +234,6 @@
 #define MS_ABI_VERSION 0
 
 /**
- * Comparison operators, with the numbers of the C constants.
- */
-typedef struct Op Op;
-
-/**
- * A version of the Storage API.
- */
-typedef struct Version Version;
-
-/**
  * A sequence of bytes owned by the library, for example a session token.
  */
 typedef struct ms_bytes ms_bytes;
@@ -345,10 +335,6 @@ typedef int32_t ms_compare_op;
  * ms_split_cancel and ms_scan_cancel.
  */
 typedef void (*ms_wake_callback)(void *context);
-
-
-
-
 
 /**
  * Success.

@@ -86,6 +86,15 @@ stop_service() {
 # The account every service has unless told otherwise.
 export_local_credentials() { export ALIBABA_CLOUD_ACCESS_KEY_ID=local ALIBABA_CLOUD_ACCESS_KEY_SECRET=local; }
 
+# The home of the newest JDK that is installed.
+newest_jdk() {
+  local release
+  for release in /usr/lib/jvm/*/release; do
+    [ -f "$release" ] && [ -x "$(dirname "$release")/bin/javac" ] || continue
+    printf '%s %s\n' "$(sed -nE 's/^JAVA_VERSION="?([0-9]+).*/\1/p' "$release")" "$(dirname "$release")"
+  done | sort -n | tail -n 1 | cut -d' ' -f2-
+}
+
 # Python with the pinned packages of the conformance tests in .cache/venv, made once for each state of the list.
 venv() {
   local wanted=$root/tests/pyodps/requirements.txt venv=$cache/venv log=$cache/venv.log
@@ -97,4 +106,17 @@ venv() {
   printf '    the end of .cache/venv.log:\n' >&2
   tail -n 15 "$log" | sed 's/^/    | /' >&2
   return 1
+}
+
+# A quick start counts rows, and tells a failure in one line: quick_start COMMAND... prints `ok quick_start` or `FAILED quick_start`.
+quick_start() {
+  local table=local.default.lineitem counted failure
+  export_local_credentials
+  counted=$("$@" "$MS_TEST_ENDPOINT" $table) && failure=$("$@" "$MS_TEST_ENDPOINT" ${table}s 2>&1 >/dev/null)
+  if [ "$counted" = "60175 rows" ] && grep -q '^hello: MS_NOT_FOUND: .*(request id .*)$' <<<"$failure"; then
+    echo 'ok     quick_start'
+  else
+    printf 'it said "%s" and "%s"\nFAILED quick_start\n' "$counted" "$failure"
+    return 1
+  fi
 }

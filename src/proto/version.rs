@@ -44,7 +44,7 @@ impl TryFrom<u8> for Version {
 
 impl Version {
     /// Every version, in the order in which they are tried.
-    pub const ALL: [Version; 3] = [Version::V1, Version::V2, Version::V3];
+    pub(crate) const ALL: [Version; 3] = [Version::V1, Version::V2, Version::V3];
 
     /// Plans a read.
     pub fn create_session(self, source: &Source, wanted: &ReadSession) -> Result<Request> {

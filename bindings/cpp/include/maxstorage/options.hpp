@@ -1,0 +1,116 @@
+// Settings of clients, sessions and reads.
+#ifndef MAXSTORAGE_OPTIONS_HPP
+#define MAXSTORAGE_OPTIONS_HPP
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "result.hpp"
+
+namespace maxstorage {
+
+enum class compression { none, lz4, zstd };
+
+/// Keys and values; docs/options.md lists them all, and MS_OPT_... has the keys. One object may serve a client, a session and a
+/// split: each call reads its own keys, and copies them. Setters return the object, so that they can be written one after the other;
+/// the first one that fails is kept, and whatever is opened with these options fails with it.
+///
+///     auto client = client::open(options().endpoint(url).credentials(id, secret).project("p"));
+class options {
+public:
+    options() noexcept : handle_(ms_options_new()) {}
+    options(options &&) noexcept = default;
+    options &operator=(options &&) noexcept = default;
+
+    /// An independent copy.
+    options clone() const {
+        options copy{handle(ms_options_clone(handle_.get()))};
+        copy.failure_ = failure_;
+        return copy;
+    }
+
+    options &set(std::string_view key, std::string_view value) { return keep(ms_options_set, key, value); }
+    options &set(std::string_view key, const char *value) { return set(key, std::string_view(value)); }
+    options &set(std::string_view key, const std::string &value) { return set(key, std::string_view(value)); }
+    options &set(std::string_view key, bool value) { return set(key, std::string_view(value ? "true" : "false")); }
+    options &set(std::string_view key, int value) { return set(key, static_cast<int64_t>(value)); }
+    options &set(std::string_view key, int64_t value) { return set(key, std::string_view(std::to_string(value))); }
+    options &set(std::string_view key, std::chrono::milliseconds value) { return set(key, static_cast<int64_t>(value.count())); }
+    /// Adds to a key that holds a list.
+    options &add(std::string_view key, std::string_view value) { return keep(ms_options_add, key, value); }
+    /// Reads the environment variables of the MaxCompute SDKs. No other thread may change the environment meanwhile.
+    options &load_environment() { return keep(detail::call(ms_options_load_environment, handle_.get())); }
+
+    /// Has a function supply the credentials. It is called from a thread of the library, must not throw, and is kept until no client uses it.
+    options &credentials_provider(std::function<error(ms_credentials *)> provide) {
+        auto *context = new std::function<error(ms_credentials *)>(std::move(provide));
+        const auto call = [](void *held, ms_credentials *out) -> ms_status {
+            return (*static_cast<std::function<error(ms_credentials *)> *>(held))(out).code();
+        };
+        const auto release = [](void *held) { delete static_cast<std::function<error(ms_credentials *)> *>(held); };
+        return keep(detail::call(ms_options_set_credentials_provider, handle_.get(), static_cast<ms_credentials_provider>(call),
+                                 static_cast<void *>(context), static_cast<ms_release_callback>(release)));
+    }
+    /// Has the host account for the memory that rows lie in; see ms_options_set_memory_hooks.
+    options &memory_hooks(ms_memory_reserve reserve, ms_memory_release release, void *context) {
+        return keep(detail::call(ms_options_set_memory_hooks, handle_.get(), reserve, release, context));
+    }
+
+    // Shorter ways to write what nearly everybody sets.
+    options &endpoint(std::string_view url) { return set(MS_OPT_ENDPOINT, url); }
+    options &credentials(std::string_view id, std::string_view secret) {
+        return set(MS_OPT_ACCESS_KEY_ID, id).set(MS_OPT_ACCESS_KEY_SECRET, secret);
+    }
+    options &credentials(std::string_view id, std::string_view secret, std::string_view token) {
+        return credentials(id, secret).set(MS_OPT_SECURITY_TOKEN, token);
+    }
+    options &project(std::string_view name) { return set(MS_OPT_PROJECT, name); }
+    options &quota(std::string_view name) { return set(MS_OPT_QUOTA, name); }
+    options &table(std::string_view name) { return set(MS_OPT_TABLE, name); }
+    options &columns(std::initializer_list<std::string_view> names) { return add_all(MS_OPT_COLUMNS, names); }
+    options &partitions(std::initializer_list<std::string_view> specs) { return add_all(MS_OPT_PARTITIONS, specs); }
+    options &split_by_size(int64_t bytes) { return set(MS_OPT_SPLIT_MODE, "size").set(MS_OPT_SPLIT_SIZE_BYTES, bytes); }
+    options &split_by_count(int64_t count) { return set(MS_OPT_SPLIT_MODE, "parallelism").set(MS_OPT_SPLIT_PARALLELISM, count); }
+    options &split_by_rows(int64_t rows) { return set(MS_OPT_SPLIT_MODE, "row_offset").set(MS_OPT_SPLIT_ROWS, rows); }
+    options &split_by_bucket() { return set(MS_OPT_SPLIT_MODE, "bucket"); }
+    options &compress(compression kind) {
+        return set(MS_OPT_READ_COMPRESSION, kind == compression::lz4 ? "lz4" : kind == compression::zstd ? "zstd" : "none");
+    }
+
+    /// The first failure of a setter.
+    result<void> check() const {
+        if (failure_) return failure_;
+        return {};
+    }
+    /// For calls of the C interface.
+    const ms_options *get() const noexcept { return handle_.get(); }
+    ms_options *get() noexcept { return handle_.get(); }
+
+private:
+    using handle = detail::handle<ms_options, ms_options_free>;
+    explicit options(handle owned) noexcept : handle_(std::move(owned)) {}
+
+    template <class Setter>
+    options &keep(Setter setter, std::string_view key, std::string_view value) {
+        return keep(detail::call(setter, handle_.get(), std::string(key).c_str(), std::string(value).c_str()));
+    }
+    options &keep(const result<void> &done) {
+        if (!failure_) failure_ = done.error();
+        return *this;
+    }
+    options &add_all(std::string_view key, std::initializer_list<std::string_view> values) {
+        for (const std::string_view value : values) add(key, value);
+        return *this;
+    }
+
+    handle handle_;
+    error failure_;
+};
+
+}  // namespace maxstorage
+
+#endif

@@ -1,0 +1,224 @@
+// Open reads: a split for one thread, a scan for many.
+#ifndef MAXSTORAGE_READER_HPP
+#define MAXSTORAGE_READER_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "arrow_types.hpp"
+#include "metrics.hpp"
+#include "predicate.hpp"
+#include "result.hpp"
+
+namespace maxstorage {
+
+/// The batches that are left, for a range-based `for`. Each element is a batch or the failure that ended the read, which comes last:
+///
+///     for (auto &next : split.batches()) { if (!next) return next.error(); use(*next); }
+template <class Reader>
+class batch_range {
+public:
+    struct sentinel {};
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = result<batch>;
+        using difference_type = std::ptrdiff_t;
+        using pointer = value_type *;
+        using reference = value_type &;
+
+        explicit iterator(Reader *reader) : reader_(reader) { ++*this; }
+        reference operator*() noexcept { return *current_; }
+        pointer operator->() noexcept { return &*current_; }
+        iterator &operator++() {
+            if (current_ && !*current_) {  // a failure stays: it is told once
+                current_.reset();
+                return *this;
+            }
+            result<std::optional<batch>> next = reader_->next();
+            current_.reset();
+            if (!next) {
+                current_.emplace(next.error());
+            } else if (*next) {
+                current_.emplace(std::move(**next));
+            }
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator &self, sentinel) noexcept { return !self.current_; }
+        friend bool operator!=(const iterator &self, sentinel) noexcept { return self.current_.has_value(); }
+
+    private:
+        Reader *reader_;
+        std::optional<result<batch>> current_;
+    };
+
+    explicit batch_range(Reader *reader) noexcept : reader_(reader) {}
+    iterator begin() { return iterator(reader_); }
+    sentinel end() const noexcept { return {}; }
+
+private:
+    Reader *reader_;
+};
+
+/// What a read that must not block has to say.
+enum class readiness {
+    ready,    ///< a batch
+    pending,  ///< nothing yet: wait for the waker or the descriptor
+    end,      ///< no batch will come any more
+};
+
+/// An open reader over one split. One thread at a time; `cancel` may be called from any thread.
+class split {
+public:
+    using handle = detail::handle<ms_split, ms_split_free>;
+    explicit split(handle owned) noexcept : handle_(std::move(owned)) {}
+
+    /// The next batch, nothing at the end of the data. Blocks until it is there, the deadline passes, or somebody cancels.
+    result<std::optional<batch>> next() noexcept {
+        batch array;
+        if (auto done = detail::call(ms_split_next_batch, handle_.get(), array.out()); !done) return done.error();
+        if (!array) return std::optional<batch>();
+        return std::optional<batch>(std::move(array));
+    }
+
+    /// As `next`, without blocking; `out` receives the batch if the answer is `ready`.
+    result<readiness> try_next(batch &out) noexcept {
+        ms_error *failure = nullptr;
+        const ms_status status = ms_split_try_next_batch(handle_.get(), out.out(), &failure);
+        if (status == MS_PENDING) return readiness::pending;
+        if (status != MS_OK) return error(status, failure);
+        return out ? readiness::ready : readiness::end;
+    }
+
+    /// The batches that are left; see batch_range.
+    batch_range<split> batches() noexcept { return batch_range<split>(this); }
+
+    /// `wake` is called whenever try_next, after it was pending, has an answer; NULL unregisters. See ms_split_set_waker for the rules.
+    result<void> set_waker(ms_wake_callback wake, void *context) noexcept {
+        return detail::call(ms_split_set_waker, handle_.get(), wake, context);
+    }
+    /// Readable while try_next has an answer; belongs to the split. -1 if the process has no descriptor left.
+    int ready_fd() const noexcept { return ms_split_ready_fd(handle_.get()); }
+    /// Until when `next` waits; a time that passes fails that call with MS_DEADLINE_EXCEEDED, and a later one may succeed.
+    result<void> set_deadline(std::chrono::steady_clock::time_point time) noexcept {
+        const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+        return detail::call(ms_split_set_deadline_ms, handle_.get(), since > 0 ? static_cast<int64_t>(since) : int64_t{1});
+    }
+    result<void> clear_deadline() noexcept { return detail::call(ms_split_set_deadline_ms, handle_.get(), int64_t{0}); }
+
+    result<maxstorage::schema> schema() const noexcept {
+        maxstorage::schema out;
+        if (auto done = detail::call(ms_split_schema, handle_.get(), out.out()); !done) return done.error();
+        return out;
+    }
+    /// Keeps further rows out: those of batches that were not taken yet must match this filter too.
+    result<void> add_filter(const predicate &filter) noexcept {
+        if (auto built = filter.check(); !built) return built.error();
+        return detail::call(ms_split_add_filter, handle_.get(), filter.get());
+    }
+    /// Rows handed out so far: where a later read would go on.
+    int64_t rows_delivered() const noexcept { return ms_split_rows_delivered(handle_.get()); }
+    /// From 0 to 1; -1 if it is not known.
+    double progress() const noexcept { return ms_split_progress(handle_.get()); }
+    result<maxstorage::metrics> metrics() const noexcept {
+        auto made = detail::make<maxstorage::metrics::handle>(ms_split_metrics, handle_.get());
+        if (!made) return made.error();
+        return maxstorage::metrics(std::move(*made));
+    }
+    /// Ends the read for good, from any thread: a blocked `next` wakes at once with MS_CANCELLED.
+    void cancel() const noexcept { ms_split_cancel(handle_.get()); }
+
+    /// Turns the reader into an Arrow stream, for Arrow C++, DuckDB, pyarrow and the like. The reader is used up.
+    result<stream> into_stream() && noexcept {
+        stream out;
+        if (auto done = detail::call(ms_split_export_stream, handle_.release(), out.out()); !done) return done.error();
+        return out;
+    }
+    /// For calls of the C interface.
+    ms_split *get() const noexcept { return handle_.get(); }
+
+private:
+    handle handle_;
+};
+
+/// A batch and the split it belongs to.
+struct scan_batch {
+    batch rows;
+    int64_t split;
+};
+
+/// All splits of a session as one reader, for any number of threads.
+class scan {
+public:
+    using handle = detail::handle<ms_scan, ms_scan_free>;
+    explicit scan(handle owned) noexcept : handle_(std::move(owned)) {}
+
+    /// The next batch of any split, nothing at the end. Any thread, several at once; each batch goes to one of them.
+    result<std::optional<scan_batch>> next_with_split() const noexcept {
+        scan_batch out{{}, -1};
+        if (auto done = detail::call(ms_scan_next_batch, handle_.get(), out.rows.out(), &out.split); !done) return done.error();
+        if (!out.rows) return std::optional<scan_batch>();
+        return std::optional<scan_batch>(std::move(out));
+    }
+    result<std::optional<batch>> next() const noexcept {
+        auto taken = next_with_split();
+        if (!taken) return taken.error();
+        if (!*taken) return std::optional<batch>();
+        return std::optional<batch>(std::move((*taken)->rows));
+    }
+    /// As `next`, without blocking; `out` receives the batch if the answer is `ready`.
+    result<readiness> try_next(scan_batch &out) const noexcept {
+        ms_error *failure = nullptr;
+        out.split = -1;
+        const ms_status status = ms_scan_try_next_batch(handle_.get(), out.rows.out(), &out.split, &failure);
+        if (status == MS_PENDING) return readiness::pending;
+        if (status != MS_OK) return error(status, failure);
+        return out.rows ? readiness::ready : readiness::end;
+    }
+    result<void> set_waker(ms_wake_callback wake, void *context) const noexcept {
+        return detail::call(ms_scan_set_waker, handle_.get(), wake, context);
+    }
+    int ready_fd() const noexcept { return ms_scan_ready_fd(handle_.get()); }
+    /// Keeps further rows out, as split::add_filter.
+    result<void> add_filter(const predicate &filter) const noexcept {
+        if (auto built = filter.check(); !built) return built.error();
+        return detail::call(ms_scan_add_filter, handle_.get(), filter.get());
+    }
+    /// The batches that are left; see batch_range. One range per thread.
+    batch_range<const scan> batches() const noexcept { return batch_range<const scan>(this); }
+
+    result<maxstorage::schema> schema() const noexcept {
+        maxstorage::schema out;
+        if (auto done = detail::call(ms_scan_schema, handle_.get(), out.out()); !done) return done.error();
+        return out;
+    }
+    /// From 0 to 1.
+    double progress() const noexcept { return ms_scan_progress(handle_.get()); }
+    result<maxstorage::metrics> metrics() const noexcept {
+        auto made = detail::make<maxstorage::metrics::handle>(ms_scan_metrics, handle_.get());
+        if (!made) return made.error();
+        return maxstorage::metrics(std::move(*made));
+    }
+    /// Ends the scan for good, from any thread: every blocked `next` wakes at once with MS_CANCELLED.
+    void cancel() const noexcept { ms_scan_cancel(handle_.get()); }
+
+    /// Turns the scan into an Arrow stream. The scan is used up.
+    result<stream> into_stream() && noexcept {
+        stream out;
+        if (auto done = detail::call(ms_scan_export_stream, handle_.release(), out.out()); !done) return done.error();
+        return out;
+    }
+    ms_scan *get() const noexcept { return handle_.get(); }
+
+private:
+    handle handle_;
+};
+
+}  // namespace maxstorage
+
+#endif

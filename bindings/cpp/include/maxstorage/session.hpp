@@ -1,0 +1,96 @@
+// One planned read of one table.
+#ifndef MAXSTORAGE_SESSION_HPP
+#define MAXSTORAGE_SESSION_HPP
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "options.hpp"
+#include "reader.hpp"
+
+namespace maxstorage {
+
+/// What a split of a session covers; -1 and "" where it is not known.
+class split_info {
+public:
+    using handle = detail::handle<ms_split_info, ms_split_info_free>;
+    explicit split_info(handle owned) noexcept : handle_(std::move(owned)) {}
+    int64_t rows() const noexcept { return ms_split_info_rows(handle_.get()); }
+    int64_t start_row() const noexcept { return ms_split_info_start_row(handle_.get()); }
+    int64_t estimated_bytes() const noexcept { return ms_split_info_estimated_bytes(handle_.get()); }
+    const char *partition() const noexcept { return ms_split_info_partition(handle_.get()); }
+    int64_t bucket() const noexcept { return ms_split_info_bucket(handle_.get()); }
+    double weight() const noexcept { return ms_split_info_weight(handle_.get()); }
+
+private:
+    handle handle_;
+};
+
+/// Columns, partitions, filter, snapshot, a list of splits. Never changes; any thread may use it.
+class session {
+public:
+    using handle = detail::handle<ms_session, ms_session_free>;
+    explicit session(handle owned) noexcept : handle_(std::move(owned)) {}
+
+    int64_t split_count() const noexcept { return ms_session_split_count(handle_.get()); }
+    /// -1 if unknown.
+    int64_t estimated_rows() const noexcept { return ms_session_estimated_rows(handle_.get()); }
+    int64_t estimated_bytes() const noexcept { return ms_session_estimated_bytes(handle_.get()); }
+    int64_t expires_at_ms() const noexcept { return ms_session_expires_at_ms(handle_.get()); }
+    result<void> refresh() const noexcept { return detail::call(ms_session_refresh, static_cast<const ms_session *>(handle_.get())); }
+
+    result<maxstorage::schema> schema() const noexcept {
+        maxstorage::schema out;
+        if (auto done = detail::call(ms_session_schema, handle_.get(), out.out()); !done) return done.error();
+        return out;
+    }
+
+    /// The session as bytes without credentials, for client::attach on another machine or in another language.
+    result<std::string> serialize() const { return bytes(ms_session_serialize); }
+
+    /// How the read was planned, as JSON; docs/explain.md has the keys.
+    result<std::string> explain() const { return bytes(ms_session_explain); }
+    result<maxstorage::split_info> split_info(int64_t index) const noexcept {
+        auto made = detail::make<maxstorage::split_info::handle>(ms_session_split_info, static_cast<const ms_session *>(handle_.get()), index);
+        if (!made) return made.error();
+        return maxstorage::split_info(std::move(*made));
+    }
+
+    /// Starts to read a split; returns at once. Without options the defaults hold.
+    result<split> open_split(int64_t index) const noexcept { return open_split_with(index, nullptr); }
+    result<split> open_split(int64_t index, const options &read) const noexcept {
+        if (auto set = read.check(); !set) return set.error();
+        return open_split_with(index, read.get());
+    }
+    /// Starts to read all splits; returns at once.
+    result<scan> open_scan() const noexcept { return open_scan_with(nullptr); }
+    result<scan> open_scan(const options &read) const noexcept {
+        if (auto set = read.check(); !set) return set.error();
+        return open_scan_with(read.get());
+    }
+    ms_session *get() const noexcept { return handle_.get(); }
+
+private:
+    template <class Function>
+    result<std::string> bytes(Function function) const {
+        auto made = detail::make<detail::handle<ms_bytes, ms_bytes_free>>(function, static_cast<const ms_session *>(handle_.get()));
+        if (!made) return made.error();
+        return std::string(static_cast<const char *>(ms_bytes_data(made->get())), ms_bytes_len(made->get()));
+    }
+    result<split> open_split_with(int64_t index, const ms_options *read) const noexcept {
+        auto made = detail::make<split::handle>(ms_split_open, handle_.get(), index, read);
+        if (!made) return made.error();
+        return split(std::move(*made));
+    }
+    result<scan> open_scan_with(const ms_options *read) const noexcept {
+        auto made = detail::make<scan::handle>(ms_scan_open, handle_.get(), read);
+        if (!made) return made.error();
+        return scan(std::move(*made));
+    }
+    handle handle_;
+};
+
+}  // namespace maxstorage
+
+#endif

@@ -1,0 +1,114 @@
+package maxstorage;
+
+import java.lang.ref.Reference;
+import java.util.Map;
+import org.apache.arrow.c.ArrowArray;
+import org.apache.arrow.c.ArrowArrayStream;
+import org.apache.arrow.c.ArrowSchema;
+import org.apache.arrow.c.Data;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.vector.VectorSchemaRoot;
+import org.apache.arrow.vector.ipc.ArrowReader;
+import org.apache.arrow.vector.types.pojo.Schema;
+
+/** All splits of a session as one reader, for any number of threads. */
+public final class Scan extends Handle {
+    private final BufferAllocator allocator;
+    private final Schema schema;
+
+    Scan(long address, BufferAllocator allocator) {
+        super(address, Call.LIBRARY::ms_scan_free);
+        this.allocator = allocator;
+        try (Call call = Call.begin(); ArrowSchema out = ArrowSchema.allocateNew(allocator)) {
+            call.check(Call.LIBRARY.ms_scan_schema(address, out.memoryAddress(), call.error()));
+            schema = Arrow.schema(allocator, out);
+        }
+    }
+
+    /** A batch and the split it belongs to. */
+    public static final class Batch implements AutoCloseable {
+        private final VectorSchemaRoot rows;
+        private final long split;
+
+        private Batch(VectorSchemaRoot rows, long split) {
+            this.rows = rows;
+            this.split = split;
+        }
+
+        /** The rows. */
+        public VectorSchemaRoot rows() {
+            return rows;
+        }
+
+        /** The number of the split. */
+        public long split() {
+            return split;
+        }
+
+        @Override
+        public void close() {
+            rows.close();
+        }
+    }
+
+    /** The schema of every batch. */
+    public Schema schema() {
+        return schema;
+    }
+
+    /** The next batch of any split, to be closed by the caller; null after the last. Blocks until it is there, or somebody cancels. */
+    public Batch next() {
+        try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
+            long split = call.out();
+            call.check(Call.LIBRARY.ms_scan_next_batch(address(), array.memoryAddress(), split, call.error()));
+            VectorSchemaRoot rows = Arrow.batch(allocator, array, schema);
+            return rows == null ? null : new Batch(rows, call.read(split));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** Keeps further rows out, as {@link SplitReader#addFilter}. */
+    public void addFilter(Predicate filter) {
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_scan_add_filter(address(), filter.address(), call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+            Reference.reachabilityFence(filter);
+        }
+    }
+
+    /** From 0 to 1. */
+    public double progress() {
+        try {
+            return Call.LIBRARY.ms_scan_progress(address());
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** What the scan has cost so far, by name; docs/metrics.md explains the figures. */
+    public Map<String, Long> metrics() {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_scan_metrics(address(), out, call.error()));
+            return Arrow.metrics(call.read(out));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** Ends the scan for good: every {@link #next} that blocks wakes at once. */
+    public void cancel() {
+        Call.LIBRARY.ms_scan_cancel(address());
+        Reference.reachabilityFence(this);
+    }
+
+    /** Turns the scan into a reader of arrow-java. This object is used up. */
+    public ArrowReader intoArrowReader() {
+        try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
+            call.check(Call.LIBRARY.ms_scan_export_stream(take(), stream.memoryAddress(), call.error()));
+            return Data.importArrayStream(allocator, stream);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+package maxstorage;
+
+import java.lang.ref.Reference;
+import java.time.Duration;
+import java.util.Map;
+import org.apache.arrow.c.ArrowArray;
+import org.apache.arrow.c.ArrowArrayStream;
+import org.apache.arrow.c.ArrowSchema;
+import org.apache.arrow.c.Data;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.vector.VectorSchemaRoot;
+import org.apache.arrow.vector.ipc.ArrowReader;
+import org.apache.arrow.vector.types.pojo.Schema;
+
+/** An open reader over one split, for one thread at a time; {@link #cancel} may be called by any. */
+public final class SplitReader extends Handle {
+    private final BufferAllocator allocator;
+    private Schema schema;
+    private long waker;
+
+    SplitReader(long address, BufferAllocator allocator) {
+        super(address, Call.LIBRARY::ms_split_free);
+        this.allocator = allocator;
+    }
+
+    /** The schema of every batch. */
+    public Schema schema() {
+        if (schema == null) {
+            try (Call call = Call.begin(); ArrowSchema out = ArrowSchema.allocateNew(allocator)) {
+                call.check(Call.LIBRARY.ms_split_schema(address(), out.memoryAddress(), call.error()));
+                schema = Arrow.schema(allocator, out);
+            } finally {
+                Reference.reachabilityFence(this);
+            }
+        }
+        return schema;
+    }
+
+    /**
+     * The next batch, to be closed by the caller; null after the last. Its vectors lie in the memory of the library and may outlive
+     * everything else. Blocks until it is there, the deadline passes, or somebody cancels.
+     */
+    public VectorSchemaRoot next() {
+        Schema known = schema();
+        try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
+            call.check(Call.LIBRARY.ms_split_next_batch(address(), array.memoryAddress(), call.error()));
+            return Arrow.batch(allocator, array, known);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** What {@link #tryNext} has to say. */
+    public static final class Attempt {
+        private static final Attempt PENDING = new Attempt(true, null);
+        private final boolean pending;
+        private final VectorSchemaRoot batch;
+
+        private Attempt(boolean pending, VectorSchemaRoot batch) {
+            this.pending = pending;
+            this.batch = batch;
+        }
+
+        /** Nothing is ready yet. */
+        public boolean isPending() {
+            return pending;
+        }
+
+        /** The batch; null while pending, and after the last. */
+        public VectorSchemaRoot batch() {
+            return batch;
+        }
+    }
+
+    /** As {@link #next}, without blocking. */
+    public Attempt tryNext() {
+        Schema known = schema();
+        try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
+            int status = Call.LIBRARY.ms_split_try_next_batch(address(), array.memoryAddress(), call.error());
+            call.check(status);
+            return status == 1 ? Attempt.PENDING : new Attempt(false, Arrow.batch(allocator, array, known));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * Has {@code wake} run, by a thread of the library, whenever {@link #tryNext}, after it was pending, has an answer; null ends that. It
+     * must return soon and must not call the library.
+     */
+    public void setWaker(Runnable wake) {
+        long former = waker;
+        waker = wake != null ? Callbacks.register(wake) : 0;
+        try (Call call = Call.begin()) {
+            long function = wake != null ? Backend.CURRENT.wakeCallback() : 0;
+            call.check(Call.LIBRARY.ms_split_set_waker(address(), function, waker, call.error()));
+        } finally {
+            Callbacks.unregister(former);
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** How long from now {@link #next} may wait; null for as long as it takes. */
+    public void setTimeout(Duration time) {
+        // System.nanoTime counts as CLOCK_MONOTONIC does on Linux, where the library reads it.
+        long deadline = time == null ? 0 : Math.max(1, (System.nanoTime() + time.toNanos()) / 1_000_000);
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_split_set_deadline_ms(address(), deadline, call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** Keeps further rows out: those of batches that were not taken yet must match this filter too. */
+    public void addFilter(Predicate filter) {
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_split_add_filter(address(), filter.address(), call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+            Reference.reachabilityFence(filter);
+        }
+    }
+
+    /** From 0 to 1; -1 if it is not known. */
+    public double progress() {
+        try {
+            return Call.LIBRARY.ms_split_progress(address());
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** How many rows were handed out: where a later read would go on. */
+    public long rowsDelivered() {
+        try {
+            return Call.LIBRARY.ms_split_rows_delivered(address());
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** What the read has cost so far, by name; docs/metrics.md explains the figures. */
+    public Map<String, Long> metrics() {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_split_metrics(address(), out, call.error()));
+            return Arrow.metrics(call.read(out));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** Ends the read for good: a {@link #next} that blocks wakes at once. */
+    public void cancel() {
+        Call.LIBRARY.ms_split_cancel(address());
+        Reference.reachabilityFence(this);
+    }
+
+    /** Turns the reader into a reader of arrow-java. This object is used up. */
+    public ArrowReader intoArrowReader() {
+        try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
+            call.check(Call.LIBRARY.ms_split_export_stream(take(), stream.memoryAddress(), call.error()));
+            return Data.importArrayStream(allocator, stream);
+        }
+    }
+
+    @Override
+    public void close() {
+        super.close();
+        Callbacks.unregister(waker);
+    }
+}

@@ -1,0 +1,334 @@
+"""Client, session, split and scan: owners of the handles of the C interface, with the same rules."""
+import ctypes
+import json
+import time
+import typing
+from ctypes import byref
+
+from ._native import ArrowArray, WakeCallback, lib
+from .arrow import Batch, Schema, Stream
+from .errors import PENDING, call, make
+from .options import Options
+from .predicate import Predicate
+
+
+class SplitInfo(typing.NamedTuple):
+    """What a split covers."""
+
+    rows: int
+    start_row: int
+    estimated_bytes: int
+    partition: str
+    bucket: int
+    weight: float
+
+
+class _Handle:
+    """Owns a handle; `close` may be called twice, from any thread, in any order."""
+
+    _free = None
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    def close(self):
+        handle, self._handle = self.__dict__.get("_handle"), None
+        if handle:
+            self._free(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    __del__ = close
+
+
+def _metrics(function, handle):
+    figures = make(function, handle)
+    try:
+        names = (lib.ms_metrics_name(figures, i).decode() for i in range(lib.ms_metrics_count(figures)))
+        return {name: lib.ms_metrics_value(figures, i) for i, name in enumerate(names)}
+    finally:
+        lib.ms_metrics_free(figures)
+
+
+def _bytes(function, *arguments):
+    content = make(function, *arguments)
+    try:
+        return ctypes.string_at(lib.ms_bytes_data(content), lib.ms_bytes_len(content))
+    finally:
+        lib.ms_bytes_free(content)
+
+
+def _name(text):
+    return None if text is None else text.encode()
+
+
+def _stream(function, *arguments):
+    stream = Stream()
+    call(function, *arguments, byref(stream._content))
+    return stream
+
+
+class Client(_Handle):
+    """An endpoint, a caller, and the limits shared by what is opened through it. Makes no request when it is made.
+
+    Keywords are options: `Client(endpoint=..., access_key_id=..., access_key_secret=..., project=...)`. What is not given comes from
+    the environment of the MaxCompute SDKs.
+    """
+
+    _free = staticmethod(lib.ms_client_free)
+
+    def __init__(self, options=None, **more):
+        keys = options.copy().update(**more) if isinstance(options, Options) else Options(options, **more)
+        self.options = keys.load_environment()
+        super().__init__(make(lib.ms_client_open, self.options._handle))
+
+    def read(self, table, columns=None, *, partitions=None, filter=None, options=None, **more):
+        """Plans a read of a table: a Session. Blocks until the plan is ready. `filter` is a Predicate, or text in the service's
+        grammar; the service skips data by it, and rows that do not match may still arrive unless the option filter.exact is set."""
+        text = filter if isinstance(filter, str) else None
+        scan = self.options.copy().update({"table": table, "columns": columns, "partitions": partitions, "filter.text": text})
+        scan.update(options, **more)
+        tree = filter._handle if isinstance(filter, Predicate) else None
+        return Session(make(lib.ms_session_open, self._handle, scan._handle, tree), scan)
+
+    # The catalogue: streams for any Arrow library, whose columns docs/catalogue.md tells.
+
+    def projects_schemas(self, project=None):
+        return _stream(lib.ms_projects_schemas, self._handle, _name(project))
+
+    def tables(self, project=None, schema=None, pattern=None):
+        return _stream(lib.ms_tables, self._handle, _name(project), _name(schema), _name(pattern))
+
+    def table_schema(self, table):
+        """The columns, with their MaxCompute types and keys as field metadata."""
+        return Schema(lambda content: call(lib.ms_table_schema, self._handle, _name(table), byref(content)))
+
+    def table_details(self, table):
+        return _stream(lib.ms_table_details, self._handle, _name(table))
+
+    def partitions(self, table, filter=None):
+        """The partitions of a table; `filter` is a Predicate on the partition keys."""
+        return _stream(lib.ms_partitions, self._handle, _name(table), filter._handle if filter is not None else None)
+
+    def preview(self, table, rows=10, options=None, **more):
+        """The first rows, without a session."""
+        scan = self.options.copy().update(options, **more)
+        return _stream(lib.ms_table_preview, self._handle, _name(table), scan._handle, rows)
+
+    def diagnose(self, table=None):
+        """Walks from name resolution to the right to read: a row for each step."""
+        return _stream(lib.ms_client_diagnose, self._handle, _name(table))
+
+    @property
+    def metrics(self):
+        """Memory and requests of everything opened through the client."""
+        return _metrics(lib.ms_client_metrics, self._handle)
+
+    def attach(self, token, options=None, **more):
+        """A session that was planned elsewhere, from `Session.token`. Makes no request."""
+        session = make(lib.ms_session_attach, self._handle, token, len(token))
+        return Session(session, self.options.copy().update(options, **more))
+
+
+class Session(_Handle):
+    """One planned read of one table; never changes. Any Arrow library reads it whole: `pyarrow.table(session)`."""
+
+    _free = staticmethod(lib.ms_session_free)
+
+    def __init__(self, handle, options):
+        super().__init__(handle)
+        self._options = options
+
+    def __len__(self):
+        """The number of splits."""
+        return lib.ms_session_split_count(self._handle)
+
+    @property
+    def schema(self):
+        return Schema(lambda content: call(lib.ms_session_schema, self._handle, byref(content)))
+
+    @property
+    def token(self):
+        """The session as bytes, without credentials, for `Client.attach` anywhere."""
+        return _bytes(lib.ms_session_serialize, self._handle)
+
+    @property
+    def estimated_rows(self):
+        return lib.ms_session_estimated_rows(self._handle)
+
+    @property
+    def estimated_bytes(self):
+        return lib.ms_session_estimated_bytes(self._handle)
+
+    @property
+    def expires_at_ms(self):
+        return lib.ms_session_expires_at_ms(self._handle)
+
+    def refresh(self):
+        call(lib.ms_session_refresh, self._handle)
+
+    def explain(self):
+        """How the read was planned; docs/explain.md has the keys."""
+        return json.loads(_bytes(lib.ms_session_explain, self._handle))
+
+    def split_info(self, index):
+        """What a split covers; -1 and "" where it is not known."""
+        info = make(lib.ms_session_split_info, self._handle, index)
+        try:
+            return SplitInfo(
+                lib.ms_split_info_rows(info), lib.ms_split_info_start_row(info), lib.ms_split_info_estimated_bytes(info),
+                lib.ms_split_info_partition(info).decode(), lib.ms_split_info_bucket(info), lib.ms_split_info_weight(info),
+            )  # fmt: skip
+        finally:
+            lib.ms_split_info_free(info)
+
+    def split(self, index, options=None, **more):
+        """Starts to read a split: a Split, an iterator of batches."""
+        read = self._options.copy().update(options, **more)
+        return Split(make(lib.ms_split_open, self._handle, index, read._handle))
+
+    def scan(self, options=None, **more):
+        """Starts to read all splits: a Scan, an iterator of batches for any number of threads."""
+        read = self._options.copy().update(options, **more)
+        return Scan(make(lib.ms_scan_open, self._handle, read._handle))
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.scan().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self):
+        return self.schema.__arrow_c_schema__()
+
+
+class Split(_Handle):
+    """An open reader over one split, for one thread at a time; `cancel` may be called from any."""
+
+    _free = staticmethod(lib.ms_split_free)
+    _waker = None
+
+    @property
+    def schema(self):
+        return Schema(lambda content: call(lib.ms_split_schema, self._handle, byref(content)))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = self.next()
+        if batch is None:
+            raise StopIteration
+        return batch
+
+    def _batch(self, content):
+        return Batch(self.schema, content) if content.release else None
+
+    def next(self):
+        """The next batch, None after the last. Blocks until it is there, the deadline passes, or somebody cancels."""
+        content = ArrowArray()
+        call(lib.ms_split_next_batch, self._handle, byref(content))
+        return self._batch(content)
+
+    def try_next(self):
+        """(True, batch or None) if there is an answer, (False, None) while nothing is ready. Never blocks."""
+        content = ArrowArray()
+        if call(lib.ms_split_try_next_batch, self._handle, byref(content)) == PENDING:
+            return False, None
+        return True, self._batch(content)
+
+    def fileno(self):
+        """A descriptor that is readable while `try_next` has an answer, for select and asyncio's add_reader."""
+        return lib.ms_split_ready_fd(self._handle)
+
+    def on_ready(self, wake):
+        """`wake()` is called, from a thread of the library, when `try_next` begins to have an answer; None unregisters."""
+        callback = WakeCallback(lambda _: wake()) if wake else WakeCallback()
+        call(lib.ms_split_set_waker, self._handle, callback, None)
+        self._waker = callback
+
+    def set_deadline(self, seconds):
+        """How long from now `next` may wait; None for as long as it takes."""
+        at = 0 if seconds is None else max(1, int((time.clock_gettime(time.CLOCK_MONOTONIC) + seconds) * 1000))
+        call(lib.ms_split_set_deadline_ms, self._handle, at)
+
+    def add_filter(self, filter):
+        """Keeps further rows out: those of batches that were not taken yet must match this Predicate too."""
+        call(lib.ms_split_add_filter, self._handle, filter._handle)
+
+    @property
+    def progress(self):
+        return lib.ms_split_progress(self._handle)
+
+    @property
+    def rows_delivered(self):
+        return lib.ms_split_rows_delivered(self._handle)
+
+    @property
+    def metrics(self):
+        return _metrics(lib.ms_split_metrics, self._handle)
+
+    def cancel(self):
+        """Ends the read for good: a `next` that waits wakes at once with CancelledError."""
+        lib.ms_split_cancel(self._handle)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        handle, self._handle = self._handle, None
+        return _stream(lib.ms_split_export_stream, handle).__arrow_c_stream__(requested_schema)
+
+
+class Scan(_Handle):
+    """All splits of a session as one reader, for any number of threads."""
+
+    _free = staticmethod(lib.ms_scan_free)
+
+    @property
+    def schema(self):
+        return Schema(lambda content: call(lib.ms_scan_schema, self._handle, byref(content)))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch, _ = self.next_with_split()
+        if batch is None:
+            raise StopIteration
+        return batch
+
+    def next_with_split(self):
+        """The next batch and the number of its split; (None, -1) after the last."""
+        content, split = ArrowArray(), ctypes.c_int64()
+        call(lib.ms_scan_next_batch, self._handle, byref(content), byref(split))
+        return (Batch(self.schema, content) if content.release else None), split.value
+
+    def try_next(self):
+        """(True, batch or None, split) if there is an answer, (False, None, -1) while nothing is ready. Never blocks."""
+        content, split = ArrowArray(), ctypes.c_int64()
+        if call(lib.ms_scan_try_next_batch, self._handle, byref(content), byref(split)) == PENDING:
+            return False, None, -1
+        return True, (Batch(self.schema, content) if content.release else None), split.value
+
+    def fileno(self):
+        """A descriptor that is readable while `try_next` has an answer."""
+        return lib.ms_scan_ready_fd(self._handle)
+
+    def add_filter(self, filter):
+        """Keeps further rows out, as Split.add_filter."""
+        call(lib.ms_scan_add_filter, self._handle, filter._handle)
+
+    @property
+    def progress(self):
+        return lib.ms_scan_progress(self._handle)
+
+    @property
+    def metrics(self):
+        return _metrics(lib.ms_scan_metrics, self._handle)
+
+    def cancel(self):
+        """Ends the scan for good: whoever waits for it wakes at once with CancelledError."""
+        lib.ms_scan_cancel(self._handle)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        handle, self._handle = self._handle, None
+        return _stream(lib.ms_scan_export_stream, handle).__arrow_c_stream__(requested_schema)

@@ -1,0 +1,71 @@
+"""Keys and values for clients, sessions and reads; docs/options.md lists them."""
+import itertools
+
+from ._native import CredentialsProvider, ReleaseCallback, lib
+from .errors import UNAVAILABLE, call
+
+# Functions that the library may call, by the number that is their context.
+_providers, _numbers = {}, itertools.count(1)
+_forget = ReleaseCallback(lambda number: _providers.pop(number, None))
+
+# Keys whose names are no Python names, as keyword arguments write them.
+_LISTS = {"columns", "partition_columns", "partitions", "bucket_ids"}
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    return str(value).encode()
+
+
+class Options:
+    """Owns `ms_options`. Keyword arguments are keys, with two underscores for a dot: `read__compression="lz4"`."""
+
+    def __init__(self, keys=None, **more):
+        self._handle = lib.ms_options_new()
+        self.update(keys, **more)
+
+    def update(self, keys=None, **more):
+        """Sets keys; a sequence adds to a key that holds a list, None leaves a key alone."""
+        for key, value in [*(keys or {}).items(), *((key.replace("__", "."), value) for key, value in more.items())]:
+            if value is None:
+                continue
+            if key in _LISTS and not isinstance(value, (str, bytes)):
+                for item in value:
+                    call(lib.ms_options_add, self._handle, key.encode(), _text(item))
+            else:
+                call(lib.ms_options_set, self._handle, key.encode(), _text(value))
+        return self
+
+    def set_credentials_provider(self, provide):
+        """`provide()` returns an AccessKey as (id, secret), (id, secret, token) or (id, secret, token, expiry in ms since 1970). It is called
+        from a thread of the library, and must not call the library."""
+
+        def answer(_, out):
+            try:
+                key, secret, token, expiry = (*provide(), None, None)[:4]
+                call(lib.ms_credentials_set_access_key, out, key.encode(), secret.encode(), token.encode() if token else None)
+                if expiry is not None:
+                    call(lib.ms_credentials_set_expiry_ms, out, expiry)
+                return 0
+            except Exception as failure:  # may not go on into the library; its text may hold a secret, its class does not
+                call(lib.ms_credentials_set_error, out, f"the provider raised {type(failure).__name__}".encode())
+                return UNAVAILABLE
+
+        number = next(_numbers)
+        _providers[number] = CredentialsProvider(answer)
+        call(lib.ms_options_set_credentials_provider, self._handle, _providers[number], number, _forget)
+        return self
+
+    def load_environment(self):
+        """Reads the variables of the MaxCompute SDKs for keys that are not set."""
+        call(lib.ms_options_load_environment, self._handle)
+        return self
+
+    def copy(self):
+        copy = Options.__new__(Options)
+        copy._handle = lib.ms_options_clone(self._handle)
+        return copy
+
+    def __del__(self, free=lib.ms_options_free):
+        free(self.__dict__.pop("_handle", None))

@@ -1,0 +1,1017 @@
+/* The scenarios of ../scenarios.txt in C, against the service that ../run provides. */
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { LINEITEM_ROWS = 60175, RAMP_ROWS = 4000 };
+static const int64_t orderkeys = 1802759573; /* sum of l_orderkey, as a split by split read and pyarrow find it */
+
+static const char *endpoint(void) {
+  const char *value = getenv("MS_TEST_ENDPOINT");
+  if (value != NULL) return value;
+  fprintf(stderr, "MS_TEST_ENDPOINT is not set: run this program through tests/conformance/run\n");
+  exit(EXIT_FAILURE);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- one read at a time */
+
+typedef struct {
+  ms_options *options;
+  ms_client *client;
+  ms_session *session;
+} plan;
+
+static void set(ms_options *options, const char *key, const char *value) {
+  drop_error();
+  if (ms_options_set(options, key, value, &err) != MS_OK) check_fail(__FILE__, __LINE__, "%s: %s", key, ms_error_message(err));
+}
+
+/* Options for a table and further pairs of keys and values, ended by NULL. A key that holds a list may come several times. */
+static ms_options *options_for(const char *table, const char *const *pairs) {
+  ms_options *options = ms_options_new();
+  set(options, MS_OPT_ENDPOINT, endpoint());
+  set(options, MS_OPT_ACCESS_KEY_ID, "local");
+  set(options, MS_OPT_ACCESS_KEY_SECRET, "local");
+  set(options, MS_OPT_PROJECT, "local");
+  set(options, MS_OPT_RETRY_INITIAL_BACKOFF_MS, "20");
+  if (table != NULL) set(options, MS_OPT_TABLE, table);
+  for (; pairs != NULL && pairs[0] != NULL; pairs += 2) {
+    const bool list = strcmp(pairs[0], MS_OPT_COLUMNS) == 0 || strcmp(pairs[0], MS_OPT_PARTITIONS) == 0;
+    drop_error();
+    const ms_status status = (list ? ms_options_add : ms_options_set)(options, pairs[0], pairs[1], &err);
+    if (status != MS_OK) check_fail(__FILE__, __LINE__, "%s: %s", pairs[0], ms_error_message(err));
+  }
+  return options;
+}
+
+static ms_status open_plan(plan *self, const char *table, const char *const *pairs) {
+  *self = (plan){.options = options_for(table, pairs)};
+  drop_error();
+  ms_status status = ms_client_open(self->options, &self->client, &err);
+  if (status == MS_OK) {
+    drop_error();
+    status = ms_session_open(self->client, self->options, NULL, &self->session, &err);
+  }
+  return status;
+}
+
+static void close_plan(plan *self) {
+  ms_session_free(self->session);
+  ms_client_free(self->client);
+  ms_options_free(self->options);
+}
+
+/* What was read: rows, and the sum of the first column where that is of 64-bit integers. */
+typedef struct {
+  int64_t rows, sum, longest_batch, batches;
+} tally;
+
+static void count(tally *self, const struct ArrowArray *batch) {
+  self->rows += batch->length;
+  self->batches++;
+  if (batch->length > self->longest_batch) self->longest_batch = batch->length;
+  if (batch->n_children > 0 && batch->children[0]->n_buffers == 2) {
+    const struct ArrowArray *column = batch->children[0];
+    const int64_t *values = column->buffers[1];
+    for (int64_t i = 0; i < batch->length; i++) self->sum += values[batch->offset + column->offset + i];
+  }
+}
+
+static ms_status drain(ms_split *split, tally *into) {
+  for (;;) {
+    struct ArrowArray batch;
+    drop_error();
+    const ms_status status = ms_split_next_batch(split, &batch, &err);
+    if (status != MS_OK || batch.release == NULL) return status;
+    count(into, &batch);
+    batch.release(&batch);
+  }
+}
+
+static ms_status read_split(const plan *self, int64_t index, tally *into) {
+  ms_split *split = NULL;
+  drop_error();
+  ms_status status = ms_split_open(self->session, index, self->options, &split, &err);
+  if (status == MS_OK) status = drain(split, into);
+  ms_split_free(split);
+  return status;
+}
+
+static ms_status read_all(const plan *self, tally *into) {
+  ms_status status = MS_OK;
+  for (int64_t i = 0; status == MS_OK && i < ms_session_split_count(self->session); i++) status = read_split(self, i, into);
+  return status;
+}
+
+/* Plans and reads a table; the error of a failure stays in `err`. */
+static ms_status read_table(const char *table, const char *const *pairs, tally *into) {
+  plan use;
+  *into = (tally){0};
+  ms_status status = open_plan(&use, table, pairs);
+  if (status == MS_OK) status = read_all(&use, into);
+  close_plan(&use);
+  return status;
+}
+
+static void check_lineitem(const char *const *pairs) {
+  tally all;
+  CHECK_INT(read_table("lineitem", pairs, &all), MS_OK);
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+}
+
+#define PAIRS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define ORDERKEY MS_OPT_COLUMNS, "l_orderkey"
+
+/* ------------------------------------------------------------------------------------------------------------------------- reading */
+
+static void versions(void) {
+  CHECK_INT(ms_abi_version(), MS_ABI_VERSION);
+  CHECK_TEXT(ms_version(), MS_VERSION);
+}
+
+static void read_all_rows(void) { check_lineitem(PAIRS(ORDERKEY)); }
+
+static void split_by_count(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "8")); }
+
+static void split_by_rows(void) {
+  plan use;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY, MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "2500")), MS_OK);
+  CHECK_INT(ms_session_split_count(use.session), 25);
+  for (int64_t i = 0; i < ms_session_split_count(use.session); i++) {
+    tally one = {0};
+    CHECK_INT(read_split(&use, i, &one), MS_OK);
+    CHECK(one.rows <= 2500);
+    all.rows += one.rows;
+    all.sum += one.sum;
+  }
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  close_plan(&use);
+}
+
+static void split_by_bucket(void) {
+  plan use;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "clustered", PAIRS(MS_OPT_SPLIT_MODE, "bucket")), MS_OK);
+  CHECK_INT(ms_session_split_count(use.session), 8);
+  CHECK_INT(read_all(&use, &all), MS_OK);
+  CHECK_INT(all.rows, 100);
+  CHECK_INT(all.sum, 4950);
+  close_plan(&use);
+}
+
+static void projection(void) {
+  plan use;
+  struct ArrowSchema schema = {0};
+  CHECK_INT(open_plan(&use, "nation", PAIRS(MS_OPT_COLUMNS, "n_name", MS_OPT_COLUMNS, "n_nationkey")), MS_OK);
+  CHECK_INT(ms_session_schema(use.session, &schema, &err), MS_OK);
+  CHECK_INT(schema.n_children, 2);
+  if (schema.n_children == 2) {
+    CHECK_TEXT(schema.children[0]->name, "n_name");
+    CHECK_TEXT(schema.children[1]->name, "n_nationkey");
+  }
+  if (schema.release != NULL) schema.release(&schema);
+  close_plan(&use);
+}
+
+static void partitions(void) {
+  plan use;
+  tally all = {0};
+  struct ArrowSchema schema = {0};
+  CHECK_INT(open_plan(&use, "parted", PAIRS(MS_OPT_PARTITIONS, "ds=20260101")), MS_OK);
+  CHECK_INT(ms_session_schema(use.session, &schema, &err), MS_OK);
+  CHECK_INT(schema.n_children, 4);
+  if (schema.n_children == 4) {
+    CHECK_TEXT(schema.children[2]->name, "ds");
+    CHECK_TEXT(schema.children[3]->name, "region");
+  }
+  if (schema.release != NULL) schema.release(&schema);
+  CHECK_INT(read_all(&use, &all), MS_OK);
+  CHECK_INT(all.rows, 2000);
+  CHECK_INT(all.sum, 2 * 499500);
+  close_plan(&use);
+}
+
+static void every_type(void) {
+  static const char *const formats[] = {"c", "s", "i", "l", "f", "g", "b", "u", "u", "u", "z", "d:15,2", "d:38,0", "d:38,18", "tdD",
+                                        "tsm:UTC", "tsn:UTC", "tsn:", "tiM", "tiD", "+l", "+m", "+s", "+l"};
+  enum { COLUMNS = sizeof formats / sizeof *formats };
+  plan use;
+  struct ArrowSchema schema = {0};
+  struct ArrowArray batch = {0};
+  ms_split *split = NULL;
+  CHECK_INT(open_plan(&use, "all_types", NULL), MS_OK);
+  CHECK_INT(ms_session_schema(use.session, &schema, &err), MS_OK);
+  CHECK_INT(schema.n_children, COLUMNS);
+  for (int64_t i = 0; i < schema.n_children && i < COLUMNS; i++) CHECK_TEXT(schema.children[i]->format, formats[i]);
+  if (schema.release != NULL) schema.release(&schema);
+  CHECK_INT(ms_split_open(use.session, 0, NULL, &split, &err), MS_OK);
+  CHECK_INT(ms_split_next_batch(split, &batch, &err), MS_OK);
+  CHECK_INT(batch.length, 4);
+  for (int64_t i = 0; i < batch.n_children; i++) { /* the third row is NULL, the others are not */
+    CHECK_INT(batch.children[i]->null_count, 1);
+    const unsigned char *validity = batch.children[i]->buffers[0];
+    if (validity != NULL) CHECK_INT(validity[0] & 15, 11);
+  }
+  if (batch.release != NULL) batch.release(&batch);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+static void lz4(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "lz4")); }
+static void zstd(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "zstd")); }
+
+static void batch_rows(void) {
+  tally all;
+  CHECK_INT(read_table("orders", PAIRS(MS_OPT_COLUMNS, "o_orderkey", MS_OPT_READ_BATCH_ROWS, "100"), &all), MS_OK);
+  CHECK_INT(all.rows, 15000);
+  CHECK(all.longest_batch <= 100);
+}
+
+static void row_range(void) {
+  plan use;
+  ms_split *split = NULL;
+  tally some = {0};
+  CHECK_INT(open_plan(&use, "ramp", PAIRS(MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "1", MS_OPT_READ_START_ROW, "1000",
+                                          MS_OPT_READ_ROW_COUNT, "500")),
+            MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, use.options, &split, &err));
+  CHECK_INT(drain(split, &some), MS_OK);
+  CHECK_INT(some.rows, 500);
+  CHECK_INT(some.sum, 500 * (1000 + 1499) / 2);
+  CHECK_INT(ms_split_rows_delivered(split), 500);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+static void protocol_2(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_PROTOCOL, "2")); }
+
+static void empty_table(void) {
+  tally all;
+  CHECK_INT(read_table("empty", NULL, &all), MS_OK);
+  CHECK_INT(all.rows, 0);
+  CHECK_INT(all.batches, 0);
+}
+
+static void token(void) {
+  plan use, other;
+  tally all = {0};
+  ms_bytes *bytes = NULL;
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY)), MS_OK);
+  CHECK_INT(ms_session_serialize(use.session, &bytes, &err), MS_OK);
+  close_plan(&use);
+  other = (plan){.options = options_for(NULL, NULL)};
+  CHECK_INT(ms_client_open(other.options, &other.client, &err), MS_OK);
+  CHECK_INT(ms_session_attach(other.client, ms_bytes_data(bytes), ms_bytes_len(bytes), &other.session, &err), MS_OK);
+  CHECK_INT(read_all(&other, &all), MS_OK);
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  ms_bytes_free(bytes);
+  close_plan(&other);
+}
+
+static void damaged_token(void) {
+  plan use;
+  ms_bytes *bytes = NULL;
+  ms_session *session = NULL;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_session_serialize(use.session, &bytes, &err));
+  const size_t length = ms_bytes_len(bytes);
+  char *copy = malloc(length);
+  REQUIRE(copy != NULL);
+  memcpy(copy, ms_bytes_data(bytes), length);
+  copy[length / 2] ^= 1;
+  CHECK_FAILS(ms_session_attach(use.client, copy, length, &session, &err), MS_INVALID_ARGUMENT);
+  free(copy);
+  ms_bytes_free(bytes);
+  close_plan(&use);
+}
+
+typedef struct {
+  const ms_scan *scan;
+  tally all;
+  int64_t last_split;
+  bool in_order;
+  ms_status status;
+} taker;
+
+static void *take_all(void *argument) {
+  taker *self = argument;
+  for (;;) {
+    struct ArrowArray batch;
+    int64_t split = -1;
+    self->status = ms_scan_next_batch(self->scan, &batch, &split, NULL);
+    if (self->status != MS_OK || batch.release == NULL) return NULL;
+    self->in_order = self->in_order && split >= self->last_split;
+    self->last_split = split;
+    count(&self->all, &batch);
+    batch.release(&batch);
+  }
+}
+
+/* Reads lineitem by a scan with some threads. */
+static taker scan_with(int threads, const char *ordered) {
+  enum { MOST = 4 };
+  plan use;
+  ms_scan *scan = NULL;
+  taker takers[MOST], sum = {.in_order = true};
+  pthread_t ids[MOST];
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY, MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "5000", MS_OPT_SCAN_ORDERED, ordered)),
+            MS_OK);
+  CHECK_INT(ms_scan_open(use.session, use.options, &scan, &err), MS_OK);
+  for (int i = 0; i < threads; i++) {
+    takers[i] = (taker){.scan = scan, .in_order = true};
+    if (pthread_create(&ids[i], NULL, take_all, &takers[i]) != 0) abort();
+  }
+  for (int i = 0; i < threads; i++) {
+    pthread_join(ids[i], NULL);
+    CHECK_INT(takers[i].status, MS_OK);
+    sum.all.rows += takers[i].all.rows;
+    sum.all.sum += takers[i].all.sum;
+    sum.in_order = sum.in_order && takers[i].in_order;
+  }
+  CHECK_INT(sum.all.rows, LINEITEM_ROWS);
+  CHECK_INT(sum.all.sum, orderkeys);
+  ms_scan_free(scan);
+  close_plan(&use);
+  return sum;
+}
+
+static void scan_unordered(void) { scan_with(1, "false"); }
+static void scan_ordered(void) { CHECK(scan_with(1, "true").in_order); }
+static void scan_threads(void) { scan_with(4, "false"); }
+
+static void stream(void) {
+  plan use;
+  ms_scan *scan = NULL;
+  struct ArrowArrayStream batches;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY)), MS_OK);
+  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
+  REQUIRE_OK(ms_scan_export_stream(scan, &batches, &err));
+  for (;;) {
+    struct ArrowArray batch;
+    REQUIRE(batches.get_next(&batches, &batch) == 0);
+    if (batch.release == NULL) break;
+    count(&all, &batch);
+    batch.release(&batch);
+  }
+  batches.release(&batches);
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  close_plan(&use);
+}
+
+static void batches_outlive_owners(void) {
+  plan use;
+  ms_split *split = NULL;
+  struct ArrowArray batch;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  REQUIRE_OK(ms_split_next_batch(split, &batch, &err));
+  ms_split_free(split);
+  close_plan(&use);
+  REQUIRE(batch.release != NULL);
+  count(&all, &batch);
+  batch.release(&batch);
+  CHECK_INT(all.rows, 25);
+  CHECK_INT(all.sum, 300); /* n_nationkey is 0 to 24 */
+}
+
+/* In C the language sees what the library put there; what can be shown is that a scan of one split does not move the values either. */
+static void no_copy(void) {
+  plan use;
+  ms_split *split = NULL;
+  struct ArrowArrayStream batches;
+  struct ArrowArray batch;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  ms_metrics *metrics = NULL;
+  REQUIRE_OK(ms_split_export_stream(split, &batches, &err));
+  CHECK_INT(batches.get_next(&batches, &batch), 0);
+  REQUIRE(batch.release != NULL);
+  CHECK_INT((uintptr_t)batch.children[0]->buffers[1] % 8, 0);
+  batch.release(&batch);
+  batches.release(&batches);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  tally all = {0};
+  CHECK_INT(drain(split, &all), MS_OK);
+  REQUIRE_OK(ms_split_metrics(split, &metrics, &err));
+  for (size_t i = 0; i < ms_metrics_count(metrics); i++)
+    if (strcmp(ms_metrics_name(metrics, i), "bytes_copied") == 0) CHECK_INT(ms_metrics_value(metrics, i), 0);
+  ms_metrics_free(metrics);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+/* -------------------------------------------------------------------------------------------------- without blocking, and cancelling */
+
+static void polling(void) {
+  plan use;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY)), MS_OK);
+  for (int64_t i = 0; i < ms_session_split_count(use.session); i++) {
+    ms_split *split = NULL;
+    REQUIRE_OK(ms_split_open(use.session, i, NULL, &split, &err));
+    struct pollfd ready = {.fd = ms_split_ready_fd(split), .events = POLLIN};
+    for (;;) {
+      struct ArrowArray batch;
+      const ms_status status = ms_split_try_next_batch(split, &batch, NULL);
+      if (status == MS_PENDING) {
+        CHECK_INT(poll(&ready, 1, 10000), 1);
+        continue;
+      }
+      CHECK_INT(status, MS_OK);
+      if (batch.release == NULL) break;
+      count(&all, &batch);
+      batch.release(&batch);
+    }
+    ms_split_free(split);
+  }
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  close_plan(&use);
+}
+
+typedef struct {
+  ms_split *split;
+  ms_scan *scan;
+  ms_status status;
+  int64_t woke_ms;
+} sleeper;
+
+static void *sleep_in_read(void *argument) {
+  sleeper *self = argument;
+  struct ArrowArray batch;
+  self->status = self->split != NULL ? ms_split_next_batch(self->split, &batch, NULL) : ms_scan_next_batch(self->scan, &batch, NULL, NULL);
+  self->woke_ms = now_ms();
+  return NULL;
+}
+
+static void cancel_a_stalled(bool scan) {
+  plan use;
+  sleeper reader = {0};
+  pthread_t id;
+  CHECK_INT(open_plan(&use, "fault_stall", NULL), MS_OK);
+  if (scan) {
+    REQUIRE_OK(ms_scan_open(use.session, NULL, &reader.scan, &err));
+  } else {
+    REQUIRE_OK(ms_split_open(use.session, 0, NULL, &reader.split, &err));
+  }
+  if (pthread_create(&id, NULL, sleep_in_read, &reader) != 0) abort();
+  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  const int64_t begin = now_ms();
+  ms_split_cancel(reader.split);
+  ms_scan_cancel(reader.scan);
+  pthread_join(id, NULL);
+  CHECK_INT(reader.status, MS_CANCELLED);
+  CHECK(reader.woke_ms - begin < limit_ms(1000));
+  ms_split_free(reader.split);
+  ms_scan_free(reader.scan);
+  close_plan(&use);
+}
+
+static void cancel_wakes(void) { cancel_a_stalled(false); }
+static void cancel_scan(void) { cancel_a_stalled(true); }
+
+static void cancel_stays(void) {
+  plan use;
+  ms_split *split = NULL;
+  struct ArrowArray batch;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  ms_split_cancel(split);
+  for (int i = 0; i < 3; i++) CHECK_FAILS(ms_split_next_batch(split, &batch, &err), MS_CANCELLED);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+static void deadline(void) {
+  plan use;
+  ms_split *split = NULL;
+  struct ArrowArray batch;
+  CHECK_INT(open_plan(&use, "fault_stall", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  REQUIRE_OK(ms_split_set_deadline_ms(split, now_ms() + 200, &err));
+  CHECK_FAILS(ms_split_next_batch(split, &batch, &err), MS_DEADLINE_EXCEEDED);
+  ms_split_cancel(split);
+  CHECK_FAILS(ms_split_next_batch(split, &batch, &err), MS_CANCELLED);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+/* -------------------------------------------------------------------------------------------------------------------------- faults */
+
+static int64_t metric(const ms_metrics *metrics, const char *name) {
+  for (size_t i = 0; i < ms_metrics_count(metrics); i++)
+    if (strcmp(ms_metrics_name(metrics, i), name) == 0) return ms_metrics_value(metrics, i);
+  return -1;
+}
+
+/* Reads a table of RAMP_ROWS rows through one split, and tells a metric of that read. */
+static int64_t read_ramp(const char *table, const char *name) {
+  plan use;
+  ms_split *split = NULL;
+  ms_metrics *metrics = NULL;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, table, PAIRS(MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "1")), MS_OK);
+  CHECK_INT(ms_split_open(use.session, 0, NULL, &split, &err), MS_OK);
+  CHECK_INT(drain(split, &all), MS_OK);
+  CHECK_INT(all.rows, RAMP_ROWS);
+  CHECK_INT(all.sum, 7998000);
+  CHECK_INT(ms_split_metrics(split, &metrics, &err), MS_OK);
+  const int64_t value = metric(metrics, name);
+  ms_metrics_free(metrics);
+  ms_split_free(split);
+  close_plan(&use);
+  return value;
+}
+
+static void resume(void) { CHECK_INT(read_ramp("fault_cut", "resumes"), 1); }
+static void throttled(void) { CHECK_INT(read_ramp("fault_throttle", "requests"), 2); }
+
+static void timeout(void) {
+  tally all;
+  CHECK_INT(read_table("fault_stall", PAIRS(MS_OPT_READ_IDLE_TIMEOUT_MS, "300", MS_OPT_RETRY_MAX_ATTEMPTS, "1"), &all), MS_TIMEOUT);
+  CHECK(ms_error_is_retryable(err));
+}
+
+static void corrupt(void) {
+  tally all;
+  CHECK_INT(read_table("fault_corrupt", NULL, &all), MS_CORRUPT_DATA);
+  CHECK(!ms_error_is_retryable(err));
+  CHECK(ms_error_request_id(err)[0] != '\0');
+}
+
+static void schema_mismatch(void) {
+  tally all;
+  CHECK_INT(read_table("fault_schema", NULL, &all), MS_SCHEMA_MISMATCH);
+}
+
+static void expired(void) {
+  tally all;
+  CHECK_INT(read_table("fault_expired", NULL, &all), MS_SESSION_EXPIRED);
+  CHECK(ms_error_request_id(err)[0] != '\0');
+}
+
+static void refresh(void) {
+  plan use;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  const int64_t before = ms_session_expires_at_ms(use.session);
+  REQUIRE_OK(ms_session_refresh(use.session, &err));
+  CHECK(ms_session_expires_at_ms(use.session) >= before);
+  close_plan(&use);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- failures of the caller */
+
+static void unknown_option(void) {
+  ms_options *options = ms_options_new();
+  CHECK_FAILS(ms_options_set(options, "tabel", "x", &err), MS_INVALID_OPTION);
+  CHECK_CONTAINS(ms_error_message(err), "table");
+  ms_options_free(options);
+}
+
+static void missing_table(void) {
+  tally all;
+  CHECK_INT(read_table("no_such_table", NULL, &all), MS_NOT_FOUND);
+  CHECK_INT(ms_error_http_status(err), 404);
+  CHECK(ms_error_request_id(err)[0] != '\0');
+  CHECK(ms_error_server_code(err)[0] != '\0');
+}
+
+static void wrong_secret(void) {
+  tally all;
+  CHECK_INT(read_table("nation", PAIRS(MS_OPT_ACCESS_KEY_SECRET, "wrong"), &all), MS_UNAUTHENTICATED);
+}
+
+static void quota_denied(void) {
+  tally all;
+  CHECK_INT(read_table("nation", PAIRS(MS_OPT_QUOTA, "pay-as-you-go"), &all), MS_QUOTA_DENIED);
+}
+
+static void view(void) {
+  tally all;
+  CHECK_INT(read_table("view_of_nation", NULL, &all), MS_TABLE_KIND_UNSUPPORTED);
+}
+
+static void nobody_listens(void) {
+  tally all;
+  CHECK_INT(read_table("nation", PAIRS(MS_OPT_ENDPOINT, "http://127.0.0.1:1/api", MS_OPT_RETRY_MAX_ATTEMPTS, "2"), &all), MS_CONNECTION);
+  CHECK(ms_error_is_retryable(err));
+  CHECK_INT(ms_error_attempts(err), 2);
+}
+
+static void bad_filter(void) {
+  tally all;
+  CHECK_INT(read_table("nation", PAIRS(MS_OPT_FILTER_TEXT, "n_name >>> ("), &all), MS_INVALID_ARGUMENT);
+}
+
+/* --------------------------------------------------------------------------------------------------------------------- predicates */
+
+/* An array of 64-bit integers, NULL where a value is INT64_MIN, in memory that its release frees. */
+typedef struct {
+  const void *buffers[2];
+  uint8_t validity[1];
+  int64_t values[8];
+} integers;
+
+static void release_integers(struct ArrowArray *array) {
+  free(array->private_data);
+  array->release = NULL;
+}
+
+static struct ArrowArray array_of(const int64_t *values, int64_t count) {
+  integers *content = calloc(1, sizeof *content);
+  if (content == NULL) abort();
+  struct ArrowArray array = {.length = count, .n_buffers = 2, .buffers = content->buffers, .release = release_integers, .private_data = content};
+  for (int64_t i = 0; i < count; i++) {
+    content->values[i] = values[i];
+    if (values[i] == INT64_MIN) array.null_count++;
+    else content->validity[0] |= (uint8_t)(1 << i);
+  }
+  content->buffers[0] = content->validity;
+  content->buffers[1] = content->values;
+  return array;
+}
+
+static void release_schema(struct ArrowSchema *schema) { schema->release = NULL; }
+static const struct ArrowSchema int64_type = {.format = "l", .name = "", .flags = ARROW_FLAG_NULLABLE, .release = release_schema};
+
+static ms_predicate *compare_id(ms_compare_op op, int64_t value) {
+  ms_predicate *predicate = NULL;
+  struct ArrowArray literal = array_of(&value, 1);
+  drop_error();
+  CHECK_INT(ms_predicate_compare("id", op, &int64_type, &literal, &predicate, &err), MS_OK);
+  return predicate;
+}
+
+/* Rows of ramp that a filter lets through, exactly; frees the filter. */
+static tally read_where(ms_predicate *filter, const char *text) {
+  plan use = {.options = options_for("ramp", PAIRS(MS_OPT_FILTER_EXACT, "true"))};
+  tally all = {0};
+  if (text != NULL) set(use.options, MS_OPT_FILTER_TEXT, text);
+  CHECK_INT(ms_client_open(use.options, &use.client, &err), MS_OK);
+  CHECK_INT(ms_session_open(use.client, use.options, filter, &use.session, &err), MS_OK);
+  ms_predicate_free(filter);
+  CHECK_INT(read_all(&use, &all), MS_OK);
+  close_plan(&use);
+  return all;
+}
+
+static void filter_text(void) { CHECK_INT(read_where(NULL, "id >= 1000 and id < 1010").rows, 10); }
+
+static void compare(void) {
+  const tally all = read_where(compare_id(MS_COMPARE_GE, 3990), NULL);
+  CHECK_INT(all.rows, 10);
+  CHECK_INT(all.sum, 39945);
+}
+
+static void in_list(void) {
+  ms_predicate *predicate = NULL;
+  struct ArrowArray values = array_of((const int64_t[]){1, 2, INT64_MIN, 5000}, 4);
+  REQUIRE_OK(ms_predicate_in("id", false, &int64_type, &values, &predicate, &err));
+  CHECK_INT(read_where(predicate, NULL).rows, 2);
+}
+
+static void combined(void) {
+  ms_predicate *ends[2] = {compare_id(MS_COMPARE_LT, 10), compare_id(MS_COMPARE_GE, 3990)};
+  ms_predicate *both[2] = {NULL, NULL}, *null = NULL, *all = NULL;
+  REQUIRE_OK(ms_predicate_or((const ms_predicate *const *)ends, 2, &both[0], &err));
+  REQUIRE_OK(ms_predicate_is_null("c_int", false, &null, &err));
+  REQUIRE_OK(ms_predicate_not(null, &both[1], &err));
+  REQUIRE_OK(ms_predicate_and((const ms_predicate *const *)both, 2, &all, &err));
+  for (int i = 0; i < 2; i++) {
+    ms_predicate_free(ends[i]);
+    ms_predicate_free(both[i]);
+  }
+  ms_predicate_free(null);
+  CHECK_INT(read_where(all, NULL).rows, 18); /* of these twenty, rows 3 and 3993 have no c_int */
+}
+
+static void runtime_filter(void) {
+  plan use;
+  ms_split *split = NULL;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "ramp", PAIRS(MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "1")), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  ms_predicate *filter = compare_id(MS_COMPARE_GE, 3990);
+  REQUIRE_OK(ms_split_add_filter(split, filter, &err));
+  ms_predicate_free(filter);
+  CHECK_INT(drain(split, &all), MS_OK);
+  CHECK_INT(all.rows, 10);
+  CHECK_INT(all.sum, 39945);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ catalogue and diagnosis */
+
+static ms_client *open_client(const char *const *pairs) {
+  ms_options *options = options_for(NULL, pairs);
+  ms_client *client = NULL;
+  drop_error();
+  CHECK_INT(ms_client_open(options, &client, &err), MS_OK);
+  ms_options_free(options);
+  return client;
+}
+
+/* Text number `row` of a column of utf8. */
+static void text_at(const struct ArrowArray *column, int64_t row, char *text, size_t size) {
+  const int32_t *offsets = (const int32_t *)column->buffers[1] + column->offset;
+  snprintf(text, size, "%.*s", (int)(offsets[row + 1] - offsets[row]), (const char *)column->buffers[2] + offsets[row]);
+}
+
+/* In how many rows of a stream a column of utf8 is a word; -1 of a stream that fails. Adds up the rows. */
+static int64_t rows_with(struct ArrowArrayStream *stream, int64_t column, const char *word, int64_t *rows) {
+  int64_t found = 0;
+  for (;;) {
+    struct ArrowArray batch;
+    if (stream->get_next(stream, &batch) != 0) return -1;
+    if (batch.release == NULL) break;
+    for (int64_t row = 0; row < batch.length; row++) {
+      char text[256];
+      text_at(batch.children[column], row, text, sizeof text);
+      if (word != NULL && strcmp(text, word) == 0) found++;
+    }
+    *rows += batch.length;
+    batch.release(&batch);
+  }
+  stream->release(stream);
+  return found;
+}
+
+static void tables(void) {
+  ms_client *client = open_client(NULL);
+  const char *const names[] = {"lineitem", "parted"};
+  for (int i = 0; i < 2; i++) {
+    struct ArrowArrayStream stream;
+    int64_t rows = 0;
+    REQUIRE_OK(ms_tables(client, NULL, "default", NULL, &stream, &err));
+    CHECK_INT(rows_with(&stream, 2, names[i], &rows), 1);
+    CHECK(rows > 10);
+  }
+  ms_client_free(client);
+}
+
+static void table_schema(void) {
+  ms_client *client = open_client(NULL);
+  struct ArrowSchema schema = {0};
+  REQUIRE_OK(ms_table_schema(client, "parted", &schema, &err));
+  CHECK_INT(schema.n_children, 4);
+  CHECK_TEXT(schema.children[2]->name, "ds");
+  /* Metadata: the number of pairs, then lengths and bytes. */
+  int32_t pairs = 0;
+  memcpy(&pairs, schema.children[2]->metadata, sizeof pairs);
+  CHECK(pairs >= 2);
+  schema.release(&schema);
+  ms_client_free(client);
+}
+
+static void table_details(void) {
+  ms_client *client = open_client(NULL);
+  struct ArrowArrayStream stream;
+  struct ArrowSchema schema;
+  struct ArrowArray batch;
+  REQUIRE_OK(ms_table_details(client, "clustered", &stream, &err));
+  CHECK_INT(stream.get_schema(&stream, &schema), 0);
+  CHECK_INT(stream.get_next(&stream, &batch), 0);
+  CHECK_INT(batch.length, 1);
+  int found = 0;
+  for (int64_t i = 0; i < schema.n_children; i++) {
+    char text[64];
+    if (strcmp(schema.children[i]->name, "kind") == 0 || strcmp(schema.children[i]->name, "cluster_kind") == 0) {
+      text_at(batch.children[i], 0, text, sizeof text);
+      CHECK_TEXT(text, schema.children[i]->name[0] == 'k' ? "table" : "hash");
+      found++;
+    } else if (strcmp(schema.children[i]->name, "buckets") == 0) {
+      CHECK_INT(((const int64_t *)batch.children[i]->buffers[1])[batch.children[i]->offset], 8);
+      found++;
+    }
+  }
+  CHECK_INT(found, 3);
+  batch.release(&batch);
+  schema.release(&schema);
+  stream.release(&stream);
+  ms_client_free(client);
+}
+
+static void partitions_listed(void) {
+  ms_client *client = open_client(NULL);
+  struct ArrowArrayStream stream;
+  int64_t rows = 0;
+  REQUIRE_OK(ms_partitions(client, "parted", NULL, &stream, &err));
+  CHECK_INT(rows_with(&stream, 0, "ds=20260102/region=eu", &rows), 1);
+  CHECK_INT(rows, 3);
+  ms_client_free(client);
+}
+
+static void preview(void) {
+  ms_client *client = open_client(NULL);
+  struct ArrowArrayStream stream;
+  struct ArrowArray batch;
+  int64_t rows = 0;
+  REQUIRE_OK(ms_table_preview(client, "nation", NULL, 5, &stream, &err));
+  while (stream.get_next(&stream, &batch) == 0 && batch.release != NULL) {
+    rows += batch.length;
+    batch.release(&batch);
+  }
+  CHECK_INT(rows, 5);
+  stream.release(&stream);
+  ms_client_free(client);
+}
+
+static void diagnose(void) {
+  ms_client *client = open_client(NULL);
+  struct ArrowArrayStream stream;
+  int64_t rows = 0;
+  REQUIRE_OK(ms_client_diagnose(client, "nation", &stream, &err));
+  CHECK_INT(rows_with(&stream, 1, "failed", &rows), 0);
+  CHECK_INT(rows, 10);
+  ms_client_free(client);
+  client = open_client(PAIRS(MS_OPT_ACCESS_KEY_SECRET, "wrong"));
+  struct ArrowArray report;
+  REQUIRE_OK(ms_client_diagnose(client, "nation", &stream, &err));
+  CHECK_INT(stream.get_next(&stream, &report), 0);
+  for (int64_t row = 0; row < report.length; row++) {
+    char step[64], status[64];
+    text_at(report.children[0], row, step, sizeof step);
+    text_at(report.children[1], row, status, sizeof status);
+    CHECK_INT(strcmp(status, "failed") == 0, strcmp(step, "signature") == 0);
+  }
+  report.release(&report);
+  stream.release(&stream);
+  ms_client_free(client);
+}
+
+static void explain(void) {
+  plan use;
+  ms_bytes *json = NULL;
+  ms_split_info *info = NULL;
+  CHECK_INT(open_plan(&use, "ramp", PAIRS(MS_OPT_FILTER_TEXT, "id >= 1000", MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "1500")), MS_OK);
+  REQUIRE_OK(ms_session_explain(use.session, &json, &err));
+  char text[8192];
+  snprintf(text, sizeof text, "%.*s", (int)ms_bytes_len(json), (const char *)ms_bytes_data(json));
+  CHECK_CONTAINS(text, "\"split_count\":3");
+  CHECK_CONTAINS(text, "1000");
+  CHECK_CONTAINS(text, "EXACT");
+  ms_bytes_free(json);
+  REQUIRE_OK(ms_session_split_info(use.session, 2, &info, &err));
+  CHECK_INT(ms_split_info_start_row(info), 3000);
+  CHECK_INT(ms_split_info_rows(info), 1000);
+  ms_split_info_free(info);
+  close_plan(&use);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------------- around */
+
+static void memory_budget(void) {
+  enum { BUDGET = 8 << 20, FRAME = 4 << 20 };
+  plan use;
+  ms_scan *scan = NULL;
+  ms_metrics *figures = NULL;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY, MS_OPT_LIMITS_MEMORY_BYTES, "8388608")), MS_OK);
+  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
+  for (;;) {
+    struct ArrowArray batch;
+    REQUIRE_OK(ms_scan_next_batch(scan, &batch, NULL, &err));
+    if (batch.release == NULL) break;
+    count(&all, &batch);
+    batch.release(&batch);
+  }
+  CHECK_INT(all.sum, orderkeys);
+  REQUIRE_OK(ms_client_metrics(use.client, &figures, &err));
+  CHECK(metric(figures, "memory_peak") > 0);
+  CHECK(metric(figures, "memory_peak") <= BUDGET + FRAME);
+  ms_metrics_free(figures);
+  ms_scan_free(scan);
+  close_plan(&use);
+}
+
+static _Atomic int provided, provider_released;
+static ms_status provide(void *context, ms_credentials *out) {
+  (void)context;
+  provided++;
+  return ms_credentials_set_access_key(out, "local", "local", NULL, NULL);
+}
+static void release_provider(void *context) {
+  (void)context;
+  provider_released++;
+}
+
+static void credentials_provider(void) {
+  ms_options *options = options_for("nation", PAIRS(MS_OPT_ACCESS_KEY_ID, "", MS_OPT_ACCESS_KEY_SECRET, ""));
+  plan use = {.options = options};
+  tally all = {0};
+  REQUIRE_OK(ms_options_set_credentials_provider(options, provide, NULL, release_provider, &err));
+  REQUIRE_OK(ms_client_open(options, &use.client, &err));
+  REQUIRE_OK(ms_session_open(use.client, options, NULL, &use.session, &err));
+  CHECK_INT(read_all(&use, &all), MS_OK);
+  CHECK_INT(all.rows, 25);
+  CHECK_INT(provided, 1);
+  close_plan(&use);
+}
+
+static void metrics(void) {
+  plan use;
+  ms_split *split = NULL;
+  ms_metrics *figures = NULL;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  CHECK_INT(drain(split, &all), MS_OK);
+  REQUIRE_OK(ms_split_metrics(split, &figures, &err));
+  CHECK_INT(metric(figures, "rows"), 25);
+  CHECK(metric(figures, "bytes_wire") > 0);
+  ms_metrics_free(figures);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
+static _Atomic int records;
+static void count_records(void *context, int32_t level, const char *target, const char *message) {
+  (void)context, (void)level, (void)target, (void)message;
+  records++;
+}
+
+static void log_records(void) {
+  tally all;
+  REQUIRE_OK(ms_set_log_callback(count_records, NULL, 4));
+  CHECK_INT(read_table("nation", NULL, &all), MS_OK);
+  REQUIRE_OK(ms_set_log_callback(NULL, NULL, 0));
+  const int seen = records;
+  CHECK(seen > 0);
+  CHECK_INT(read_table("nation", NULL, &all), MS_OK);
+  CHECK_INT(records, seen);
+}
+
+static void nothing_left(void) { CHECK_INT(ms_live_handles(), 0); }
+
+int main(void) {
+  RUN(versions);
+  RUN(read_all_rows);
+  RUN(split_by_count);
+  RUN(split_by_rows);
+  RUN(split_by_bucket);
+  RUN(projection);
+  RUN(partitions);
+  RUN(every_type);
+  RUN(lz4);
+  RUN(zstd);
+  RUN(batch_rows);
+  RUN(row_range);
+  RUN(empty_table);
+  RUN(protocol_2);
+  RUN(token);
+  RUN(damaged_token);
+  RUN(scan_unordered);
+  RUN(scan_ordered);
+  RUN(scan_threads);
+  RUN(stream);
+  RUN(batches_outlive_owners);
+  RUN(no_copy);
+  RUN(polling);
+  RUN(cancel_wakes);
+  RUN(cancel_stays);
+  RUN(cancel_scan);
+  RUN(deadline);
+  RUN(resume);
+  RUN(throttled);
+  RUN(timeout);
+  RUN(corrupt);
+  RUN(schema_mismatch);
+  RUN(expired);
+  RUN(refresh);
+  RUN(unknown_option);
+  RUN(missing_table);
+  RUN(wrong_secret);
+  RUN(quota_denied);
+  RUN(view);
+  RUN(nobody_listens);
+  RUN(bad_filter);
+  RUN(filter_text);
+  RUN(compare);
+  RUN(in_list);
+  RUN(combined);
+  RUN(runtime_filter);
+  RUN(tables);
+  RUN(table_schema);
+  RUN(table_details);
+  RUN(partitions_listed);
+  RUN(preview);
+  RUN(diagnose);
+  RUN(explain);
+  RUN(metrics);
+  check_run("log", log_records);
+  RUN(memory_budget);
+  RUN(credentials_provider);
+  RUN(nothing_left);
+  return check_end();
+}

@@ -1,0 +1,526 @@
+// The scenarios of ../scenarios.txt in C++17, over maxstorage.hpp.
+#include <maxstorage.hpp>
+#include <maxstorage/adapters/async_split.hpp>
+#include <maxstorage/exceptions.hpp>
+
+#include <poll.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace ms = maxstorage;
+using namespace std::chrono_literals;
+using clock_type = std::chrono::steady_clock;
+
+namespace {
+
+constexpr int64_t kLineitemRows = 60175, kOrderkeys = 1802759573, kRampRows = 4000;
+int passed, failed, failures_here;
+
+void check(bool holds, const std::string &what, int line) {
+    if (holds) return;
+    std::printf("  conformance.cpp:%d: %s\n", line, what.c_str());
+    failures_here++;
+}
+#define CHECK(condition) check((condition), "not true: " #condition, __LINE__)
+#define CHECK_CODE(failure, expected) \
+    check((failure).code() == (expected), "expected " #expected ", got " + (failure).to_string(), __LINE__)
+
+template <class Body>
+void scenario(const char *name, Body body) {
+    failures_here = 0;
+    try {
+        body();
+    } catch (const std::exception &failure) {
+        check(false, failure.what(), __LINE__);
+    }
+    if (ms_live_handles() != 0) check(false, std::to_string(ms_live_handles()) + " handles are alive", __LINE__);
+    (failures_here == 0 ? passed : failed)++;
+    std::printf("%s %s\n", failures_here == 0 ? "ok    " : "FAILED", name);
+    std::fflush(stdout);
+}
+
+ms::options options_for(const char *table = nullptr) {
+    const char *endpoint = std::getenv("MS_TEST_ENDPOINT");
+    if (endpoint == nullptr) throw std::runtime_error("MS_TEST_ENDPOINT is not set: run this through tests/conformance/run");
+    ms::options options;
+    options.endpoint(endpoint).credentials("local", "local").project("local").set(MS_OPT_RETRY_INITIAL_BACKOFF_MS, 20);
+    if (table != nullptr) options.table(table);
+    return options;
+}
+
+ms::session open(const ms::options &options) { return ms::or_throw(ms::or_throw(ms::client::open(options)).open_session(options)); }
+
+struct tally {
+    int64_t rows = 0, sum = 0, longest = 0, batches = 0;
+    void add(const ms::batch &batch) {
+        rows += batch.rows();
+        batches++;
+        longest = std::max(longest, batch.rows());
+        if (const auto *values = batch.values<int64_t>(0))
+            for (int64_t i = 0; i < batch.rows(); i++) sum += values[i];
+    }
+    bool is_lineitem() const { return rows == kLineitemRows && sum == kOrderkeys; }
+};
+
+template <class Reader>
+void drain(Reader &reader, tally &into) {
+    for (auto &next : reader.batches()) into.add(ms::or_throw(std::move(next)));
+}
+
+tally read_all(const ms::session &session, const ms::options &options) {
+    tally all;
+    for (int64_t i = 0; i < session.split_count(); i++) {
+        ms::split split = ms::or_throw(session.open_split(i, options));
+        drain(split, all);
+    }
+    return all;
+}
+
+tally read(const ms::options &options) { return read_all(open(options), options); }
+
+/// What a read fails with, wherever it does.
+ms::error failure_of(const ms::options &options) {
+    try {
+        read(options);
+    } catch (const ms::exception &failure) {
+        return failure.error();
+    }
+    return {};
+}
+
+ms::options lineitem() {
+    ms::options options = options_for("lineitem");
+    options.columns({"l_orderkey"});
+    return options;
+}
+
+tally read_one_split(const char *table, const char *metric, int64_t &value) {
+    ms::options options = options_for(table);
+    const ms::session session = open(options.split_by_count(1));
+    ms::split split = ms::or_throw(session.open_split(0));
+    tally all;
+    drain(split, all);
+    value = ms::or_throw(split.metrics())[metric];
+    return all;
+}
+
+// --------------------------------------------------------------------------------------------------------------------- reading
+
+void reading() {
+    scenario("versions", [] { CHECK(ms::abi_matches()); });
+    scenario("read_all_rows", [] { CHECK(read(lineitem()).is_lineitem()); });
+    scenario("split_by_count", [] { CHECK(read(lineitem().split_by_count(8).clone()).is_lineitem()); });
+    scenario("split_by_rows", [] {
+        ms::options options = lineitem();
+        const ms::session session = open(options.split_by_rows(2500));
+        CHECK(session.split_count() == 25);
+        tally all;
+        for (int64_t i = 0; i < session.split_count(); i++) {
+            ms::split split = ms::or_throw(session.open_split(i));
+            const int64_t before = all.rows;
+            drain(split, all);
+            CHECK(all.rows - before <= 2500);
+        }
+        CHECK(all.is_lineitem());
+    });
+    scenario("split_by_bucket", [] {
+        ms::options options = options_for("clustered");
+        const ms::session session = open(options.split_by_bucket());
+        CHECK(session.split_count() == 8);
+        const tally all = read_all(session, options);
+        CHECK(all.rows == 100 && all.sum == 4950);
+    });
+    scenario("projection", [] {
+        ms::options options = options_for("nation");
+        const ms::schema schema = ms::or_throw(open(options.columns({"n_name", "n_nationkey"})).schema());
+        CHECK(schema.columns() == 2 && schema.find("n_name") == 0 && schema.find("n_nationkey") == 1);
+    });
+    scenario("partitions", [] {
+        ms::options options = options_for("parted");
+        const ms::session session = open(options.partitions({"ds=20260101"}));
+        const ms::schema schema = ms::or_throw(session.schema());
+        CHECK(schema.columns() == 4 && schema.find("ds") == 2 && schema.find("region") == 3);
+        const tally all = read_all(session, options);
+        CHECK(all.rows == 2000 && all.sum == 2 * 499500);
+    });
+    scenario("every_type", [] {
+        const std::vector<std::string> formats = {"c", "s", "i", "l", "f", "g", "b", "u", "u", "u", "z", "d:15,2", "d:38,0", "d:38,18", "tdD",
+                                                  "tsm:UTC", "tsn:UTC", "tsn:", "tiM", "tiD", "+l", "+m", "+s", "+l"};
+        const ms::session session = open(options_for("all_types"));
+        const ms::schema schema = ms::or_throw(session.schema());
+        CHECK(schema.columns() == static_cast<int64_t>(formats.size()));
+        for (int64_t i = 0; i < schema.columns(); i++) CHECK(schema.format(i) == formats[static_cast<size_t>(i)]);
+        ms::split split = ms::or_throw(session.open_split(0));
+        const auto batch = ms::or_throw(split.next());
+        CHECK(batch && batch->rows() == 4);
+        for (int64_t i = 0; batch && i < batch->columns(); i++)
+            for (int64_t row = 0; row < 4; row++) CHECK(batch->is_null(i, row) == (row == 2));
+    });
+    scenario("lz4", [] { CHECK(read(lineitem().compress(ms::compression::lz4).clone()).is_lineitem()); });
+    scenario("zstd", [] { CHECK(read(lineitem().compress(ms::compression::zstd).clone()).is_lineitem()); });
+    scenario("batch_rows", [] {
+        ms::options options = options_for("orders");
+        const tally all = read(options.columns({"o_orderkey"}).set(MS_OPT_READ_BATCH_ROWS, 100));
+        CHECK(all.rows == 15000 && all.longest <= 100);
+    });
+    scenario("row_range", [] {
+        ms::options options = options_for("ramp");
+        const ms::session session = open(options.split_by_count(1));
+        ms::options read;
+        ms::split split = ms::or_throw(session.open_split(0, read.set(MS_OPT_READ_START_ROW, 1000).set(MS_OPT_READ_ROW_COUNT, 500)));
+        tally some;
+        drain(split, some);
+        CHECK(some.rows == 500 && some.sum == 500 * (1000 + 1499) / 2 && split.rows_delivered() == 500);
+    });
+    scenario("protocol_2", [] { CHECK(read(lineitem().set(MS_OPT_PROTOCOL, 2).clone()).is_lineitem()); });
+    scenario("empty_table", [] {
+        const tally all = read(options_for("empty"));
+        CHECK(all.rows == 0 && all.batches == 0);
+    });
+    scenario("token", [] {
+        const std::string token = ms::or_throw(open(lineitem()).serialize());
+        const ms::client other = ms::or_throw(ms::client::open(options_for()));
+        CHECK(read_all(ms::or_throw(other.attach(token)), options_for()).is_lineitem());
+    });
+    scenario("damaged_token", [] {
+        std::string token = ms::or_throw(open(options_for("nation")).serialize());
+        token[token.size() / 2] ^= 1;
+        const ms::client client = ms::or_throw(ms::client::open(options_for()));
+        CHECK_CODE(client.attach(token).error(), MS_INVALID_ARGUMENT);
+    });
+    const auto scan_with = [](int threads, bool ordered) {
+        ms::options options = lineitem();
+        options.split_by_rows(5000).set(MS_OPT_SCAN_ORDERED, ordered);
+        const ms::scan scan = ms::or_throw(open(options).open_scan(options));
+        std::vector<tally> parts(static_cast<size_t>(threads));
+        std::atomic<bool> in_order{true}, good{true};
+        std::vector<std::thread> takers;
+        for (tally &part : parts)
+            takers.emplace_back([&] {
+                for (int64_t last = -1;;) {
+                    auto taken = scan.next_with_split();
+                    if (!taken) good = false;
+                    if (!taken || !*taken) return;
+                    if ((*taken)->split < last) in_order = false;
+                    last = (*taken)->split;
+                    part.add((*taken)->rows);
+                }
+            });
+        tally all;
+        for (std::thread &taker : takers) taker.join();
+        for (const tally &part : parts) all.rows += part.rows, all.sum += part.sum;
+        CHECK(good && all.is_lineitem());
+        if (ordered) CHECK(in_order);
+    };
+    scenario("scan_unordered", [&] { scan_with(1, false); });
+    scenario("scan_ordered", [&] { scan_with(1, true); });
+    scenario("scan_threads", [&] { scan_with(4, false); });
+    scenario("stream", [] {
+        ms::stream stream = ms::or_throw(ms::or_throw(open(lineitem()).open_scan()).into_stream());
+        tally all;
+        for (ms::batch batch; stream->get_next(stream.get(), batch.out()) == 0 && batch;) all.add(batch);
+        CHECK(all.is_lineitem());
+    });
+    scenario("batches_outlive_owners", [] {
+        ms::batch kept;
+        {
+            ms::split split = ms::or_throw(open(options_for("nation")).open_split(0));
+            kept = std::move(*ms::or_throw(split.next()));
+        }
+        tally all;
+        all.add(kept);
+        CHECK(all.rows == 25 && all.sum == 300);
+    });
+    scenario("no_copy", [] {
+        const ms::session session = open(options_for("nation"));
+        ms::split split = ms::or_throw(session.open_split(0));
+        ArrowArray raw;
+        CHECK(ms_split_next_batch(split.get(), &raw, nullptr) == MS_OK);
+        const void *values = raw.children[0]->buffers[1];
+        const ms::batch batch(std::move(raw));
+        CHECK(batch.values<int64_t>(0) == values);
+    });
+}
+
+// ------------------------------------------------------------------------------------------------- without blocking, and cancelling
+
+void waiting() {
+    scenario("polling", [] {
+        ms::options options = lineitem();
+        const ms::session session = open(options.split_by_count(4));
+        tally all;
+        for (int64_t i = 0; i < session.split_count(); i++) {
+            ms::split split = ms::or_throw(session.open_split(i));
+            pollfd ready{split.ready_fd(), POLLIN, 0};
+            for (ms::batch batch;;) {
+                const ms::readiness said = ms::or_throw(split.try_next(batch));
+                if (said == ms::readiness::end) break;
+                if (said == ms::readiness::ready) all.add(batch);
+                else CHECK(poll(&ready, 1, 10000) == 1);
+            }
+        }
+        CHECK(all.is_lineitem());
+    });
+    const auto cancelled = [](auto &reader) {
+        clock_type::time_point woke;
+        ms::error failure;
+        std::thread sleeper([&] {
+            failure = reader.next().error();
+            woke = clock_type::now();
+        });
+        std::this_thread::sleep_for(200ms);
+        const auto begin = clock_type::now();
+        reader.cancel();
+        sleeper.join();
+        CHECK_CODE(failure, MS_CANCELLED);
+        CHECK(woke - begin < 1s);
+    };
+    scenario("cancel_wakes", [&] {
+        ms::split split = ms::or_throw(open(options_for("fault_stall")).open_split(0));
+        cancelled(split);
+    });
+    scenario("cancel_stays", [] {
+        ms::split split = ms::or_throw(open(options_for("nation")).open_split(0));
+        split.cancel();
+        for (int i = 0; i < 3; i++) CHECK_CODE(split.next().error(), MS_CANCELLED);
+    });
+    scenario("cancel_scan", [&] {
+        const ms::scan scan = ms::or_throw(open(options_for("fault_stall")).open_scan());
+        cancelled(scan);
+    });
+    scenario("deadline", [] {
+        ms::split split = ms::or_throw(open(options_for("fault_stall")).open_split(0));
+        ms::or_throw(split.set_deadline(clock_type::now() + 200ms));
+        CHECK_CODE(split.next().error(), MS_DEADLINE_EXCEEDED);
+        split.cancel();
+        CHECK_CODE(split.next().error(), MS_CANCELLED);
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- faults
+
+void faults() {
+    scenario("resume", [] {
+        int64_t resumes = 0;
+        const tally all = read_one_split("fault_cut", "resumes", resumes);
+        CHECK(all.rows == kRampRows && all.sum == 7998000 && resumes == 1);
+    });
+    scenario("throttled", [] {
+        int64_t requests = 0;
+        const tally all = read_one_split("fault_throttle", "requests", requests);
+        CHECK(all.rows == kRampRows && requests == 2);
+    });
+    scenario("timeout", [] {
+        ms::options options = options_for("fault_stall");
+        const ms::error failure = failure_of(options.set(MS_OPT_READ_IDLE_TIMEOUT_MS, 300ms).set(MS_OPT_RETRY_MAX_ATTEMPTS, 1));
+        CHECK_CODE(failure, MS_TIMEOUT);
+        CHECK(failure.retryable());
+    });
+    scenario("corrupt", [] {
+        const ms::error failure = failure_of(options_for("fault_corrupt"));
+        CHECK_CODE(failure, MS_CORRUPT_DATA);
+        CHECK(!failure.retryable() && *failure.request_id() != '\0');
+    });
+    scenario("schema_mismatch", [] { CHECK_CODE(failure_of(options_for("fault_schema")), MS_SCHEMA_MISMATCH); });
+    scenario("expired", [] { CHECK_CODE(failure_of(options_for("fault_expired")), MS_SESSION_EXPIRED); });
+    scenario("refresh", [] {
+        const ms::session session = open(options_for("nation"));
+        const int64_t before = session.expires_at_ms();
+        ms::or_throw(session.refresh());
+        CHECK(session.expires_at_ms() >= before);
+    });
+}
+
+// -------------------------------------------------------------------------------------------------------- failures of the caller
+
+void mistakes() {
+    scenario("unknown_option", [] {
+        ms::options options;
+        const ms::error failure = options.set("tabel", "x").check().error();
+        CHECK_CODE(failure, MS_INVALID_OPTION);
+        CHECK(std::string(failure.message()).find("table") != std::string::npos);
+        CHECK_CODE(ms::client::open(options).error(), MS_INVALID_OPTION);
+    });
+    scenario("missing_table", [] {
+        const ms::error failure = failure_of(options_for("no_such_table"));
+        CHECK_CODE(failure, MS_NOT_FOUND);
+        CHECK(failure.http_status() == 404 && *failure.request_id() != '\0' && *failure.server_code() != '\0');
+    });
+    scenario("wrong_secret", [] { CHECK_CODE(failure_of(options_for("nation").credentials("local", "wrong").clone()), MS_UNAUTHENTICATED); });
+    scenario("quota_denied", [] { CHECK_CODE(failure_of(options_for("nation").quota("pay-as-you-go").clone()), MS_QUOTA_DENIED); });
+    scenario("view", [] { CHECK_CODE(failure_of(options_for("view_of_nation")), MS_TABLE_KIND_UNSUPPORTED); });
+    scenario("nobody_listens", [] {
+        ms::options options = options_for("nation");
+        const ms::error failure = failure_of(options.endpoint("http://127.0.0.1:1/api").set(MS_OPT_RETRY_MAX_ATTEMPTS, 2));
+        CHECK_CODE(failure, MS_CONNECTION);
+        CHECK(failure.retryable() && failure.attempts() == 2);
+    });
+    scenario("bad_filter", [] { CHECK_CODE(failure_of(options_for("nation").set(MS_OPT_FILTER_TEXT, "n_name >>> (").clone()), MS_INVALID_ARGUMENT); });
+}
+
+// ------------------------------------------------------------------------------------------------------------------- predicates
+
+tally read_where(const ms::predicate &filter) {
+    ms::options options = options_for("ramp");
+    options.set(MS_OPT_FILTER_EXACT, true);
+    return read_all(ms::or_throw(ms::or_throw(ms::client::open(options)).open_session(options, filter)), options);
+}
+
+void predicates() {
+    using ms::col;
+    scenario("filter_text", [] {
+        ms::options options = options_for("ramp");
+        CHECK(read(options.set(MS_OPT_FILTER_TEXT, "id >= 1000 and id < 1010").set(MS_OPT_FILTER_EXACT, true)).rows == 10);
+    });
+    scenario("compare", [] {
+        const tally all = read_where(col("id") >= 3990);
+        CHECK(all.rows == 10 && all.sum == 39945);
+    });
+    scenario("in_list", [] { CHECK(read_where(col("id").in<int64_t>({1, 2, std::nullopt, 5000})).rows == 2); });
+    scenario("combined", [] { CHECK(read_where((col("id") < 10 || col("id") >= 3990) && !col("c_int").is_null()).rows == 18); });
+    scenario("runtime_filter", [] {
+        ms::options options = options_for("ramp");
+        ms::split split = ms::or_throw(open(options.split_by_count(1)).open_split(0));
+        ms::or_throw(split.add_filter(col("id") >= 3990));
+        tally all;
+        drain(split, all);
+        CHECK(all.rows == 10 && all.sum == 39945);
+    });
+}
+
+// ------------------------------------------------------------------------------------------------------ catalogue and diagnosis
+
+std::string text_at(const ms::batch &batch, int64_t column, int64_t row) {
+    const ArrowArray &array = batch.column(column);
+    const auto *offsets = static_cast<const int32_t *>(array.buffers[1]) + batch->offset + array.offset;
+    return std::string(static_cast<const char *>(array.buffers[2]) + offsets[row], static_cast<size_t>(offsets[row + 1] - offsets[row]));
+}
+
+/// Every row of a stream: texts of some columns.
+std::vector<std::vector<std::string>> rows_of(ms::stream stream, const std::vector<int64_t> &columns) {
+    std::vector<std::vector<std::string>> rows;
+    for (ms::batch batch; stream->get_next(stream.get(), batch.out()) == 0 && batch;)
+        for (int64_t row = 0; row < batch.rows(); row++) {
+            rows.emplace_back();
+            for (const int64_t column : columns) rows.back().push_back(text_at(batch, column, row));
+        }
+    return rows;
+}
+
+void catalogue() {
+    const auto client = [] { return ms::or_throw(ms::client::open(options_for())); };
+    scenario("tables", [&] {
+        int found = 0;
+        for (const auto &row : rows_of(ms::or_throw(client().tables(nullptr, "default")), {2})) found += row[0] == "lineitem" || row[0] == "parted";
+        CHECK(found == 2);
+    });
+    scenario("table_schema", [&] {
+        const ms::schema schema = ms::or_throw(client().table_schema("parted"));
+        CHECK(schema.columns() == 4 && schema.find("ds") == 2);
+        int32_t pairs = 0;
+        std::memcpy(&pairs, schema->children[2]->metadata, sizeof pairs);
+        CHECK(pairs >= 2);
+    });
+    scenario("table_details", [&] {
+        ms::stream stream = ms::or_throw(client().table_details("clustered"));
+        ms::schema schema;
+        ms::batch batch;
+        CHECK(stream->get_schema(stream.get(), schema.out()) == 0 && stream->get_next(stream.get(), batch.out()) == 0 && batch.rows() == 1);
+        CHECK(text_at(batch, schema.find("kind"), 0) == "table" && text_at(batch, schema.find("cluster_kind"), 0) == "hash");
+        CHECK(batch.values<int64_t>(schema.find("buckets"))[0] == 8);
+    });
+    scenario("partitions_listed", [&] {
+        const auto rows = rows_of(ms::or_throw(client().partitions("parted")), {0});
+        CHECK(rows.size() == 3 && rows_of(ms::or_throw(client().partitions("parted", ms::col("ds") == "20260102")), {0}).size() == 1);
+    });
+    scenario("preview", [&] {
+        ms::stream stream = ms::or_throw(client().preview("nation", 5));
+        int64_t rows = 0;
+        for (ms::batch batch; stream->get_next(stream.get(), batch.out()) == 0 && batch;) rows += batch.rows();
+        CHECK(rows == 5);
+    });
+    scenario("explain", [] {
+        ms::options options = options_for("ramp");
+        const ms::session session = open(options.split_by_rows(1500).set(MS_OPT_FILTER_TEXT, "id >= 1000"));
+        const std::string json = ms::or_throw(session.explain());
+        CHECK(json.find("\"split_count\":3") != std::string::npos && json.find("EXACT") != std::string::npos);
+        const ms::split_info last = ms::or_throw(session.split_info(2));
+        CHECK(last.start_row() == 3000 && last.rows() == 1000);
+    });
+    scenario("diagnose", [&] {
+        const auto good = rows_of(ms::or_throw(client().diagnose("nation")), {0, 1});
+        CHECK(good.size() == 10);
+        for (const auto &row : good) CHECK(row[1] == "ok" || row[1] == "skipped");
+        const ms::client bad = ms::or_throw(ms::client::open(options_for().credentials("local", "wrong")));
+        for (const auto &row : rows_of(ms::or_throw(bad.diagnose("nation")), {0, 1})) CHECK((row[1] == "failed") == (row[0] == "signature"));
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- around
+
+std::atomic<int> records;
+
+void around() {
+    scenario("metrics", [] {
+        const ms::session session = open(options_for("nation"));
+        ms::split split = ms::or_throw(session.open_split(0));
+        tally all;
+        drain(split, all);
+        const ms::metrics figures = ms::or_throw(split.metrics());
+        CHECK(figures["rows"] == 25 && figures["bytes_wire"] > 0 && figures["no such figure"] == -1);
+    });
+    scenario("log", [] {
+        const auto count = [](void *, int32_t, const char *, const char *) { records++; };
+        CHECK(ms_set_log_callback(count, nullptr, 4) == MS_OK);
+        read(options_for("nation"));
+        CHECK(ms_set_log_callback(nullptr, nullptr, 0) == MS_OK);
+        const int seen = records;
+        read(options_for("nation"));
+        CHECK(seen > 0 && records == seen);
+    });
+    scenario("memory_budget", [] {
+        ms::options options = lineitem();
+        options.set(MS_OPT_LIMITS_MEMORY_BYTES, int64_t{8} << 20);
+        const ms::client client = ms::or_throw(ms::client::open(options));
+        tally all;
+        {
+            const ms::scan scan = ms::or_throw(ms::or_throw(client.open_session(options)).open_scan(options));
+            drain(scan, all);
+        }
+        const int64_t peak = ms::or_throw(client.metrics())["memory_peak"];
+        CHECK(all.is_lineitem() && peak > 0 && peak <= 12 << 20);
+    });
+    scenario("credentials_provider", [] {
+        std::atomic<int> asked{0};
+        ms::options options = options_for("nation");
+        options.credentials("", "").credentials_provider([&](ms_credentials *out) {
+            asked++;
+            return ms::detail::call(ms_credentials_set_access_key, out, "local", "local", static_cast<const char *>(nullptr)).error();
+        });
+        CHECK(read(options).rows == 25 && asked >= 1);
+    });
+    scenario("nothing_left", [] { CHECK(ms_live_handles() == 0); });
+}
+
+}  // namespace
+
+int main() {
+    reading();
+    waiting();
+    faults();
+    mistakes();
+    predicates();
+    catalogue();
+    around();
+    std::printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
