@@ -202,6 +202,16 @@
 #define MS_OPT_TYPES_TIMESTAMP_UNIT "types.timestamp_unit"
 /** Arrow unit of DATETIME. */
 #define MS_OPT_TYPES_DATETIME_UNIT "types.datetime_unit"
+/** What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the next four. */
+#define MS_OPT_TYPES_TIMESTAMP_OVERFLOW "types.timestamp_overflow"
+/** How DECIMAL is delivered: with its precision and scale, all as decimal128(38,18), or as text with every digit of the scale. A value that would lose a digit is `MS_VALUE_OUT_OF_RANGE`. */
+#define MS_OPT_TYPES_DECIMAL "types.decimal"
+/** What happens to blanks at the end of CHAR: they stay as they arrive, go, or fill the value up to its length. */
+#define MS_OPT_TYPES_CHAR_PADDING "types.char_padding"
+/** What happens to a key that a MAP has more than once: all entries stay, the value of the last one stays in the place of the first, or reading fails with `MS_VALUE_OUT_OF_RANGE`. */
+#define MS_OPT_TYPES_MAP_DUPLICATE_KEYS "types.map_duplicate_keys"
+/** Whether strings and binary values, at every depth, are delivered as Arrow views (Utf8View, BinaryView). */
+#define MS_OPT_TYPES_STRING_VIEW "types.string_view"
 /** Upper limit of rows per batch. */
 #define MS_OPT_READ_BATCH_ROWS "read.batch_rows"
 /** Upper limit of uncompressed bytes per batch; 0 means none. */
@@ -216,6 +226,8 @@
 #define MS_OPT_READ_START_ROW "read.start_row"
 /** Rows of a split to deliver at most. Without it: all. For ms_split_open only. */
 #define MS_OPT_READ_ROW_COUNT "read.row_count"
+/** Whether batches have a number of rows and no columns. Without a filter, splits of a session with `split.mode=row_offset` are then counted by their addresses, without a request; else versions 2 and 3 of the Storage API are asked for the narrowest column of the session, and version 1 for all of them. */
+#define MS_OPT_READ_ROW_COUNT_ONLY "read.row_count_only"
 /** Requests by which one split of a session with `split.mode=row_offset` is read at the same time; its rows keep their order. A scan cuts its splits likewise, and has `scan.concurrency` requests altogether. Other sessions have one request per split. */
 #define MS_OPT_READ_REQUESTS_PER_SPLIT "read.requests_per_split"
 /** Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split. */
@@ -1309,7 +1321,8 @@ ms_status ms_scan_schema(const ms_scan *scan,
  * out. The library evaluates it, exactly, also on batches that were fetched already. Filters add up and stay. The protocol cannot
  * take it for splits that are not read yet: what is transferred stays the same.
  * @param[in] scan the scan.
- * @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+ * @param[in] filter about columns that are delivered, in the types of the table whatever form types.decimal and types.string_view
+ *     give them; not kept: the caller may free it at once.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return as ms_split_add_filter.
  * Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.
@@ -1744,7 +1757,8 @@ ms_status ms_split_export_stream(ms_split *split,
  * out. The library evaluates it, exactly, also on batches that were fetched already. While batches that wait are filtered out, a
  * waker or ms_split_ready_fd may announce one that ms_split_try_next_batch then does not have. Filters add up and stay.
  * @param[in] split the reader.
- * @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+ * @param[in] filter about columns that are delivered, in the types of the table whatever form types.decimal and types.string_view
+ *     give them; not kept: the caller may free it at once.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_NOT_FOUND for a column that is not delivered; MS_INVALID_ARGUMENT for NULL and for a literal whose type does not
  * fit.
@@ -1840,7 +1854,7 @@ MS_API const char *ms_metrics_name(const ms_metrics *metrics, size_t index);
 MS_API int64_t ms_metrics_value(const ms_metrics *metrics, size_t index);
 
 /**
- * The unit of a figure: "rows", "batches", "bytes", "requests" or "us" (microseconds).
+ * The unit of a figure: "rows", "batches", "bytes", "requests", "values" or "us" (microseconds).
  * @param[in] metrics may be NULL.
  * @param[in] index 0 to ms_metrics_count - 1.
  * @return text owned by `metrics`, valid until it is freed; "" for NULL and for another index.

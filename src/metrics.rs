@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Metric {
     /// Name, for example `bytes_wire`.
     pub name: &'static str,
-    /// Unit: `rows`, `batches`, `bytes`, `requests` or `us`.
+    /// Unit: `rows`, `batches`, `bytes`, `requests`, `values` or `us`.
     pub unit: &'static str,
     /// Value.
     pub value: u64,

@@ -241,3 +241,31 @@ fn a_small_scan_is_not_kept_waiting_by_a_large_one() {
     // It had one of the two slots: 5 requests of about 20 ms one after the other, and the first wait.
     assert!(small_time * 2 < left, "{small_time:?} of {left:?}");
 }
+
+/// The addresses of rows tell their number: nothing is asked for.
+#[test]
+fn rows_without_columns_need_no_request() {
+    let peer = peer(true, |_, _| panic!("a request for rows"));
+    let (session, mut options) = open(&peer, true, &[("split.rows", "6000"), ("read.row_count_only", "true")]);
+    let counts = |split: Split| -> Vec<usize> {
+        assert!(split.schema().fields().is_empty());
+        std::iter::from_fn(|| split.next_batch().unwrap()).map(|batch| batch.num_rows()).collect()
+    };
+    assert_eq!(counts(Split::open(&session, 0, &options).unwrap()), [4096, 1904]);
+    options.set("read.batch_rows", "3000").unwrap();
+    options.set("read.requests_per_split", "3").unwrap();
+    options.set("read.request_rows", "2500").unwrap();
+    let split = Split::open(&session, 1, &options).unwrap();
+    assert_eq!(split.next_batch().unwrap().unwrap().num_rows(), 2500);
+    assert_eq!((split.rows_delivered(), counts(split)), (2500, vec![1500]));
+    for ordered in ["false", "true"] {
+        options.set("scan.ordered", ordered).unwrap();
+        let scan = Scan::open(&session, &options).unwrap();
+        let rows: usize = std::iter::from_fn(|| scan.next_batch().unwrap()).map(|(_, batch)| batch.num_rows()).sum();
+        assert_eq!((rows as i64, scan.progress()), (ROWS, 1.0));
+    }
+    options.set("read.start_row", "100").unwrap();
+    options.set("read.row_count", "7").unwrap();
+    assert_eq!(counts(Split::open(&session, 1, &options).unwrap()), [7]);
+    assert_eq!(requests(&peer), 0);
+}

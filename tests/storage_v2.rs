@@ -228,6 +228,27 @@ fn one_read_may_have_fewer_columns_in_version_1_too() {
 }
 
 #[test]
+fn rows_without_columns_are_asked_for_by_the_narrowest_column() {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = Arc::clone(&asked);
+    let peer = Peer::start(move |exchange, _| match parameter(exchange, "Action") {
+        Some("TableRead") => {
+            kept.lock().unwrap().push(body(exchange)["DataColumns"].clone());
+            let bytes = stream(exchange);
+            send_all(exchange, &bytes);
+        }
+        _ => exchange.json("200 OK", &describe(1, -1)),
+    });
+    let (session, options) = open(&peer, &[("read.row_count_only", "true")]).unwrap();
+    let split = Split::open(&session, 0, &options).unwrap();
+    let batches: Vec<RecordBatch> = std::iter::from_fn(|| split.next_batch().unwrap()).collect();
+    assert!(batches.iter().all(|batch| batch.num_columns() == 0 && batch.schema() == *split.schema()));
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>() as i64, ROWS);
+    assert_eq!(*asked.lock().unwrap(), [json!(["a"])]);
+    assert_eq!(session.schema().fields().len(), 2, "the session has its columns");
+}
+
+#[test]
 fn times_in_seconds_and_nanoseconds_are_those_of_the_session() {
     let columns = r#"{"Name":"t","Type":"timestamp","Nullable":true}"#;
     let session = describe(1, -1).replace(COLUMNS, columns);

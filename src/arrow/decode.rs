@@ -15,6 +15,7 @@ use super::byte_arrays::{BytesKind, CheckedBytes};
 use super::codec::Codec;
 use super::frame::Encoded;
 use super::message::Node;
+use super::policy::Overflow;
 use super::schema::{LaidOut, Layout};
 use super::slabs::ALIGNMENT;
 use super::{Slab, Slabs, corrupt, seconds};
@@ -30,6 +31,7 @@ pub struct Decoder {
     layout: Layout,
     slabs: Slabs,
     codec: Codec,
+    fitting: seconds::Fitting,
     decoded_bytes: u64,
     copied_bytes: u64,
 }
@@ -38,7 +40,21 @@ impl Decoder {
     /// A decoder that delivers `schema`, for a stream that is just so unless [`Decoder::begin`] says otherwise.
     pub fn new(schema: SchemaRef, slabs: &Slabs) -> Self {
         let layout = Layout::same(&schema);
-        Decoder { schema, layout, slabs: slabs.clone(), codec: Codec::new(), decoded_bytes: 0, copied_bytes: 0 }
+        Decoder {
+            schema,
+            layout,
+            slabs: slabs.clone(),
+            codec: Codec::new(),
+            fitting: seconds::Fitting::default(),
+            decoded_bytes: 0,
+            copied_bytes: 0,
+        }
+    }
+
+    /// The same with a policy for times that do not fit their unit.
+    pub fn with_overflow(mut self, overflow: Overflow) -> Self {
+        self.fitting.overflow = overflow;
+        self
     }
 
     /// Takes note of the schema of the stream. Fails if its batches cannot be delivered in the schema of the decoder.
@@ -55,6 +71,11 @@ impl Decoder {
     /// Bytes that had to be copied because the wire aligns them to less than their type needs.
     pub fn copied_bytes(&self) -> u64 {
         self.copied_bytes
+    }
+
+    /// Times that did not fit and were replaced, as the policy says.
+    pub fn replaced_times(&self) -> u64 {
+        self.fitting.replaced
     }
 
     /// Bytes that a message takes when it is decompressed; 0 for one that is not compressed.
@@ -84,7 +105,8 @@ impl Decoder {
                 return Err(named(corrupt(&message)));
             }
             if let Some(column) = placed.get_mut(*place) {
-                *column = Some(seconds::convert(&array, field.data_type()).map_err(named)?);
+                let converted = seconds::convert(&array, field.data_type(), field.is_nullable(), &mut self.fitting);
+                *column = Some(converted.map_err(named)?);
             }
         }
         let columns: Vec<ArrayRef> = placed.into_iter().flatten().collect();

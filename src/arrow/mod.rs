@@ -13,6 +13,7 @@ mod seconds;
 mod slabs;
 mod types;
 mod unpack;
+mod visible;
 
 pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
 pub use cut::Caps;

@@ -192,7 +192,8 @@ pub unsafe extern "C" fn ms_scan_schema(
 /// out. The library evaluates it, exactly, also on batches that were fetched already. Filters add up and stay. The protocol cannot
 /// take it for splits that are not read yet: what is transferred stays the same.
 /// @param[in] scan the scan.
-/// @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+/// @param[in] filter about columns that are delivered, in the types of the table whatever form types.decimal and types.string_view
+///     give them; not kept: the caller may free it at once.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return as ms_split_add_filter.
 /// Thread: any, at any time; a call that takes a batch meanwhile may miss it. Blocking: no.

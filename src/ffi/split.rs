@@ -291,7 +291,8 @@ impl BatchSource for ms_split {
 /// out. The library evaluates it, exactly, also on batches that were fetched already. While batches that wait are filtered out, a
 /// waker or ms_split_ready_fd may announce one that ms_split_try_next_batch then does not have. Filters add up and stay.
 /// @param[in] split the reader.
-/// @param[in] filter about columns that the session delivers; not kept: the caller may free it at once.
+/// @param[in] filter about columns that are delivered, in the types of the table whatever form types.decimal and types.string_view
+///     give them; not kept: the caller may free it at once.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_NOT_FOUND for a column that is not delivered; MS_INVALID_ARGUMENT for NULL and for a literal whose type does not
 /// fit.

@@ -101,6 +101,11 @@ keys! {
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
     TYPES_DATETIME_UNIT = "types.datetime_unit", Types, Type::Choice(UNITS), "milli", false, "Arrow unit of DATETIME.";
+    TYPES_TIMESTAMP_OVERFLOW = "types.timestamp_overflow", Types, Type::Choice(&["error", "null", "clamp"]), "error", false, "What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the next four.";
+    TYPES_DECIMAL = "types.decimal", Types, Type::Choice(&["declared", "wide", "text"]), "declared", false, "How DECIMAL is delivered: with its precision and scale, all as decimal128(38,18), or as text with every digit of the scale. A value that would lose a digit is `MS_VALUE_OUT_OF_RANGE`.";
+    TYPES_CHAR_PADDING = "types.char_padding", Types, Type::Choice(&["keep", "strip", "pad"]), "keep", false, "What happens to blanks at the end of CHAR: they stay as they arrive, go, or fill the value up to its length.";
+    TYPES_MAP_DUPLICATE_KEYS = "types.map_duplicate_keys", Types, Type::Choice(&["keep", "last", "error"]), "keep", false, "What happens to a key that a MAP has more than once: all entries stay, the value of the last one stays in the place of the first, or reading fails with `MS_VALUE_OUT_OF_RANGE`.";
+    TYPES_STRING_VIEW = "types.string_view", Types, Type::Bool, "false", false, "Whether strings and binary values, at every depth, are delivered as Arrow views (Utf8View, BinaryView).";
 
     READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 20_000), "4096", false, "Upper limit of rows per batch.";
     READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";
@@ -111,6 +116,7 @@ keys! {
 
     READ_START_ROW = "read.start_row", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows at the start of a split to leave out, for example what ms_split_rows_delivered of an earlier reader says: this one then delivers exactly the rest. For ms_split_open only.";
     READ_ROW_COUNT = "read.row_count", Read, Type::Integer(0, u64::MAX >> 1), "", false, "Rows of a split to deliver at most. Without it: all. For ms_split_open only.";
+    READ_ROW_COUNT_ONLY = "read.row_count_only", Read, Type::Bool, "false", false, "Whether batches have a number of rows and no columns. Without a filter, splits of a session with `split.mode=row_offset` are then counted by their addresses, without a request; else versions 2 and 3 of the Storage API are asked for the narrowest column of the session, and version 1 for all of them.";
     READ_REQUESTS_PER_SPLIT = "read.requests_per_split", Read, Type::Integer(1, 4096), "1", false, "Requests by which one split of a session with `split.mode=row_offset` is read at the same time; its rows keep their order. A scan cuts its splits likewise, and has `scan.concurrency` requests altogether. Other sessions have one request per split.";
     READ_REQUEST_ROWS = "read.request_rows", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split.";
 
@@ -127,11 +133,6 @@ const NO_SNAPSHOTS: &str = "no version of the Storage API opens a read session o
 
 /// Keys of the interface that later versions will have; setting one is `MS_UNSUPPORTED`, not a misspelling.
 pub const PLANNED: &[&str] = &[
-    "types.timestamp_overflow",
-    "types.decimal",
-    "types.char_padding",
-    "types.map_duplicate_keys",
-    "types.string_view",
     "write.table",
     "write.partition",
     "write.mode",

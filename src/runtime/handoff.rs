@@ -127,8 +127,19 @@ impl<T> Handoff<T> {
 
     /// Drops what is queued and ends the queue for both sides.
     pub fn cancel(&self) {
+        self.cut_off(End::Cancelled);
+    }
+
+    /// As [`Handoff::cancel`], because what was taken is of no use. A queue that was cancelled stays so.
+    pub fn fail(&self, error: Error) {
+        self.cut_off(End::Failed(error));
+    }
+
+    fn cut_off(&self, end: End) {
         let dropped = self.change(|state| {
-            state.end = End::Cancelled;
+            if !matches!(state.end, End::Cancelled) {
+                state.end = end;
+            }
             state.bytes = 0;
             std::mem::take(&mut state.items)
         });
@@ -314,6 +325,27 @@ mod tests {
         let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid pollfd.
         unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn a_failure_of_the_consumer_is_the_end_even_behind_the_end() {
+        for finished in [false, true] {
+            let queue = Handoff::new(3, u64::MAX);
+            block_on(queue.put(1, 1));
+            block_on(queue.put(2, 1));
+            if finished {
+                queue.finish(Ok(()));
+            }
+            assert_eq!(queue.take(None).unwrap(), Some(1));
+            queue.fail(Error::new(Kind::ValueOutOfRange, "too large"));
+            assert!(queue.try_put(3, 1).is_none() && !queue.is_finished());
+            for _ in 0..2 {
+                assert_eq!(queue.take(None).unwrap_err().kind(), Kind::ValueOutOfRange);
+            }
+            queue.cancel();
+            queue.fail(Error::new(Kind::ValueOutOfRange, "too large"));
+            assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled, "cancelled stays cancelled");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod lease;
 mod parts;
 mod plan;
 mod planner;
+mod policies;
 mod projection;
 mod split_info;
 mod token;
@@ -39,6 +40,8 @@ pub struct Session {
     arriving: SchemaRef,
     /// Which of its columns are delivered; `None` for all.
     delivered: Option<Arc<[usize]>>,
+    /// The schema of these columns before policies change their form.
+    plain: SchemaRef,
     schema: SchemaRef,
     selection: Option<Arc<Selection>>,
     conjuncts: Arc<[Conjunct]>,
@@ -92,12 +95,15 @@ impl Session {
         let plan = parts.first();
         let arriving = Arc::new(plan.schema()?);
         let delivered = plan.delivered(&arriving);
-        let schema = match &delivered {
+        let plain = match &delivered {
             None => Arc::clone(&arriving),
             Some(columns) => Arc::new(arriving.project(columns).map_err(|error| {
                 Error::new(Kind::Internal, format!("the columns of the session are not found: {error}"))
             })?),
         };
+        // What cannot be treated is known before anything is read.
+        plan.policies.of_values(&arriving)?;
+        let schema = Arc::clone(plan.policies.of_form(&plain)?.schema());
         let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
         let selection = residual.map(|residual| Selection::new(&residual, &arriving)).transpose()?;
         Ok(Session {
@@ -105,6 +111,7 @@ impl Session {
             parts,
             arriving,
             delivered: delivered.map(Into::into),
+            plain,
             schema,
             selection: selection.map(Arc::new),
             conjuncts: conjuncts.into(),
@@ -136,6 +143,11 @@ impl Session {
     /// The schema of the batches that arrive, and which of its columns are delivered; `None` for all.
     pub(crate) fn arriving(&self) -> (&SchemaRef, Option<&Arc<[usize]>>) {
         (&self.arriving, self.delivered.as_ref())
+    }
+
+    /// The schema of the columns that are delivered, before policies change their form.
+    pub(crate) fn plain(&self) -> &SchemaRef {
+        &self.plain
     }
 
     /// What the library filters by.

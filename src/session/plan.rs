@@ -3,6 +3,7 @@
 use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 
+use crate::arrow::policy::Policies;
 use crate::arrow::{ColumnFacts, Units, expected, time_unit};
 use crate::error::Result;
 use crate::proto::answer::DataSchema;
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub columns: DataSchema,
     /// Units that were asked for.
     pub units: TimeUnits,
+    /// How values are delivered.
+    pub policies: Policies,
     /// End of the session's life.
     pub expires_at_ms: Option<i64>,
     /// Estimate of the rows.
@@ -148,6 +151,7 @@ pub(super) fn sample(cut: Cut) -> Plan {
             partition_columns: vec![column("pt")],
         },
         units: TimeUnits { timestamp_unit: "nano".into(), datetime_unit: "milli".into() },
+        policies: Policies::default(),
         expires_at_ms: Some(1_795_425_619_000),
         estimated_rows: None,
         estimated_bytes: Some(7),

@@ -8,6 +8,8 @@ use super::chunks::chunks;
 use super::filter::{Filter, Prepared, TableColumns};
 use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
+use super::policies::policies;
+use crate::arrow::policy::Policies;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
@@ -125,6 +127,7 @@ impl PlanRequests {
 struct PlanRequest {
     source: Source,
     wanted: ReadSession,
+    policies: Policies,
     rows_per_split: i64,
     timeout: Duration,
 }
@@ -164,6 +167,7 @@ impl PlanRequest {
         Ok(PlanRequest {
             source,
             wanted,
+            policies: policies(scan)?,
             rows_per_split: i64::try_from(scan.number(&options::SPLIT_ROWS)).unwrap_or(i64::MAX),
             timeout: scan.duration(&options::PLAN_TIMEOUT_MS),
         })
@@ -279,6 +283,7 @@ impl PlanRequest {
             residual: None,
             hidden: Vec::new(),
             units: self.wanted.units,
+            policies: self.policies,
             expires_at_ms,
             estimated_rows: exact_rows.or(answer.session_stats.map(|stats| stats.estimated_row_count)),
             estimated_bytes: answer.session_stats.map(|stats| stats.estimated_size),

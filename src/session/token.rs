@@ -3,13 +3,15 @@
 //! A token names what is read and the session at the service and says how to read its splits. It holds no credentials: whoever
 //! attaches brings a client of its own.
 //!
-//! Version 2 is written, and version 3 if there are several sessions at the service. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
+//! Version 2 is written, version 3 if there are several sessions at the service, and version 4 if there are policies of types: a library that
+//! does not know these would deliver another schema. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
+use crate::arrow::policy::Policies;
 use crate::error::{Error, Kind, Result};
 use crate::proto::answer::DataSchema;
 use crate::proto::call::TimeUnits;
@@ -19,6 +21,8 @@ const MAGIC: &[u8; 4] = b"MSST";
 const VERSION: u8 = 2;
 /// Of tokens with several sessions at the service.
 const VERSION_OF_MANY: u8 = 3;
+/// Of tokens with policies of types.
+const VERSION_OF_POLICIES: u8 = 4;
 const OLDEST_VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest token that is read: tables may have 1,200 columns with long types.
@@ -52,6 +56,8 @@ struct Content {
     hidden: Vec<String>,
     columns: DataSchema,
     units: TimeUnits,
+    #[serde(default, skip_serializing_if = "Policies::are_default")]
+    policies: Policies,
     expires_at_ms: Option<i64>,
     rows: Option<i64>,
     bytes: Option<i64>,
@@ -109,7 +115,11 @@ pub(super) fn write(mut plans: Vec<Plan>) -> Result<Vec<u8>> {
     });
     let more: Vec<More> = more.collect();
     let plan = plans.pop().ok_or_else(|| Error::new(Kind::Internal, "a session without a plan"))?;
-    let version = if more.is_empty() { VERSION } else { VERSION_OF_MANY };
+    let version = match (plan.policies.are_default(), more.is_empty()) {
+        (false, _) => VERSION_OF_POLICIES,
+        (true, false) => VERSION_OF_MANY,
+        (true, true) => VERSION,
+    };
     let (project, schema, table, instance) = match plan.source {
         Source::Table(TableName { project, schema, table }) => (project, schema, table, String::new()),
         Source::Instance { project, id } => (project, String::new(), String::new(), id),
@@ -129,6 +139,7 @@ pub(super) fn write(mut plans: Vec<Plan>) -> Result<Vec<u8>> {
         hidden: plan.hidden,
         columns: plan.columns,
         units: plan.units,
+        policies: plan.policies,
         expires_at_ms: plan.expires_at_ms,
         rows: plan.estimated_rows,
         bytes: plan.estimated_bytes,
@@ -154,9 +165,9 @@ pub(super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
         Some((version, rest)) if rest.len() >= CHECKSUM_BYTES => (*version, rest),
         _ => return Err(wrong("is not one of ms_session_serialize")),
     };
-    if !(OLDEST_VERSION..=VERSION_OF_MANY).contains(&version) {
+    if !(OLDEST_VERSION..=VERSION_OF_POLICIES).contains(&version) {
         let message =
-            format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_MANY}");
+            format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_POLICIES}");
         return Err(wrong(&message));
     }
     let (signed, sum) = token.split_at(token.len() - CHECKSUM_BYTES);
@@ -194,6 +205,7 @@ pub(super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
         hidden: content.hidden,
         columns: content.columns,
         units: content.units,
+        policies: content.policies,
         expires_at_ms: content.expires_at_ms,
         estimated_rows: content.rows,
         estimated_bytes: content.bytes,
@@ -221,6 +233,7 @@ fn checksum(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::super::plan::sample;
     use super::*;
+    use crate::arrow::policy::DecimalForm;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -263,6 +276,20 @@ mod tests {
         assert_eq!(write(several()).unwrap()[MAGIC.len()], 3, "older libraries would read the first session only");
     }
 
+    #[test]
+    fn policies_are_kept_and_keep_older_libraries_out() {
+        let policies = Policies { decimal: DecimalForm::Text, string_view: true, ..Policies::default() };
+        let with = |plan: Plan| Plan { policies, ..plan };
+        for plans in [vec![with(sample(Cut::Splits(3)))], several().into_iter().map(with).collect()] {
+            let token = write(plans.clone()).unwrap();
+            assert_eq!(token[MAGIC.len()], 4);
+            assert_eq!(read(&token).unwrap(), plans);
+        }
+        // Policies that later versions leave out are at their defaults.
+        let some = VERSION_1.replacen('{', r#"{"policies":{"decimal":"text","string_view":true},"#, 1);
+        assert_eq!(read(&token(4, &some)).unwrap()[0].policies, policies);
+    }
+
     /// A token of any version and content, with a right checksum.
     fn token(version: u8, json: &str) -> Vec<u8> {
         let mut token = [MAGIC, &[version][..], json.as_bytes()].concat();
@@ -294,9 +321,10 @@ mod tests {
         refused(2, "{", r#"{"protocol":"2","#);
         refused(2, r#""table":"t""#, r#""table":"""#);
         refused(2, "{", r#"{"instance":"i","#);
+        refused(4, "{", r#"{"policies":{"decimal":"narrow"},"#);
         refused(2, "{", r#"{"route":"a b","#);
         refused(1, r#""Splits":3"#, r#""Splits":-3"#);
-        for version in [0, 4, 255] {
+        for version in [0, 5, 255] {
             refused(version, "default", "other");
         }
     }
@@ -320,7 +348,7 @@ mod tests {
         /// Bytes of any kind, with a right checksum, so that it does not keep them out: refused, or a plan that can be written.
         #[test]
         fn forged_tokens_never_panic(
-            version in 0u8..4,
+            version in 0u8..5,
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), ".{0,6}"), 0..4),
         ) {
             let mut json = VERSION_1.replacen('{', r#"{"protocol":2,"route":"n1","#, 1);

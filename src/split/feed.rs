@@ -98,15 +98,20 @@ impl Feed {
 
     /// Adds a filter for everything that was not handed out yet.
     pub(crate) fn add_filter(&self, filter: &Predicate) -> Result<()> {
-        self.source.refinement.add(filter, self.schema())
+        self.source.add_filter(filter)
     }
 
-    /// What the engine gets of a batch; nothing, if the filters that were added while it waited leave no row.
+    /// What the engine gets of a batch; nothing, if the filters that were added while it waited leave no row. A batch that fails is the
+    /// end of the read: the rows behind it are not delivered as if it had not been there.
     fn handed_out(&self, chunk: Chunk) -> Result<Option<Tagged>> {
         let (position, passed) = (chunk.position, chunk.passed);
         let (split, batch) = chunk.taken();
         let metrics = &self.source.metrics;
-        let (batch, _) = self.source.refinement.catch_up(batch, passed, metrics)?;
+        let finished = self.source.refinement.finish(batch, passed, metrics);
+        let batch = finished.inspect_err(|error| {
+            self.queue.fail(error.clone());
+            self.task.abort();
+        })?;
         self.position.store(position, Ordering::Relaxed);
         if batch.num_rows() == 0 {
             return Ok(None);

@@ -21,6 +21,12 @@ figures! {
     memory_wait, "us", "Time readers waited for memory: the budget was used up or the host refused.";
     rows_filtered, "rows", "Rows that arrived and were left out, because a filter that the library evaluates (filter.exact, ms_split_add_filter) is not true for them.";
     filter, "us", "Time spent in evaluating filters and taking out the rows that match.";
+    times_replaced, "values", "Timestamps and intervals that did not fit their unit and became NULL or the nearest value (types.timestamp_overflow).";
+    decimals_converted, "values", "Decimals that were brought into another form (types.decimal).";
+    chars_changed, "values", "CHAR values that got or lost blanks (types.char_padding).";
+    map_entries_dropped, "values", "Entries of maps that were left out because a later one has the same key (types.map_duplicate_keys).";
+    strings_viewed, "values", "Strings and binary values that were delivered as views (types.string_view).";
+    policies, "us", "Time spent in the policies of types, but for that of times.";
     queue_wait, "us", "Time finished batches waited for room in the queue: the engine was slower.";
     consumer_wait, "us", "Time the engine waited for batches: the network or decoding was slower.";
     memory_current, "bytes", "Bytes held for batches now: being received, decompressed, waiting, at the engine, or kept to be used again.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 
 use super::chunk::Chunk;
 use super::position::{Piece, Position, Rest};
@@ -44,6 +44,9 @@ impl Reader {
         if self.piece.is_empty() {
             return Ok(());
         }
+        if self.source.is_told_by_address(&self.piece) {
+            return self.count().await;
+        }
         let (plan, lease) = self.source.part_of(self.piece.split)?;
         let what = &plan.source;
         let named = match self.piece.rows {
@@ -56,6 +59,27 @@ impl Reader {
             Err(error) => log::warn!("{named}: {error}"),
         }
         result.map_err(|error| error.context(named))
+    }
+
+    /// Delivers rows without columns, of which only the number matters, without a request.
+    async fn count(&self) -> Result<()> {
+        loop {
+            let count = self.position.claim(self.source.form.max_batch_rows);
+            if count == 0 {
+                return Ok(());
+            }
+            let options = RecordBatchOptions::new().with_row_count(usize::try_from(count).ok());
+            let batch = RecordBatch::try_new_with_options(Arc::clone(self.source.delivered()), Vec::new(), &options);
+            let chunk = Chunk {
+                split: self.piece.split,
+                batch: batch.map_err(|error| Error::new(Kind::Internal, error.to_string()))?,
+                bytes: 0,
+                position: self.piece.before.saturating_add(self.position.delivered()),
+                passed: 0,
+                ready: self.ahead.put(),
+            };
+            self.sink.put(chunk).await;
+        }
     }
 
     /// Asks for the rows, and again for the undelivered ones whenever an answer breaks off.
@@ -102,7 +126,8 @@ impl Reader {
         let source = &self.source;
         let mut unpacker = Unpacker::new(is_packed);
         let mut framer = Framer::new(&source.slabs);
-        let mut decoder = Decoder::new(Arc::clone(&source.schema), &source.slabs);
+        let decoder = Decoder::new(Arc::clone(&source.schema), &source.slabs);
+        let mut decoder = decoder.with_overflow(source.overflow);
         let mut seen = 0;
         loop {
             let count = match framer.room() {
@@ -214,10 +239,12 @@ impl Reader {
         };
         let working = Instant::now();
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
+        let replaced = decoder.replaced_times();
         let batch = decoder.decode(&encoded, target)?;
         let bytes = decoder.decoded_bytes() - decoded;
         source.metrics.bytes_decoded.add(bytes);
         source.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
+        source.metrics.times_replaced.add(decoder.replaced_times() - replaced);
         source.metrics.decode.add_time(working.elapsed());
         Ok((batch, bytes))
     }

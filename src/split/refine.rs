@@ -1,59 +1,96 @@
-//! What happens to a batch between decoding and the engine: rows that do not match go, and then columns that only the filter needed.
+//! What happens to a batch between decoding and the engine: values are treated by policy, rows that do not match go, then columns that only
+//! the filter needed, and last, when the engine takes it, the form changes. So every filter sees the types of the table.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::metrics::Metrics;
+use crate::arrow::policy::{Touched, Treatment};
 use crate::error::Result;
 use crate::predicate::{Predicate, Selection};
 use crate::session::{Projection, Session};
 
-/// The filter of a session, and the filters that the engine adds while it reads.
+/// The policies and the filter of a session, and the filters that the engine adds while it reads.
 #[derive(Debug)]
 pub(super) struct Refinement {
+    values: Treatment,
+    form: Treatment,
     selection: Option<Arc<Selection>>,
     /// They only become more.
     added: RwLock<Vec<Arc<Selection>>>,
 }
 
 impl Refinement {
-    pub(super) fn new(session: &Session) -> Self {
-        Refinement { selection: session.selection().cloned(), added: RwLock::default() }
+    /// For batches that arrive with one schema and are delivered with the columns of the other.
+    pub(super) fn new(session: &Session, arriving: &SchemaRef, delivered: &SchemaRef) -> Result<Self> {
+        let policies = session.plan().policies;
+        Ok(Refinement {
+            values: policies.of_values(arriving)?,
+            form: policies.of_form(delivered)?,
+            selection: session.selection().cloned(),
+            added: RwLock::default(),
+        })
     }
 
-    /// Adds a filter on what is delivered. Batches that were handed out are not touched by it, all others are.
+    /// The schema of every batch as the engine gets it.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.form.schema()
+    }
+
+    /// Whether rows may be left out by the filter of the session.
+    pub(super) fn selects(&self) -> bool {
+        self.selection.is_some()
+    }
+
+    /// Adds a filter on the columns that are delivered, in the types they have before their form changes. Batches that were handed out
+    /// are not touched by it, all others are.
     pub(super) fn add(&self, filter: &Predicate, delivered: &Schema) -> Result<()> {
         let selection = Arc::new(Selection::new(filter, delivered)?);
         self.added.write().unwrap_or_else(PoisonError::into_inner).push(selection);
         Ok(())
     }
 
-    /// The batch as the engine shall get it, maybe without any row, and how many of the added filters it has passed.
+    /// The batch as it waits for the engine, maybe without any row, and how many of the added filters it has passed.
     pub(super) fn apply(
         &self,
         batch: RecordBatch,
         projection: &Projection,
         metrics: &Metrics,
     ) -> Result<(RecordBatch, usize)> {
-        let batch = select(batch, self.selection.as_slice(), metrics)?;
+        let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics)?;
         self.catch_up(projection.apply(batch)?, 0, metrics)
     }
 
+    /// The batch as the engine gets it, by all filters that there are now.
+    pub(super) fn finish(&self, batch: RecordBatch, passed: usize, metrics: &Metrics) -> Result<RecordBatch> {
+        let (batch, _) = self.catch_up(batch, passed, metrics)?;
+        treat(&self.form, batch, metrics)
+    }
+
     /// Applies the filters that were added since the batch had passed `passed` of them.
-    pub(super) fn catch_up(
-        &self,
-        batch: RecordBatch,
-        passed: usize,
-        metrics: &Metrics,
-    ) -> Result<(RecordBatch, usize)> {
+    fn catch_up(&self, batch: RecordBatch, passed: usize, metrics: &Metrics) -> Result<(RecordBatch, usize)> {
         let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
         let fresh: Vec<_> = added.iter().skip(passed).cloned().collect();
         drop(added);
         Ok((select(batch, &fresh, metrics)?, passed + fresh.len()))
     }
+}
+
+fn treat(treatment: &Treatment, batch: RecordBatch, metrics: &Metrics) -> Result<RecordBatch> {
+    if treatment.is_idle() || batch.num_rows() == 0 {
+        return Ok(batch);
+    }
+    let (start, mut touched) = (Instant::now(), Touched::default());
+    let treated = treatment.apply(batch, &mut touched);
+    metrics.policies.add_time(start.elapsed());
+    metrics.decimals_converted.add(touched.decimals);
+    metrics.chars_changed.add(touched.chars);
+    metrics.map_entries_dropped.add(touched.map_entries);
+    metrics.strings_viewed.add(touched.views);
+    treated
 }
 
 fn select(mut batch: RecordBatch, selections: &[Arc<Selection>], metrics: &Metrics) -> Result<RecordBatch> {

@@ -8,11 +8,13 @@ use arrow_schema::SchemaRef;
 use super::metrics::Metrics;
 use super::position::Piece;
 use super::refine::Refinement;
+use crate::arrow::policy::Overflow;
 use crate::arrow::{Caps, Slabs};
 use crate::error::{Error, Kind, Result};
 use crate::memory::Account;
 use crate::metrics::Metric;
 use crate::options::{self, Options};
+use crate::predicate::Predicate;
 use crate::proto::call::{Compression, RowsForm};
 use crate::session::{Lease, Parts, Plan, Projection, Session};
 use crate::transport::{Share, Transport};
@@ -31,6 +33,10 @@ pub(crate) struct Source {
     /// The columns of the stream, which are more if the service cannot be asked for fewer than a session has.
     pub(super) schema: SchemaRef,
     pub(super) refinement: Refinement,
+    /// What happens to times that do not fit.
+    pub(super) overflow: Overflow,
+    /// Whether the engine wants rows without columns.
+    counts_only: bool,
     pub(super) form: RowsForm,
     pub(super) caps: Caps,
     pub(super) slabs: Slabs,
@@ -69,12 +75,15 @@ impl Source {
                 (0, _) => batch_rows.saturating_mul(BATCHES_PER_PIECE),
                 (rows, _) => rows,
             };
+        let schema = Arc::clone(if narrows { projection.asked() } else { session.arriving().0 });
         Ok(Arc::new(Source {
             transport: Arc::clone(session.client().transport()),
             share: Arc::default(),
             parts: session.parts().clone(),
-            schema: Arc::clone(if narrows { projection.schema() } else { session.arriving().0 }),
-            refinement: Refinement::new(session),
+            refinement: Refinement::new(session, &schema, projection.schema())?,
+            overflow: session.plan().policies.timestamp_overflow,
+            counts_only: read.flag(&options::READ_ROW_COUNT_ONLY),
+            schema,
             projection,
             caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
             form,
@@ -91,7 +100,17 @@ impl Source {
 
     /// The schema of every batch.
     pub(super) fn delivered(&self) -> &SchemaRef {
-        self.projection.schema()
+        self.refinement.schema()
+    }
+
+    /// Adds a filter for everything that was not handed out yet.
+    pub(super) fn add_filter(&self, filter: &Predicate) -> Result<()> {
+        self.refinement.add(filter, self.projection.schema())
+    }
+
+    /// Whether the address of a piece tells everything that the engine wants to know of it.
+    pub(super) fn is_told_by_address(&self, piece: &Piece) -> bool {
+        self.counts_only && !piece.filtered && !self.refinement.selects() && piece.addressed().is_some()
     }
 
     /// All rows of split `index`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, MapArray, UInt32Array};
-use arrow_buffer::OffsetBuffer;
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Fields};
 use arrow_select::take::take;
 
@@ -25,8 +25,13 @@ pub(super) fn check_key(pair: &Fields) -> Result<()> {
     }
 }
 
-/// The map without entries whose key was there before in the same row; `None` if there are none.
-pub(super) fn unique(map: &MapArray, duplicates: Duplicates, touched: &mut Touched) -> Result<Option<MapArray>> {
+/// The map without entries whose key was there before in the same row; `None` if there are none. `rows` says which rows can be seen.
+pub(super) fn unique(
+    map: &MapArray,
+    rows: Option<&NullBuffer>,
+    duplicates: Duplicates,
+    touched: &mut Touched,
+) -> Result<Option<MapArray>> {
     if duplicates == Duplicates::Keep {
         return Ok(None);
     }
@@ -37,7 +42,7 @@ pub(super) fn unique(map: &MapArray, duplicates: Duplicates, touched: &mut Touch
     for (row, range) in map.offsets().windows(2).enumerate() {
         let [start, end] = *range else { continue };
         let before = kept.len();
-        if map.is_valid(row) {
+        if rows.is_none_or(|rows| rows.is_valid(row)) {
             places.clear();
             for entry in start as usize..end as usize {
                 let key = keys.bytes(entry);

@@ -12,7 +12,7 @@ mod views;
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +129,9 @@ impl Policies {
 
 impl Treatment {
     fn new(policies: &Policies, schema: &SchemaRef, stage: Stage) -> Result<Self> {
+        if policies.are_default() {
+            return Ok(Treatment { schema: Arc::clone(schema), steps: None });
+        }
         let mut fields = Vec::with_capacity(schema.fields().len());
         let mut steps = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
@@ -163,7 +166,9 @@ impl Treatment {
         let treated = columns.map(|((column, step), field)| {
             step.apply(column, None, touched).map_err(|error| error.context(format!("column {}", field.name())))
         });
-        RecordBatch::try_new(Arc::clone(&self.schema), treated.collect::<Result<Vec<_>>>()?)
+        let columns = treated.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::new(Kind::Internal, format!("a batch does not fit its schema: {error}")))
     }
 }

@@ -8,7 +8,7 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
 use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, views};
-use crate::arrow::MaxType;
+use crate::arrow::{MaxType, visible};
 use crate::error::{Error, Kind, Result};
 
 /// The precision and scale of wide decimals.
@@ -130,7 +130,8 @@ impl Step {
             Step::List(field, step) => {
                 let list = array.as_list::<i32>();
                 let (offsets, start, length) = own(list.offsets());
-                let values = step.apply(&list.values().slice(start, length), None, touched)?;
+                let seen = visible::values(&offsets, NullBuffer::union(hidden, list.nulls()).as_ref(), length);
+                let values = step.apply(&list.values().slice(start, length), seen.as_ref(), touched)?;
                 let nulls = list.nulls().cloned();
                 Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls).map_err(unfit)?)
             }
@@ -144,12 +145,15 @@ impl Step {
                 Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, parts.len()).map_err(unfit)?)
             }
             Step::Map { entries, sorted, parts, duplicates } => {
-                let unique = maps::unique(array.as_map(), *duplicates, touched)?;
+                let rows = NullBuffer::union(hidden, array.nulls());
+                let unique = maps::unique(array.as_map(), rows.as_ref(), *duplicates, touched)?;
                 let map = unique.as_ref().unwrap_or(array.as_map());
                 let DataType::Struct(fields) = entries.data_type() else { return Ok(Arc::clone(array)) };
                 let (offsets, start, length) = own(map.offsets());
                 let columns = map.entries().columns().iter().zip(parts);
-                let columns = columns.map(|(column, step)| step.apply(&column.slice(start, length), None, touched));
+                let seen = visible::values(&offsets, rows.as_ref(), length);
+                let columns =
+                    columns.map(|(column, step)| step.apply(&column.slice(start, length), seen.as_ref(), touched));
                 let columns = columns.collect::<Result<Vec<_>>>()?;
                 let pairs = StructArray::try_new(fields.clone(), columns, None).map_err(unfit)?;
                 let nulls = map.nulls().cloned();

@@ -200,6 +200,27 @@ fn values_that_nobody_sees_do_no_harm() {
     assert_eq!(lists.value(2).as_string::<i32>().value(0), "1.5");
 }
 
+/// Values that lie below a list or a struct that is NULL, as the wire may have them.
+#[test]
+fn values_below_what_is_null_do_no_harm_either() {
+    let DataType::List(item) = data_type("array<decimal(38,0)>", Units::default()).unwrap() else { panic!("a list") };
+    let offsets = OffsetBuffer::from_lengths([1, 1]);
+    for seen in [false, true] {
+        let nulls = Some(vec![seen, true].into());
+        let values = decimal(38, 0, &[Some(MOST), Some(7)]);
+        let column: ArrayRef = Arc::new(ListArray::new(Arc::clone(&item), offsets.clone(), values, nulls));
+        let made = treated(decimals(DecimalForm::Wide), batch(vec![("array<decimal(38,0)>", column)]));
+        assert_eq!(made.is_err(), seen);
+        if let Ok((got, touched)) = made {
+            assert_eq!((got.column(0).is_null(0), touched.decimals), (true, 1));
+        }
+        let type_text = "struct<m:map<string,bigint>>";
+        let twice = map(&[Some(&[("a", Some(1)), ("a", Some(2))]), Some(&[])]);
+        let column = structure(type_text, vec![twice], vec![seen, true]);
+        assert_eq!(treated(maps(Duplicates::Error), batch(vec![(type_text, column)])).is_err(), seen);
+    }
+}
+
 fn entries(map: &MapArray, row: usize) -> Vec<(String, Option<i64>)> {
     let row = map.value(row);
     let (keys, values) = (row.column(0).as_string::<i32>(), row.column(1).as_primitive::<Int64Type>());
