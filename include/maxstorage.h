@@ -251,6 +251,11 @@
 typedef struct ms_bytes ms_bytes;
 
 /**
+ * Cancels calls that open something: one object may be given to several of them.
+ */
+typedef struct ms_cancel ms_cancel;
+
+/**
  * An endpoint, a caller, a quota, and the limits shared by everything opened through it.
  */
 typedef struct ms_client ms_client;
@@ -1058,6 +1063,30 @@ MS_API MS_NODISCARD ms_predicate *ms_predicate_clone(const ms_predicate *predica
 MS_API void ms_predicate_free(ms_predicate *predicate);
 
 /**
+ * Makes an object that can cancel calls.
+ * @return the object, to be freed with ms_cancel_free; NULL only after a defect of the library.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_cancel *ms_cancel_new(void);
+
+/**
+ * Cancels every call that was given this object and those that will be: they return MS_CANCELLED at once.
+ * @param[in] cancel may be NULL.
+ * Thread: any, at any time, also from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_cancel_now(const ms_cancel *cancel);
+
+/**
+ * Frees the object. Calls that were given it go on.
+ * @param[in] cancel may be NULL.
+ * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * @since 0.1
+ */
+MS_API void ms_cancel_free(ms_cancel *cancel);
+
+/**
  * Lists the schemas of a project, or of all projects that the caller may see. Columns: project, schema and owner (utf8; owner may be
  * NULL). A project of two levels has the schema "default". The service is asked for a page when the stream is asked for a batch.
  * @param[in] client keeps living as long as the stream does, also if it is freed.
@@ -1415,6 +1444,27 @@ ms_status ms_session_open(const ms_client *client,
                           const ms_predicate *filter,
                           ms_session **out_session,
                           ms_error **err);
+
+/**
+ * As ms_session_open, for a caller that may change its mind: ms_cancel_now ends the call from another thread.
+ * @param[in] client as for ms_session_open.
+ * @param[in] scan as for ms_session_open.
+ * @param[in] filter as for ms_session_open.
+ * @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
+ * @param[out] out_session as for ms_session_open.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_session_open; MS_CANCELLED once `cancel` says so. A session that was made at the service meanwhile expires by itself.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or the call is cancelled.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_open_cancellable(const ms_client *client,
+                                      const ms_options *scan,
+                                      const ms_predicate *filter,
+                                      const ms_cancel *cancel,
+                                      ms_session **out_session,
+                                      ms_error **err);
 
 /**
  * Opens a session that was planned elsewhere from its token. Makes no request: a worker opens its split with one request

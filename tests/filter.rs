@@ -68,7 +68,7 @@ fn options(peer: &Peer, more: &[(&str, &str)]) -> Options {
 fn open(peer: &Peer, more: &[(&str, &str)], filter: Option<&str>) -> maxstorage::error::Result<Session> {
     let options = options(peer, more);
     let filter = filter.map(|text| Predicate::parse(text).unwrap());
-    Session::open_filtered(&Client::open(&options)?, &options, filter.as_ref())
+    Session::open_filtered(&Client::open(&options)?, &options, filter.as_ref(), None)
 }
 
 fn numbers(batch: &RecordBatch) -> Vec<i64> {

@@ -6,6 +6,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"unsafe"
 )
 
@@ -54,7 +55,7 @@ func (c *Client) Attach(token []byte, more ...Option) (*Session, error) {
 	return newSession(session, c.options.with(more)), nil
 }
 
-// Read plans a read of a table; blocks until the plan is ready.
+// Read plans a read of a table; blocks until the plan is ready or the context ends.
 func (c *Client) Read(ctx context.Context, table string, more ...Option) (*Session, error) {
 	return c.ReadWhere(ctx, table, nil, more...)
 }
@@ -73,14 +74,29 @@ func (c *Client) ReadWhere(ctx context.Context, table string, filter *Predicate,
 		return nil, err
 	}
 	defer C.ms_options_free(native)
+	cancel := C.ms_cancel_new()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		C.ms_cancel_now(cancel)
+		close(ended)
+	})
+	defer func() {
+		if !stop() {
+			<-ended // it may not be freed under the function that uses it
+		}
+		C.ms_cancel_free(cancel)
+	}()
 	var session *C.ms_session
 	c.handle.use(func(p unsafe.Pointer) {
 		filter.use(func(predicate *C.ms_predicate) {
 			var reported *C.ms_error
-			err = failure(C.ms_session_open((*C.ms_client)(p), native, predicate, &session, &reported), reported)
+			err = failure(C.ms_session_open_cancellable((*C.ms_client)(p), native, predicate, cancel, &session, &reported), reported)
 		})
 	})
 	if err != nil {
+		if errors.Is(err, Cancelled) && ctx.Err() != nil {
+			err = errors.Join(err, ctx.Err()) // a deadline is told as such
+		}
 		return nil, err
 	}
 	return newSession(session, scan), nil

@@ -364,6 +364,12 @@ var scenarios = map[string]func(*testing.T){
 		stopped, stop := context.WithCancel(ctx)
 		cancelled(t, func() error { _, _, err := scan.Next(stopped); return err }, stop)
 	},
+	"cancel_planning": func(t *testing.T) {
+		client := open()
+		defer client.Close()
+		stopped, stop := context.WithCancel(ctx)
+		cancelled(t, func() error { _, err := client.Read(stopped, "fault_plan"); return err }, stop)
+	},
 	"deadline": func(t *testing.T) {
 		split := oneSplit("fault_stall")
 		defer split.Close()

@@ -32,6 +32,8 @@ mod client;
 
 mod predicate;
 
+mod cancel;
+
 mod catalog;
 
 mod scan;
@@ -48,6 +50,7 @@ mod bytes;
 pub use arrow::ArrowArrayStream;
 pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
+pub use cancel::*;
 pub use catalog::*;
 pub use client::*;
 pub use credentials::*;

@@ -7,6 +7,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use super::args::{Out, borrow, bytes};
 use super::arrow::export_schema;
 use super::bytes::ms_bytes;
+use super::cancel::ms_cancel;
 use super::client::ms_client;
 use super::error::ms_error;
 use super::gate::{free, gate, quiet};
@@ -50,7 +51,40 @@ pub unsafe extern "C" fn ms_session_open(
             let client = borrow(client, "client")?;
             let scan = borrow(scan, "scan")?.read();
             let filter = filter.as_ref().map(|filter| &filter.predicate);
-            out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter)? });
+            out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter, None)? });
+            Ok(())
+        })
+    }
+}
+
+/// As ms_session_open, for a caller that may change its mind: ms_cancel_now ends the call from another thread.
+/// @param[in] client as for ms_session_open.
+/// @param[in] scan as for ms_session_open.
+/// @param[in] filter as for ms_session_open.
+/// @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
+/// @param[out] out_session as for ms_session_open.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return as ms_session_open; MS_CANCELLED once `cancel` says so. A session that was made at the service meanwhile expires by itself.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or the call is cancelled.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_open_cancellable(
+    client: *const ms_client,
+    scan: *const ms_options,
+    filter: *const ms_predicate,
+    cancel: *const ms_cancel,
+    out_session: *mut *mut ms_session,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_session, "out_session")?;
+            let client = borrow(client, "client")?;
+            let scan = borrow(scan, "scan")?.read();
+            let filter = filter.as_ref().map(|filter| &filter.predicate);
+            let cancel = cancel.as_ref().map(|cancel| &cancel.cancel);
+            out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter, cancel)? });
             Ok(())
         })
     }

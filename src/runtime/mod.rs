@@ -1,5 +1,6 @@
 //! Threads: the one Tokio runtime of the process, the ways to wait for it, and the checks that keep waiting safe.
 
+mod cancel;
 mod forced_panic;
 mod group;
 mod handoff;
@@ -20,6 +21,7 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Error, Kind, Result};
 
+pub use cancel::Cancel;
 pub use forced_panic::{Place, forced_panic};
 pub use group::Group;
 pub use handoff::Handoff;
@@ -100,6 +102,18 @@ impl Runtime {
         receiver
             .recv()
             .unwrap_or_else(|_| Err(Error::new(Kind::WrongState, "the library was shut down during the call")))
+    }
+
+    /// As [`Runtime::run`], until `cancel` ends it.
+    pub fn run_until<T: Send + 'static>(
+        &self,
+        cancel: Option<&Cancel>,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        match cancel {
+            Some(cancel) => self.run(cancel.bound(future)),
+            None => self.run(future),
+        }
     }
 
     /// Runs a future on the workers. `end` gets its result there; a panic of the future is an error like any other.

@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::predicate::{Conjunct, Exactness, Predicate, Selection};
 use crate::proto::call::Rows;
-use crate::runtime::{Place, forced_panic};
+use crate::runtime::{Cancel, Place, forced_panic};
 use crate::transport::check_endpoint;
 
 pub use lease::{Hold, Lease};
@@ -52,17 +52,23 @@ pub struct Session {
 impl Session {
     /// Plans a read of the table that `scan` names; blocks until the plan is ready.
     pub fn open(client: &Client, scan: &Options) -> Result<Self> {
-        Self::open_filtered(client, scan, None)
+        Self::open_filtered(client, scan, None, None)
     }
 
-    /// As [`Session::open`], of the rows for which `filter` is true as far as it is pushed or filter.exact says so.
-    pub fn open_filtered(client: &Client, scan: &Options, filter: Option<&Predicate>) -> Result<Self> {
+    /// As [`Session::open`], of the rows for which `filter` is true as far as it is pushed or filter.exact says so,
+    /// unless `cancel` ends the call.
+    pub fn open_filtered(
+        client: &Client,
+        scan: &Options,
+        filter: Option<&Predicate>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Self> {
         client.runtime().check()?;
         forced_panic(scan.text(&options::DEBUG_PANIC), Place::SessionOpen);
         let requests = planner::PlanRequests::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
         let start = Instant::now();
-        let (plans, conjuncts) = client.runtime().run(async move { requests.plan(&transport).await })?;
+        let (plans, conjuncts) = client.runtime().run_until(cancel, async move { requests.plan(&transport).await })?;
         Session::new(client, plans, conjuncts, Some(start.elapsed()))
     }
 

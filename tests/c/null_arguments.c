@@ -343,6 +343,22 @@ static void case_ms_session_open(void) {
   REFUSES("out_session", ms_session_open(good.client, good.options, NULL, NULL, &err));
   CHECK_INT(ms_session_open(NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static void case_ms_session_open_cancellable(void) {
+  ms_session *session = GARBAGE;
+  REFUSES("client", ms_session_open_cancellable(NULL, good.options, NULL, NULL, &session, &err));
+  CHECK(session == NULL);
+  REFUSES("scan", ms_session_open_cancellable(good.client, NULL, NULL, NULL, &session, &err));
+  REFUSES("out_session", ms_session_open_cancellable(good.client, good.options, NULL, NULL, NULL, &err));
+  CHECK_INT(ms_session_open_cancellable(NULL, NULL, NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+static void case_ms_cancel_new(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  CHECK(cancel != NULL);
+  ms_cancel_now(cancel);
+  ms_cancel_free(cancel);
+}
+static void case_ms_cancel_now(void) { ms_cancel_now(NULL); }
+static void case_ms_cancel_free(void) { ms_cancel_free(NULL); }
 static void case_ms_session_attach(void) {
   ms_session *session = GARBAGE;
   REFUSES("client", ms_session_attach(NULL, "token", 5, &session, &err));
@@ -597,7 +613,7 @@ static const struct {
     CASE(ms_session_explain), CASE(ms_session_split_info), CASE(ms_split_info_rows), CASE(ms_split_info_start_row),
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
     CASE(ms_split_info_free),
-    CASE(ms_session_open),
+    CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
     CASE(ms_options_set_memory_hooks), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),

@@ -243,6 +243,42 @@ static void a_session_answer_that_is_not_json_is_corrupt(void) {
   end(&service, &use);
 }
 
+typedef struct {
+  const stack *use;
+  ms_cancel *cancel;
+  ms_status status;
+  int64_t woke_ms;
+} planner;
+
+static void *plan(void *argument) {
+  planner *self = argument;
+  ms_session *session = NULL;
+  self->status = ms_session_open_cancellable(self->use->client, self->use->options, NULL, self->cancel, &session, NULL);
+  self->woke_ms = now_ms();
+  ms_session_free(session);
+  return NULL;
+}
+
+static void cancel_wakes_who_waits_for_a_plan(void) {
+  peer service;
+  stack use;
+  begin(&service, &use, PEER_STALL, PEER_ANSWER);
+  REQUIRE_OK(ms_client_open(use.options, &use.client, &err));
+  planner waiting = {.use = &use, .cancel = ms_cancel_new()};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, plan, &waiting) != 0) abort();
+  nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+  const int64_t begin_ms = now_ms();
+  ms_cancel_now(waiting.cancel);
+  pthread_join(thread, NULL);
+  CHECK_INT(waiting.status, MS_CANCELLED);
+  CHECK(waiting.woke_ms - begin_ms < limit_ms(500));
+  /* It stays: a call that comes later does not begin. */
+  CHECK_FAILS(ms_session_open_cancellable(use.client, use.options, NULL, waiting.cancel, &use.session, &err), MS_CANCELLED);
+  ms_cancel_free(waiting.cancel);
+  end(&service, &use);
+}
+
 int main(void) {
   RUN(a_healthy_peer_gives_its_three_rows);
   RUN(cancel_wakes_a_reader_that_waits_for_an_answer);
@@ -251,6 +287,7 @@ int main(void) {
   RUN(silence_before_the_answer_times_out);
   RUN(silence_in_a_body_times_out);
   RUN(silence_while_planning_times_out);
+  RUN(cancel_wakes_who_waits_for_a_plan);
   RUN(a_connection_that_never_completes_times_out);
   RUN(nobody_listening_is_a_connection_failure);
   RUN(a_body_without_end_marker_is_an_error);

@@ -492,6 +492,36 @@ static void cancel_stays(void) {
   close_plan(&use);
 }
 
+typedef struct {
+  plan *use;
+  ms_cancel *cancel;
+  ms_status status;
+  int64_t woke_ms;
+} planner;
+
+static void *plan_slowly(void *argument) {
+  planner *self = argument;
+  self->status = ms_session_open_cancellable(self->use->client, self->use->options, NULL, self->cancel, &self->use->session, NULL);
+  self->woke_ms = now_ms();
+  return NULL;
+}
+
+static void cancel_planning(void) {
+  plan use = {.options = options_for("fault_plan", NULL)};
+  planner waiting = {.use = &use, .cancel = ms_cancel_new()};
+  pthread_t id;
+  REQUIRE_OK(ms_client_open(use.options, &use.client, &err));
+  if (pthread_create(&id, NULL, plan_slowly, &waiting) != 0) abort();
+  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  const int64_t begin = now_ms();
+  ms_cancel_now(waiting.cancel);
+  pthread_join(id, NULL);
+  CHECK_INT(waiting.status, MS_CANCELLED);
+  CHECK(waiting.woke_ms - begin < limit_ms(1000));
+  ms_cancel_free(waiting.cancel);
+  close_plan(&use);
+}
+
 static void deadline(void) {
   plan use;
   ms_split *split = NULL;
@@ -981,6 +1011,7 @@ int main(void) {
   RUN(cancel_wakes);
   RUN(cancel_stays);
   RUN(cancel_scan);
+  RUN(cancel_planning);
   RUN(deadline);
   RUN(resume);
   RUN(throttled);

@@ -297,6 +297,22 @@ void waiting() {
         const ms::scan scan = ms::or_throw(open(options_for("fault_stall")).open_scan());
         cancelled(scan);
     });
+    scenario("cancel_planning", [] {
+        const ms::client client = ms::or_throw(ms::client::open(options_for("fault_plan")));
+        const ms::canceller cancel;
+        clock_type::time_point woke;
+        ms::error failure;
+        std::thread planner([&] {
+            failure = client.open_session(options_for("fault_plan"), cancel).error();
+            woke = clock_type::now();
+        });
+        std::this_thread::sleep_for(200ms);
+        const auto begin = clock_type::now();
+        cancel.cancel();
+        planner.join();
+        CHECK_CODE(failure, MS_CANCELLED);
+        CHECK(woke - begin < 1s);
+    });
     scenario("deadline", [] {
         ms::split split = ms::or_throw(open(options_for("fault_stall")).open_split(0));
         ms::or_throw(split.set_deadline(clock_type::now() + 200ms));

@@ -287,6 +287,12 @@ def cancel_scan():
 
 
 @scenario
+def cancel_planning():
+    one, cancel = client(), maxstorage.Canceller()
+    cancelled(cancel, lambda: one.read("fault_plan", cancel=cancel))
+
+
+@scenario
 def deadline():
     split = client().read("fault_stall").split(0)
     split.set_deadline(0.2)

@@ -14,6 +14,18 @@
 
 namespace maxstorage {
 
+/// Cancels calls that open something; one object may be given to several of them. Any thread.
+class canceller {
+public:
+    canceller() noexcept : handle_(ms_cancel_new()) {}
+    /// Every call that was given this object, and those that will be, fail with MS_CANCELLED at once.
+    void cancel() const noexcept { ms_cancel_now(handle_.get()); }
+    const ms_cancel *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::handle<ms_cancel, ms_cancel_free> handle_;
+};
+
 /// Sessions and what is opened from them go on when the client is gone. Any thread may use it.
 class client {
 public:
@@ -29,10 +41,17 @@ public:
     }
 
     /// Plans a read of the table that the option `table` names. Blocks until the plan is ready.
-    result<session> open_session(const options &scan) const noexcept { return open_session_with(scan, nullptr); }
+    result<session> open_session(const options &scan) const noexcept { return open_session_with(scan, nullptr, nullptr); }
+    result<session> open_session(const options &scan, const canceller &cancel) const noexcept {
+        return open_session_with(scan, nullptr, cancel.get());
+    }
     result<session> open_session(const options &scan, const predicate &filter) const noexcept {
         if (auto built = filter.check(); !built) return built.error();
-        return open_session_with(scan, filter.get());
+        return open_session_with(scan, filter.get(), nullptr);
+    }
+    result<session> open_session(const options &scan, const predicate &filter, const canceller &cancel) const noexcept {
+        if (auto built = filter.check(); !built) return built.error();
+        return open_session_with(scan, filter.get(), cancel.get());
     }
 
     /// A session that was planned elsewhere, from the bytes of session::serialize. Makes no request.
@@ -85,9 +104,9 @@ private:
         if (auto done = detail::call(function, handle_.get(), arguments..., out.out()); !done) return done.error();
         return out;
     }
-    result<session> open_session_with(const options &scan, const ms_predicate *filter) const noexcept {
+    result<session> open_session_with(const options &scan, const ms_predicate *filter, const ms_cancel *cancel) const noexcept {
         if (auto set = scan.check(); !set) return set.error();
-        auto made = detail::make<session::handle>(ms_session_open, handle_.get(), scan.get(), filter);
+        auto made = detail::make<session::handle>(ms_session_open_cancellable, handle_.get(), scan.get(), filter, cancel);
         if (!made) return made.error();
         return session(std::move(*made));
     }

@@ -6,7 +6,7 @@
 """
 from ._native import lib as _lib
 from .arrow import Batch, Schema, Stream
-from .client import Client, Scan, Session, Split, SplitInfo
+from .client import Canceller, Client, Scan, Session, Split, SplitInfo
 from .errors import (
     AccessError, CallerError, CancelledError, DataError, DeadlineExceededError, Error, InternalError, NotFoundError, TemporaryError,
 )  # fmt: skip
@@ -16,7 +16,7 @@ from .predicate import Column, Predicate, col
 
 __version__ = _lib.ms_version().decode()
 __all__ = [
-    "AccessError", "Batch", "CallerError", "CancelledError", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
+    "AccessError", "Batch", "CallerError", "CancelledError", "Canceller", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
     "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError", "col", "live_handles", "set_log",
 ]  # fmt: skip
 

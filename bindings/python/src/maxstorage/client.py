@@ -86,14 +86,16 @@ class Client(_Handle):
         self.options = keys.load_environment()
         super().__init__(make(lib.ms_client_open, self.options._handle))
 
-    def read(self, table, columns=None, *, partitions=None, filter=None, options=None, **more):
+    def read(self, table, columns=None, *, partitions=None, filter=None, cancel=None, options=None, **more):
         """Plans a read of a table: a Session. Blocks until the plan is ready. `filter` is a Predicate, or text in the service's
-        grammar; the service skips data by it, and rows that do not match may still arrive unless the option filter.exact is set."""
+        grammar; the service skips data by it, and rows that do not match may still arrive unless the option filter.exact is set.
+        `cancel` is a Canceller, for another thread that may end the call."""
         text = filter if isinstance(filter, str) else None
         scan = self.options.copy().update({"table": table, "columns": columns, "partitions": partitions, "filter.text": text})
         scan.update(options, **more)
         tree = filter._handle if isinstance(filter, Predicate) else None
-        return Session(make(lib.ms_session_open, self._handle, scan._handle, tree), scan)
+        ended_by = cancel._handle if cancel is not None else None
+        return Session(make(lib.ms_session_open_cancellable, self._handle, scan._handle, tree, ended_by), scan)
 
     # The catalogue: streams for any Arrow library, whose columns docs/catalogue.md tells.
 
@@ -132,6 +134,18 @@ class Client(_Handle):
         """A session that was planned elsewhere, from `Session.token`. Makes no request."""
         session = make(lib.ms_session_attach, self._handle, token, len(token))
         return Session(session, self.options.copy().update(options, **more))
+
+
+class Canceller(_Handle):
+    """Cancels calls that plan: give it to `Client.read`, and call `cancel` from another thread."""
+
+    _free = staticmethod(lib.ms_cancel_free)
+
+    def __init__(self):
+        super().__init__(lib.ms_cancel_new())
+
+    def cancel(self):
+        lib.ms_cancel_now(self._handle)
 
 
 class Session(_Handle):

@@ -45,6 +45,9 @@ interface Functions {
     long ms_predicate_text(long predicate);
     long ms_predicate_clone(long predicate);
     void ms_predicate_free(long predicate);
+    long ms_cancel_new();
+    void ms_cancel_now(long cancel);
+    void ms_cancel_free(long cancel);
     int ms_projects_schemas(long client, long project, long outStream, long err);
     int ms_tables(long client, long project, long schema, long pattern, long outStream, long err);
     int ms_table_schema(long client, long table, long outSchema, long err);
@@ -65,6 +68,7 @@ interface Functions {
     void ms_scan_cancel(long scan);
     void ms_scan_free(long scan);
     int ms_session_open(long client, long scan, long filter, long outSession, long err);
+    int ms_session_open_cancellable(long client, long scan, long filter, long cancel, long outSession, long err);
     int ms_session_attach(long client, long token, long tokenLen, long outSession, long err);
     int ms_session_serialize(long session, long outToken, long err);
     int ms_session_schema(long session, long outSchema, long err);

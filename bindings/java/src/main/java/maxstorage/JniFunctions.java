@@ -130,6 +130,15 @@ class JniFunctions implements Functions {
     public native void ms_predicate_free(long predicate);
 
     @Override
+    public native long ms_cancel_new();
+
+    @Override
+    public native void ms_cancel_now(long cancel);
+
+    @Override
+    public native void ms_cancel_free(long cancel);
+
+    @Override
     public native int ms_projects_schemas(long client, long project, long outStream, long err);
 
     @Override
@@ -188,6 +197,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native int ms_session_open(long client, long scan, long filter, long outSession, long err);
+
+    @Override
+    public native int ms_session_open_cancellable(long client, long scan, long filter, long cancel, long outSession, long err);
 
     @Override
     public native int ms_session_attach(long client, long token, long tokenLen, long outSession, long err);

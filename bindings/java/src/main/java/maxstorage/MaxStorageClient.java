@@ -33,15 +33,22 @@ public final class MaxStorageClient extends Handle {
 
     /** The same with a filter, which may be null. */
     public ReadSession read(Options scan, Predicate filter) {
+        return read(scan, filter, null);
+    }
+
+    /** The same for a caller that may change its mind; filter and canceller may be null. */
+    public ReadSession read(Options scan, Predicate filter, Canceller canceller) {
         try (Call call = Call.begin()) {
             long out = call.out();
             long predicate = filter != null ? filter.address() : 0;
-            call.check(Call.LIBRARY.ms_session_open(address(), scan.address(), predicate, out, call.error()));
+            long cancel = canceller != null ? canceller.address() : 0;
+            call.check(Call.LIBRARY.ms_session_open_cancellable(address(), scan.address(), predicate, cancel, out, call.error()));
             return new ReadSession(call.read(out));
         } finally {
             Reference.reachabilityFence(this);
             Reference.reachabilityFence(scan);
             Reference.reachabilityFence(filter);
+            Reference.reachabilityFence(canceller);
         }
     }
 

@@ -62,6 +62,9 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_PREDICATE_TEXT = function("ms_predicate_text", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_CLONE = function("ms_predicate_clone", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_FREE = function("ms_predicate_free", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_NEW = function("ms_cancel_new", FunctionDescriptor.of(JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_NOW = function("ms_cancel_now", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_FREE = function("ms_cancel_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_PROJECTS_SCHEMAS = function("ms_projects_schemas", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_TABLES = function("ms_tables", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_TABLE_SCHEMA = function("ms_table_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -82,6 +85,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SCAN_CANCEL = function("ms_scan_cancel", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SCAN_FREE = function("ms_scan_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SESSION_OPEN = function("ms_session_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SESSION_OPEN_CANCELLABLE = function("ms_session_open_cancellable", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_ATTACH = function("ms_session_attach", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SERIALIZE = function("ms_session_serialize", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SCHEMA = function("ms_session_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -502,6 +506,33 @@ class FfmFunctions implements Functions {
     }
 
     @Override
+    public long ms_cancel_new() {
+        try {
+            return (long) MS_CANCEL_NEW.invokeExact();
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public void ms_cancel_now(long cancel) {
+        try {
+            MS_CANCEL_NOW.invokeExact(cancel);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public void ms_cancel_free(long cancel) {
+        try {
+            MS_CANCEL_FREE.invokeExact(cancel);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
     public int ms_projects_schemas(long client, long project, long outStream, long err) {
         try {
             return (int) MS_PROJECTS_SCHEMAS.invokeExact(client, project, outStream, err);
@@ -676,6 +707,15 @@ class FfmFunctions implements Functions {
     public int ms_session_open(long client, long scan, long filter, long outSession, long err) {
         try {
             return (int) MS_SESSION_OPEN.invokeExact(client, scan, filter, outSession, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_open_cancellable(long client, long scan, long filter, long cancel, long outSession, long err) {
+        try {
+            return (int) MS_SESSION_OPEN_CANCELLABLE.invokeExact(client, scan, filter, cancel, outSession, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

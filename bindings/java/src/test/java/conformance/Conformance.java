@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
+import maxstorage.Canceller;
 import maxstorage.MaxStorage;
 import maxstorage.MaxStorageClient;
 import maxstorage.MaxStorageException;
@@ -380,6 +381,11 @@ public final class Conformance {
         scenario("cancel_scan", () -> {
             try (Options options = table("fault_stall"); ReadSession session = open(options); Scan scan = session.openScan(MEMORY)) {
                 cancelled(scan::next, scan::cancel);
+            }
+        });
+        scenario("cancel_planning", () -> {
+            try (Options options = table("fault_plan"); MaxStorageClient client = MaxStorageClient.open(options); Canceller canceller = new Canceller()) {
+                cancelled(() -> client.read(options, null, canceller), canceller::cancel);
             }
         });
         scenario("deadline", () -> {
