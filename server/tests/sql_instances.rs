@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use common::{Answer, Root, Server, numbers};
@@ -98,6 +99,112 @@ fn a_table_made_by_a_statement_is_read_through_the_storage_api() {
     assert_eq!(server.count("made", "{}"), 2);
     assert!(rows.concat().contains("null"), "the old row has no value in the new column: {rows:?}");
     assert_eq!(ok(&server, "select a, c from made where c is null"), "\"a\",\"c\"\n1,\\N\n");
+}
+
+#[test]
+fn a_query_that_fails_leaves_what_it_would_have_replaced() {
+    let root = Root::new();
+    let server = root.serve(&[]);
+    ok(&server, "create table t (a bigint, v string) partitioned by (ds string)");
+    ok(&server, "insert into t partition (ds='x') values (1, 'old'), (2, 'old')");
+    let rows = "\"a\",\"v\",\"ds\"\n1,\"old\",\"x\"\n2,\"old\",\"x\"\n";
+    for statement in [
+        // The second row is out of the range of BIGINT, known only when it is read.
+        "create or replace table t as select a + 9223372036854775806 as a from t",
+        "create or replace table t partitioned on (ds) as select a + 9223372036854775806 as a, ds from t",
+        "create or replace table t (primary key (a)) as select a from t",
+        "create or replace table t as select nothing from t",
+    ] {
+        let files = || root.data_files().into_iter().collect::<BTreeSet<_>>();
+        let before = files();
+        failure(&server, statement);
+        assert_eq!(files(), before, "{statement}");
+        assert_eq!(ok(&server, "select * from t order by a"), rows, "{statement}");
+        assert_eq!(ok(&server, "show partitions t"), "ds=x\n");
+    }
+    failure(&server, "create table u as select a + 9223372036854775806 as a from t");
+    assert!(failure(&server, "select * from u").contains("Table not found"));
+    // A query may read what it replaces.
+    ok(&server, "create or replace table t as select a + 1 as a, v from t");
+    assert_eq!(ok(&server, "select * from t order by a"), "\"a\",\"v\"\n2,\"old\"\n3,\"old\"\n");
+    ok(&server, "create or replace table t range clustered by (a) into 2 buckets as select a, v from t");
+    assert_eq!(server.count("t", "{\"SplitOptions\":{\"SplitMode\":\"Bucket\"}}"), 2);
+    ok(&server, "create or replace table t (z string)");
+    assert_eq!(ok(&server, "select * from t"), "\"z\"\n");
+}
+
+#[test]
+fn a_view_that_cannot_be_built_again_keeps_its_rows() {
+    let root = Root::new();
+    let server = root.serve(&[]);
+    ok(&server, "create table t (a bigint, k string)");
+    ok(&server, "insert into t values (1, 'x'), (1, 'y')");
+    ok(
+        &server,
+        "create materialized view mv partitioned on (k) as select a + 9223372036854775806 as n, k from t where a > 0",
+    );
+    let rows = "\"n\",\"k\"\n9223372036854775807,\"x\"\n9223372036854775807,\"y\"\n";
+    assert_eq!(ok(&server, "select * from mv order by k"), rows);
+    ok(&server, "insert into t values (2, 'x')");
+    failure(&server, "alter materialized view mv rebuild");
+    assert_eq!(ok(&server, "select * from mv order by k"), rows);
+    ok(&server, "truncate table t");
+    ok(&server, "insert into t values (1, 'z')");
+    ok(&server, "alter materialized view mv rebuild");
+    assert_eq!(ok(&server, "select * from mv"), "\"n\",\"k\"\n9223372036854775807,\"z\"\n");
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_replaces_a_table_has_the_old_one() {
+    let root = Root::new();
+    root.load("local.default.src", &root.parquet("src.parquet", &numbers(0, 400_000)), &[]);
+    let mut server = root.serve(&[]);
+    ok(&server, "create table t as select 7 as a");
+    ok(
+        &server,
+        "create materialized view mv partitioned on (k) as select id, cast(id % 3 as string) k from src where id < 9",
+    );
+    let before = ok(&server, "select * from mv order by id");
+    // Row by row, which takes seconds.
+    let slow: Vec<String> = (0..60).map(|i| format!("id * 3 + {i} as c{i}")).collect();
+    let slow = slow.join(", ");
+    ok(&server, &format!("create or replace materialized view late build deferred as select {slow} from src"));
+    let statements =
+        [format!("create or replace table t as select {slow} from src"), "alter materialized view late rebuild".into()];
+    for statement in statements {
+        let id = submit(&server, &statement, "{}");
+        assert_eq!(text(&ask(&server, &id, "?taskstatus"), "Status"), "Running", "too fast to be killed");
+        server.signal("KILL");
+        server.child.wait().unwrap();
+        server = root.serve(&[]);
+        assert_eq!(ok(&server, "select * from t"), "\"a\"\n7\n");
+        assert_eq!(ok(&server, "select count(*) from late"), "\"_c0\"\n0\n");
+        assert_eq!(ok(&server, "select * from mv order by id"), before);
+    }
+}
+
+#[test]
+fn statements_and_results_have_limits() {
+    let root = Root::new();
+    let server = root.serve(&[]);
+    let body = |query: &str| {
+        format!("<Instance><Job><Tasks><SQL><Name>T</Name><Query>{query}</Query></SQL></Tasks></Job></Instance>")
+    };
+    let long = body(&format!("select 1 -- {}", "x".repeat(2 << 20)));
+    let refused = server.post("/api/projects/local/instances", &long);
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("at most 2097152 are allowed"), "{}", refused.text());
+    let select = |items: usize| format!("select {}1", "1,".repeat(items - 1));
+    let wide = ok(&server, &format!("create table w as {}", select(1200)));
+    assert_eq!(wide, "");
+    assert!(failure(&server, &select(10_001)).contains("more than 10000 columns"));
+    // Also where a star stands for many.
+    let stars = format!("select {}* from w", "*,".repeat(8));
+    assert!(failure(&server, &stars).contains("more than 10000 columns"));
+    // A megabyte of words ends at once; it took a minute.
+    let start = Instant::now();
+    failure(&server, &format!("grant {}", "ab c-d ".repeat(150_000)));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -173,6 +173,41 @@ fn rows_find_their_partition() {
 }
 
 #[test]
+fn first_streams_of_a_range_clustered_table_share_their_ranges() {
+    let root = root();
+    let clustering = json!({
+        "kind": "range", "columns": ["id"], "sort": [{"column": "id", "ascending": true}], "buckets": 4
+    });
+    alter(&root, &format!("update tables set properties = '{}'", json!({"clustering": clustering})));
+    let server = serve(&root, &[]);
+    let api = Api { server: &server, version: 3 };
+    const STREAMS: i64 = 12;
+    for number in 0..STREAMS {
+        open(&api, "t", "default", &format!("s{number}"), 1);
+    }
+    let start = std::sync::Barrier::new(STREAMS as usize);
+    std::thread::scope(|scope| {
+        for number in 0..STREAMS {
+            let (api, start) = (&api, &start);
+            scope.spawn(move || {
+                start.wait();
+                // Each has keys of its own and would choose other ranges.
+                let rows = numbers(number * 100, 100);
+                api.write("t", &at("default", &format!("s{number}"), 1), &rows);
+            });
+        }
+    });
+    assert_eq!(ids(&api, "t"), range(0, STREAMS * 100), "every row is there once");
+    let mut buckets: Vec<(i64, i64)> = Vec::new();
+    for bucket in server.read("t", r#"{"SplitOptions":{"SplitMode":"Bucket"}}"#) {
+        let ids = bucket.column(0).as_primitive::<Int64Type>().values();
+        buckets.extend(ids.iter().min().copied().zip(ids.iter().max().copied()));
+    }
+    buckets.sort_unstable();
+    assert!(buckets.len() > 1 && buckets.windows(2).all(|pair| pair[0].1 < pair[1].0), "{buckets:?}");
+}
+
+#[test]
 fn streamed_rows_are_visible_at_once_and_survive_a_kill() {
     let root = root();
     let server = serve(&root, &[]);

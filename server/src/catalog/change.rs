@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::commit::{Destination, NewFile, apply, drop_files, find_partition};
+use super::commit::{Arranged, Destination, NewFile, apply, drop_files, find_partition};
 use super::tables::{NewTable, RawTable, find_raw, insert_table};
-use super::{Catalog, Column, Table, TableKind, TableName, TableProperties};
+use super::{Catalog, Column, Table, TableName};
 use crate::clock::now_ms;
 
 /// What to do if the target of a commit already has data.
@@ -62,18 +62,7 @@ impl Catalog {
     pub fn changed_table(&self, change: &Change) -> Result<Table> {
         let connection = self.lock();
         let Some(mut found) = find_raw(&connection, &change.table)? else {
-            return Ok(Table {
-                id: 0,
-                name: change.table.clone(),
-                kind: TableKind::Managed,
-                columns: change.columns.clone(),
-                partition_keys: change.partition_keys.clone(),
-                properties: TableProperties::default(),
-                version: 1,
-                schema_version: 1,
-                created_ms: now_ms(),
-                modified_ms: now_ms(),
-            });
+            return Ok(NewTable::plain(&change.table, &change.columns, &change.partition_keys).draft());
         };
         if change.replaces_columns() {
             found.columns = serde_json::to_string(&change.columns)?;
@@ -90,11 +79,21 @@ impl Catalog {
     /// Makes `files` visible, all or none, and creates the table if it is missing. The files must be complete and
     /// synced.
     pub fn commit(&self, change: &Change, files: &[NewFile]) -> Result<()> {
+        self.commit_change(change, Arranged::for_any_version(files))
+    }
+
+    /// Like [`Catalog::commit`], but fails with [`super::CommitRefusal::Stale`] if the files were arranged for another
+    /// version of the table.
+    pub fn commit_change(&self, change: &Change, arranged: Arranged<'_>) -> Result<()> {
+        let files = arranged.files;
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Checked again: another process may have committed since.
         let table_id = match check_change(&transaction, change)? {
-            Some(id) => id,
+            Some(id) => {
+                arranged.check(&transaction, id)?;
+                id
+            }
             None => {
                 insert_table(&transaction, &NewTable::plain(&change.table, &change.columns, &change.partition_keys))?
             }
@@ -235,6 +234,25 @@ mod tests {
         catalog.check(&mut change("t", IfExists::Overwrite)).unwrap();
         catalog.commit(&change("t", IfExists::Overwrite), &[]).unwrap();
         assert_eq!(names(), ["t", "u"]);
+    }
+
+    #[test]
+    fn files_arranged_for_another_version_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let change = Change {
+            table: "p.default.t".parse().unwrap(),
+            columns: vec![Column::new("a", crate::types::Type::Int, true)],
+            partition_keys: Vec::new(),
+            if_exists: IfExists::Append,
+            partition: None,
+        };
+        catalog.commit(&change, &[]).unwrap();
+        let version = catalog.table(&change.table).unwrap().unwrap().version;
+        let arranged = Arranged { files: &[], table_version: Some(version) };
+        catalog.commit_change(&change, arranged).unwrap();
+        let stale = catalog.commit_change(&change, arranged).unwrap_err();
+        assert_eq!(stale.downcast_ref(), Some(&crate::catalog::CommitRefusal::Stale));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub struct Destination {
     pub schema_version: i64,
     /// A value per partition column; `None` where each row brings its own.
     pub partition: Vec<Option<String>>,
-    /// Replace the table, the one partition that is named in full, or else exactly the partitions that receive rows.
+    /// Replace the table (if `partition` is empty, also one with partitions), the one partition that is named in full, or
+    /// else exactly the partitions that receive rows.
     pub overwrite: bool,
 }
 
@@ -66,6 +67,8 @@ pub enum CommitRefusal {
     Stale,
     #[error("the table would have more than {MAX_PARTITIONS} partitions")]
     Partitions,
+    #[error("another table has got this name in the meantime")]
+    Taken,
 }
 
 /// Files whose rows were arranged anew, perhaps for one version of their table.
@@ -75,7 +78,12 @@ pub struct Arranged<'a> {
     pub table_version: Option<i64>,
 }
 
-impl Arranged<'_> {
+impl<'a> Arranged<'a> {
+    /// Files that are good for every version of their table.
+    pub fn for_any_version(files: &'a [NewFile]) -> Arranged<'a> {
+        Arranged { files, table_version: None }
+    }
+
     /// Fails with [`CommitRefusal::Stale`] if the table has another version by now.
     pub(super) fn check(&self, transaction: &Transaction<'_>, table_id: i64) -> Result<()> {
         let Some(demanded) = self.table_version else { return Ok(()) };

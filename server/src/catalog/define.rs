@@ -3,10 +3,11 @@
 use anyhow::{Context, Result};
 use rusqlite::{Transaction, TransactionBehavior, params};
 
-use super::commit::{advance_version, drop_files, ensure_partition, find_partition};
-use super::tables::{RawTable, ensure_schema, find_raw};
+use super::commit::{advance_version, apply, drop_files, ensure_partition, find_partition};
+use super::rights::note_creator;
+use super::tables::{RawTable, ensure_schema, find_raw, insert_table, remove_table};
 use super::writes::holds_rows;
-use super::{Catalog, Table, TableName};
+use super::{Catalog, CommitRefusal, Destination, NewFile, NewTable, Table, TableName};
 use crate::clock::now_ms;
 
 /// What became of a change of a definition.
@@ -46,6 +47,34 @@ impl Catalog {
         let dropped = transaction.execute("delete from schemas where project = ?1 and name = ?2", [project, schema])?;
         transaction.commit().with_context(|| format!("cannot drop schema {schema}"))?;
         Ok(if dropped == 0 { Defined::Missing(schema.into()) } else { Defined::Done })
+    }
+
+    /// Puts a table with its first rows in the place of the table with the id `replaced`, or where none was: all of it
+    /// happens or nothing. `files` are `None` if there is no query, and else complete and synced. Fails with
+    /// [`CommitRefusal::Taken`] if another table has the name by now.
+    pub fn put_table(
+        &self,
+        table: &NewTable,
+        replaced: Option<i64>,
+        creator: &str,
+        files: Option<&[NewFile]>,
+    ) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found = find_raw(&transaction, &table.name)?.map(|found| found.id);
+        match found {
+            Some(id) if replaced == Some(id) => remove_table(&transaction, id)?,
+            Some(_) => return Err(CommitRefusal::Taken.into()),
+            None => {}
+        }
+        let table_id = insert_table(&transaction, table)?;
+        note_creator(&transaction, table_id, creator)?;
+        if let Some(files) = files {
+            let partition = vec![None; table.partition_keys.len()];
+            let destination = Destination { table_id, schema_version: 1, partition, overwrite: false };
+            apply(&transaction, &destination, files, now_ms())?;
+        }
+        transaction.commit().with_context(|| format!("cannot create table {}", table.name))
     }
 
     /// Adds partitions, all or none; with `if_not_exists` those that are there stay as they are.
@@ -112,6 +141,8 @@ impl Catalog {
                 "update partitions set spec = ?1, modified_ms = ?2 where id = ?3",
                 params![spec, now_ms(), id],
             )?;
+            // The rows have other values now. Who has chosen ranges for a partition of either name must look again.
+            advance_version(transaction, table.id, now_ms())?;
             Ok(Defined::Done)
         })
     }
@@ -189,5 +220,61 @@ impl Catalog {
             transaction.commit().with_context(|| format!("cannot change {name}"))?;
         }
         Ok(defined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Clustering, ClusteringKind, Column};
+    use crate::types::Type;
+
+    #[test]
+    fn renaming_a_partition_is_a_change_of_the_rows() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let name: TableName = "p.default.t".parse().unwrap();
+        let column = |name| Column::new(name, Type::String, true);
+        catalog.create_table(&NewTable::plain(&name, &[column("a")], &[column("ds")])).unwrap();
+        catalog.add_partitions(&name, &[vec!["x".into()]], false).unwrap();
+        let version = || catalog.table(&name).unwrap().unwrap().version;
+        let before = version();
+        assert_eq!(catalog.rename_partition(&name, &["x".into()], &["y".into()]).unwrap(), Defined::Done);
+        assert_eq!(version(), before + 1);
+    }
+
+    #[test]
+    fn a_table_takes_the_place_of_another_with_its_rows_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(root.path()).unwrap();
+        let name: TableName = "p.default.t".parse().unwrap();
+        let plain = NewTable::plain(&name, &[Column::new("a", Type::Int, true)], &[]);
+        let file = |id: &str| NewFile { id: id.into(), partition: Vec::new(), bucket: None, rows: 1, bytes: 1 };
+        catalog.put_table(&plain, None, "ALIYUN$x", Some(&[file("f1")])).unwrap();
+        let first = catalog.table(&name).unwrap().unwrap();
+        assert_eq!((first.version, catalog.creator(first.id).unwrap().as_deref()), (2, Some("ALIYUN$x")));
+        let unchanged = || {
+            let table = catalog.table(&name).unwrap().unwrap();
+            let files: Vec<String> = catalog.files(table.id).unwrap().into_iter().map(|file| file.id).collect();
+            assert_eq!((table.id, table.version, files), (first.id, 2, vec!["f1".to_string()]));
+        };
+        for replaced in [None, Some(first.id + 7)] {
+            let error = catalog.put_table(&plain, replaced, "x", Some(&[file("f2")])).unwrap_err();
+            assert_eq!(error.downcast_ref(), Some(&CommitRefusal::Taken));
+            unchanged();
+        }
+        // The old table is gone already when this fails, inside the transaction.
+        let mut clustered = plain.clone();
+        let columns = vec!["a".to_string()];
+        clustered.properties.clustering =
+            Some(Clustering { kind: ClusteringKind::Hash, columns, sort: Vec::new(), buckets: 2 });
+        catalog.put_table(&clustered, Some(first.id), "x", Some(&[file("f2")])).unwrap_err();
+        unchanged();
+        catalog.put_table(&plain, Some(first.id), "ALIYUN$y", Some(&[file("f2")])).unwrap();
+        let second = catalog.table(&name).unwrap().unwrap();
+        assert!(second.id > first.id);
+        assert_eq!(catalog.creator(second.id).unwrap().as_deref(), Some("ALIYUN$y"));
+        let files: Vec<String> = catalog.files(second.id).unwrap().into_iter().map(|file| file.id).collect();
+        assert_eq!((files, catalog.files(first.id).unwrap().len()), (vec!["f2".to_string()], 0));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::tenant::{Role, change, roles, texts};
 use super::{Catalog, TableName};
@@ -368,17 +368,17 @@ impl Catalog {
         Ok(row.optional()?)
     }
 
-    /// Remembers who created a table.
-    pub fn set_creator(&self, table_id: i64, principal: &str) -> Result<()> {
-        let sql = "insert or replace into creators(table_id, principal) values (?1, ?2)";
-        change(&self.lock(), sql, params![table_id, principal])?;
-        Ok(())
-    }
-
     /// Who created a table, if it was not the owner of the project.
     pub fn creator(&self, table_id: i64) -> Result<Option<String>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select principal from creators where table_id = ?1")?;
         Ok(statement.query_row([table_id], |row| row.get(0)).optional()?)
     }
+}
+
+/// Remembers who created a table.
+pub(super) fn note_creator(connection: &Connection, table_id: i64, principal: &str) -> Result<()> {
+    let sql = "insert or replace into creators(table_id, principal) values (?1, ?2)";
+    change(connection, sql, params![table_id, principal])?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::Catalog;
-use super::commit::{Destination, NewFile, apply};
+use super::commit::{Arranged, Destination, apply};
 use super::writes::{self, Stage, StageLimits, Unit, UnitFacts};
 use crate::clock::now_ms;
 
@@ -209,8 +209,10 @@ impl Catalog {
 
     /// Gives finished and synced files to a stream and moves its row offset. Returns the next offset and, if the rows are
     /// visible, the version of the table that shows them. Fails with a [`StreamRefusal`], [`super::SessionRefusal`] or
-    /// [`super::CommitRefusal`].
-    pub fn append(&self, write: &StreamWrite<'_>, files: &[NewFile]) -> Result<(u64, Option<i64>)> {
+    /// [`super::CommitRefusal`]; with that of [`super::CommitRefusal::Stale`] if rows that would become visible were arranged
+    /// for another version of the table.
+    pub fn append(&self, write: &StreamWrite<'_>, arranged: Arranged<'_>) -> Result<(u64, Option<i64>)> {
+        let files = arranged.files;
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = check(&transaction, write)?;
@@ -232,7 +234,10 @@ impl Catalog {
                 let sql = "select version from tables where id = ?1";
                 Some(transaction.query_row(sql, [destination.table_id], |row| row.get(0))?)
             }
-            Landing::Visible(destination) => Some(apply(&transaction, destination, files, now_ms())?),
+            Landing::Visible(destination) => {
+                arranged.check(&transaction, destination.table_id)?;
+                Some(apply(&transaction, destination, files, now_ms())?)
+            }
         };
         let bytes: u64 = files.iter().map(|file| file.bytes).sum();
         transaction.execute(
@@ -318,7 +323,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Column, NewTable, SessionRefusal, TableName, WriteSession, WriteStatus};
+    use crate::catalog::{Column, NewFile, NewTable, SessionRefusal, TableName, WriteSession, WriteStatus};
     use crate::types::Type;
 
     fn stream(version: i64, token: Option<&str>) -> Stream {
@@ -355,7 +360,7 @@ mod tests {
             let landing = Landing::Visible(&to);
             let write = StreamWrite { session: &session, name: "s", version, rows, exactly: Some(&exactly), landing };
             let file = NewFile { id: file.into(), partition: Vec::new(), bucket: None, rows, bytes: 7 };
-            catalog.append(&write, &[file])
+            catalog.append(&write, Arranged::for_any_version(&[file]))
         };
         assert_eq!(refusal(write(1, 3, 0, "a", "f0")), StreamRefusal::Token("s".into()));
         assert_eq!(write(1, 3, 0, "b", "f1").unwrap(), (3, Some(2)));
@@ -403,7 +408,7 @@ mod tests {
             let landing = Landing::Visible(&to);
             let write = StreamWrite { session, name: "s", version: 1, rows: 1, exactly: None, landing };
             let file = NewFile { id: file.into(), partition: Vec::new(), bucket: None, rows: 1, bytes: 7 };
-            catalog.append(&write, &[file])
+            catalog.append(&write, Arranged::for_any_version(&[file]))
         };
         ["open", "aborted", "committed"].iter().for_each(|id| open(id, i64::MAX));
         open("expired", now_ms());

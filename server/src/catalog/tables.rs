@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+use super::commit::drop_files;
 use super::files::{DataFile, list_files};
 use super::{Catalog, TableKind, TableProperties};
 use crate::clock::now_ms;
@@ -118,6 +119,22 @@ impl NewTable {
             properties: TableProperties::default(),
         }
     }
+
+    /// The table as it will be, for those who write its rows before it is there. It has no id yet.
+    pub fn draft(&self) -> Table {
+        Table {
+            id: 0,
+            name: self.name.clone(),
+            kind: self.kind,
+            columns: self.columns.clone(),
+            partition_keys: self.partition_keys.clone(),
+            properties: self.properties.clone(),
+            version: 1,
+            schema_version: 1,
+            created_ms: now_ms(),
+            modified_ms: now_ms(),
+        }
+    }
 }
 
 /// A partition and its values, one text per partition column.
@@ -216,14 +233,8 @@ impl Catalog {
     pub fn drop_table(&self, name: &TableName) -> Result<bool> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let Some(RawTable { id, version, .. }) = find_raw(&transaction, name)? else { return Ok(false) };
-        transaction.execute(
-            "update files set dropped_ms = ?1, dropped_version = ?2 where table_id = ?3 and dropped_ms is null",
-            params![now_ms(), version + 1, id],
-        )?;
-        transaction.execute("delete from partitions where table_id = ?1", [id])?;
-        transaction.execute("delete from commits where table_id = ?1", [id])?;
-        transaction.execute("delete from tables where id = ?1", [id])?;
+        let Some(table) = find_raw(&transaction, name)? else { return Ok(false) };
+        remove_table(&transaction, table.id)?;
         transaction.commit().with_context(|| format!("cannot drop table {name}"))?;
         Ok(true)
     }
@@ -366,6 +377,15 @@ pub(super) fn ensure_schema(connection: &Connection, project: &str, schema: &str
     for schema in ["default", schema] {
         connection.execute("insert or ignore into schemas values (?1, ?2, ?3)", params![project, schema, now])?;
     }
+    Ok(())
+}
+
+/// Removes a table that is known to be there.
+pub(super) fn remove_table(transaction: &Transaction<'_>, id: i64) -> Result<()> {
+    drop_files(transaction, id, None, now_ms())?;
+    transaction.execute("delete from partitions where table_id = ?1", [id])?;
+    transaction.execute("delete from commits where table_id = ?1", [id])?;
+    transaction.execute("delete from tables where id = ?1", [id])?;
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub use principal::{Caller, OWNER, Principal, Shown};
 pub use rights::{Columns, REGION, TENANT_ID};
 pub use settings::Settings;
 pub use slots::{QuotaLoad, Slots};
-pub use statement::{Output, masked, properties};
+pub use statement::{Output, check_size, masked, properties};
 
 use crate::catalog::{Catalog, PAY_AS_YOU_GO};
 use crate::clock::now_ms;

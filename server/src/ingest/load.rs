@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::plan::parse_spec;
 use crate::store::{PendingFiles, batch_rows};
 use crate::types::{Type, infer};
-use crate::write::{TableWriter, Target, arranged};
+use crate::write::{TableWriter, Target, commit_with};
 
 /// Rows of a batch at most.
 const BATCH_ROWS: usize = 8192;
@@ -77,8 +77,9 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
         files.append(writer.finish()?.files);
     }
     let overwrite = options.if_exists == IfExists::Overwrite;
-    let files = arranged(catalog, &target.destination(overwrite), &target.table, files)?;
-    files.hand_over(catalog, |files| catalog.commit(&change, files))?;
+    let destination = target.destination(overwrite);
+    let current = || catalog.changed_table(&change);
+    commit_with(catalog, &destination, current, files, |arranged| catalog.commit_change(&change, arranged))?;
     progress.finish();
     Ok(())
 }

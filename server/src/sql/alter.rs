@@ -3,8 +3,9 @@
 use super::ast::{Alter, Name, Spec};
 use super::context::{Context, full_values, short, values_of};
 use super::error::{Position, SqlError};
+use super::insert::refill;
 use super::parser::parse;
-use super::tables::{check, check_clustering, exists, fill_from, set_properties};
+use super::tables::{check, check_clustering, exists, set_properties};
 use crate::catalog::{CommitRefusal, Defined, NewTable, Table, TableKind};
 
 pub fn alter(context: &Context, name: &Name, action: Alter) -> Result<(), SqlError> {
@@ -230,7 +231,7 @@ fn rebuild(context: &Context, table: &Table, at: Position) -> Result<(), SqlErro
         return Err(SqlError::semantic(at, format_args!("{} is no materialized view", short(&table.name))));
     };
     match parse(text)?.statement {
-        Some(super::ast::Statement::Select(select)) => fill_from(context, &table.name, &select),
+        Some(super::ast::Statement::Select(select)) => refill(context, table, &select),
         _ => Err(SqlError::semantic(at, "the query of the view is no SELECT")),
     }
 }

@@ -10,9 +10,10 @@ use super::context::{Context, short, values_of};
 use super::error::{Position, SqlError};
 use super::rows::Query;
 use super::tables::demand_rows;
-use crate::catalog::{Column, CommitRefusal, Table};
+use crate::catalog::{Column, CommitRefusal, Destination, Table};
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
+use crate::store::PendingFiles;
 use crate::types::{Stage, Units, arrow_type, conform};
 use crate::write::{TableWriter, Target, WriteError, commit_rows};
 
@@ -38,14 +39,23 @@ pub fn insert(context: &Context, insert: Insert) -> Result<(), SqlError> {
         Source::Values(rows) => sink.values(rows, at)?,
         Source::Select(select) => sink.select(context, &select)?,
     }
-    sink.commit(insert.overwrite)
+    let rows = sink.finish()?;
+    put(context, &target.table, &target.destination(insert.overwrite), rows)
 }
 
 /// Partitions that one statement may write (service-behaviour.md 1.2 has the number of a table).
 const MAX_PARTITIONS: usize = 10_000;
 
-/// Replaces the rows of a table by those of a query, whose columns have the names of the table's.
-pub fn fill(context: &Context, table: &Table, select: &Select) -> Result<(), SqlError> {
+/// Replaces all rows of a table by those of a query, in one step.
+pub fn refill(context: &Context, table: &Table, select: &Select) -> Result<(), SqlError> {
+    let rows = rows_of(context, table, select)?;
+    // Without partition: also those that get no rows are emptied.
+    let destination = Destination { partition: Vec::new(), ..Target::table(table.clone()).destination(true) };
+    put(context, table, &destination, rows)
+}
+
+/// The rows of a query, whose columns have the names of the table's, written for a table that need not be there yet.
+pub fn rows_of(context: &Context, table: &Table, select: &Select) -> Result<PendingFiles, SqlError> {
     let query = Query::new(context, select)?;
     // A view may call its columns otherwise; then their order counts, the partition columns apart.
     let all: Vec<Column> = table.columns.iter().chain(&table.partition_keys).cloned().collect();
@@ -54,7 +64,16 @@ pub fn fill(context: &Context, table: &Table, select: &Select) -> Result<(), Sql
     let target = Target { max_partitions: MAX_PARTITIONS, ..Target::table(table.clone()) };
     let mut sink = Sink::new(context, &target, columns)?;
     sink.select(context, select)?;
-    sink.commit(true)
+    sink.finish()
+}
+
+/// Makes rows visible.
+fn put(context: &Context, table: &Table, destination: &Destination, rows: PendingFiles) -> Result<(), SqlError> {
+    let committed = commit_rows(&context.shared.catalog, destination, table, rows);
+    committed.map(|_| ()).map_err(|error| match error.downcast_ref::<CommitRefusal>() {
+        Some(refusal) => SqlError::runtime(refusal),
+        None => SqlError::from(error),
+    })
 }
 
 /// The columns that the rows of an `INSERT` bring, in their order: those that are named, or all data columns and then
@@ -179,18 +198,9 @@ impl<'a> Sink<'a> {
         self.writer.write(&batch).map_err(failed)
     }
 
-    /// Makes the rows visible.
-    pub fn commit(self, overwrite: bool) -> Result<(), SqlError> {
+    /// The rows, complete and synced, which nobody sees yet.
+    fn finish(self) -> Result<PendingFiles, SqlError> {
         self.context.check_cancelled()?;
-        let written = self.writer.finish().map_err(failed)?;
-        let catalog = &self.context.shared.catalog;
-        let destination = self.target.destination(overwrite);
-        commit_rows(catalog, &destination, &self.target.table, written.files).map_err(|error| {
-            match error.downcast_ref::<CommitRefusal>() {
-                Some(refusal) => SqlError::runtime(refusal),
-                None => SqlError::from(error),
-            }
-        })?;
-        Ok(())
+        Ok(self.writer.finish().map_err(failed)?.files)
     }
 }

@@ -13,7 +13,7 @@ use super::run::{Outcome, run};
 use crate::catalog::{Instance, InstanceState, Job, result_table};
 use crate::clock::now_ms;
 use crate::error::ApiError;
-use crate::governance::{Caller, masked, require_project};
+use crate::governance::{Caller, check_size, masked, require_project};
 use crate::http::Shared;
 use crate::types::temporal::iso_millis;
 
@@ -68,6 +68,7 @@ pub fn start(
     repeat_id: &str,
 ) -> Result<String, ApiError> {
     require_project(shared, caller, project, "CreateInstance")?;
+    check_size(&job.query)?;
     let owner = caller.principal.as_str();
     if !repeat_id.is_empty()
         && let Some(found) = shared.catalog.repeated_instance(project, owner, repeat_id)?

@@ -1,5 +1,6 @@
 //! The rows of a `SELECT`.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,6 +22,9 @@ use crate::write::{Matching, TableWriter, Target, commit_rows};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
+
+/// Columns of a result at most.
+const MAX_OUTPUTS: usize = 10_000;
 
 /// Rows that ORDER BY may hold at once, in bytes.
 const SORT_BYTES: usize = 256 << 20;
@@ -48,6 +52,9 @@ impl<'a> Query<'a> {
         let mut outputs = Vec::new();
         let mut names: Vec<String> = Vec::new();
         for item in &select.items {
+            if outputs.len() > MAX_OUTPUTS {
+                break;
+            }
             match item {
                 Item::Star => {
                     let Some(table) = &table else {
@@ -68,6 +75,10 @@ impl<'a> Query<'a> {
                 }
             }
         }
+        if outputs.len() > MAX_OUTPUTS {
+            let what = format_args!("a SELECT has more than {MAX_OUTPUTS} columns");
+            return Err(SqlError::semantic(select.at, what));
+        }
         let is_count = outputs.iter().any(|expr| expr.kind == ExprKind::CountStar);
         if is_count
             && let Some(other) =
@@ -76,23 +87,16 @@ impl<'a> Query<'a> {
             return Err(SqlError::semantic(other.at, "beside COUNT(*) only literals are supported by this server"));
         }
         let mut query = Query { context, select, table, outputs, columns: Vec::new(), is_count };
-        for (place, name) in names.iter().enumerate() {
+        for (place, name) in unique(names).into_iter().enumerate() {
             let expr = query
                 .outputs
                 .get(place)
                 .cloned()
                 .unwrap_or(Expr { kind: ExprKind::Literal(Datum::Null), at: select.at });
             let ty = query.type_of(&expr)?;
-            let mut unique = name.clone();
-            let mut number = 2;
-            while query.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&unique)) {
-                unique = format!("{name}{number}");
-                number += 1;
-            }
-            query.columns.push(Column::new(unique, ty, true));
+            query.columns.push(Column::new(name, ty, true));
         }
-        let mut used = Vec::new();
-        query.outputs.iter().for_each(|expr| collect_columns(expr, &mut used));
+        let mut used = used_columns(&query.outputs);
         if let Some(table) = &query.table {
             used.extend(predicate_columns(context, table, select.filter.as_ref())?);
         }
@@ -160,8 +164,7 @@ impl<'a> Query<'a> {
             return sink(self.constants(count)?);
         }
         let Some(table) = &self.table else { return Ok(()) };
-        let mut used = Vec::new();
-        self.outputs.iter().for_each(|expr| collect_columns(expr, &mut used));
+        let used = used_columns(&self.outputs);
         let plan = plan(self.context, table, self.select.as_of, self.select.filter.as_ref(), &used)?;
         let total = plan.row_count();
         let window = |total: u64| {
@@ -312,17 +315,46 @@ impl<'a> Query<'a> {
     }
 }
 
-fn collect_columns(expr: &Expr, used: &mut Vec<String>) {
+/// Makes names differ, without case, by numbers from 2 on behind those that came before.
+fn unique(names: Vec<String>) -> Vec<String> {
+    let mut taken: HashSet<String> = HashSet::with_capacity(names.len());
+    // What is taken stays taken, so the search for the next `name2`, `name3` goes on where the last one ended.
+    let mut next: HashMap<String, usize> = HashMap::new();
+    let mut unique = Vec::with_capacity(names.len());
+    for name in names {
+        let lower = name.to_ascii_lowercase();
+        if taken.insert(lower.clone()) {
+            unique.push(name);
+            continue;
+        }
+        let number = next.entry(lower.clone()).or_insert(2);
+        while !taken.insert(format!("{lower}{number}")) {
+            *number += 1;
+        }
+        unique.push(format!("{name}{number}"));
+        *number += 1;
+    }
+    unique
+}
+
+/// The columns that expressions name, each once, in the order in which they come.
+fn used_columns(exprs: &[Expr]) -> Vec<String> {
+    let (mut used, mut seen) = (Vec::new(), HashSet::new());
+    exprs.iter().for_each(|expr| collect_columns(expr, &mut used, &mut seen));
+    used
+}
+
+fn collect_columns(expr: &Expr, used: &mut Vec<String>, seen: &mut HashSet<String>) {
     match &expr.kind {
         ExprKind::Column(name) => {
-            if !used.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+            if seen.insert(name.to_ascii_lowercase()) {
                 used.push(name.clone());
             }
         }
-        ExprKind::Cast(inner, _) => collect_columns(inner, used),
+        ExprKind::Cast(inner, _) => collect_columns(inner, used, seen),
         ExprKind::Arithmetic(_, left, right) => {
-            collect_columns(left, used);
-            collect_columns(right, used);
+            collect_columns(left, used, seen);
+            collect_columns(right, used, seen);
         }
         ExprKind::Literal(_) | ExprKind::CountStar => {}
     }
@@ -479,4 +511,52 @@ pub fn keep(context: &Context, select: &Select) -> Result<(), SqlError> {
     let written = writer.finish().map_err(failed)?;
     commit_rows(catalog, &target.destination(false), &table, written.files)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_get_numbers() {
+        let names = |names: &[&str]| unique(names.iter().map(|name| name.to_string()).collect());
+        assert_eq!(names(&["a", "A", "b", "a"]), ["a", "A2", "b", "a3"]);
+        assert_eq!(names(&["a", "a2", "a", "a", "A3", "a2"]), ["a", "a2", "a3", "a4", "A32", "a22"]);
+        assert_eq!(names(&["a2", "a", "a", "a2", "a22"]), ["a2", "a", "a3", "a22", "a222"]);
+    }
+
+    #[test]
+    fn names_are_as_many_comparisons_would_make_them() {
+        // Short names of few letters, so that numbers meet names.
+        let mut state = 20_261_128_u64;
+        let mut pick = |of: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % of
+        };
+        for _ in 0..200 {
+            let given: Vec<String> =
+                (0..40).map(|_| ["a", "A", "a2", "a3", "A22", "b"][pick(6) as usize].to_string()).collect();
+            let mut expected: Vec<String> = Vec::new();
+            for name in &given {
+                let (mut free, mut number) = (name.clone(), 2);
+                while expected.iter().any(|other| other.eq_ignore_ascii_case(&free)) {
+                    free = format!("{name}{number}");
+                    number += 1;
+                }
+                expected.push(free);
+            }
+            assert_eq!(unique(given), expected);
+        }
+    }
+
+    #[test]
+    fn ten_thousand_equal_names_and_columns_take_no_time() {
+        let start = std::time::Instant::now();
+        let names = unique(vec!["a".to_string(); 10_000]);
+        assert_eq!((names.len(), names[0].as_str(), names[9_999].as_str()), (10_000, "a", "a10000"));
+        let column = |number: usize| ExprKind::Column(format!("c{}", number % 5_000));
+        let exprs: Vec<Expr> = (0..10_000).map(|i| Expr { kind: column(i), at: Position::START }).collect();
+        assert_eq!(used_columns(&exprs).len(), 5_000);
+        assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+    }
 }

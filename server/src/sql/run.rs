@@ -19,8 +19,9 @@ pub enum Outcome {
 /// Runs the text of an instance. Blocking.
 pub fn run(context: &mut Context, text: &str) -> Result<Outcome, SqlError> {
     // Some statements on governance begin with SET; others have settings of SQL before them.
-    let (_, rest) = take_settings(text);
-    for text in [text, &rest] {
+    let (settings, rest) = take_settings(text);
+    let behind_settings = (!settings.is_empty()).then_some(rest.as_str());
+    for text in [Some(text), behind_settings].into_iter().flatten() {
         if let Some(done) = governance::statement(&context.shared, &context.caller, &context.project, text) {
             return Ok(Outcome::Text(done?.text));
         }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::ast::{CreateTable, Name, Select, Spec};
+use super::ast::{CreateTable, Name, Spec};
 use super::context::{Context, full_values, short};
 use super::error::{Position, SqlError};
-use super::insert::fill;
+use super::insert::rows_of;
 use super::rows::Query;
 use crate::catalog::{
-    Clustering, ClusteringKind, Column, Defined, NewTable, Table, TableKind, TableName, TableProperties, check_name,
+    Clustering, ClusteringKind, Column, CommitRefusal, Defined, NewFile, NewTable, Table, TableKind, TableName,
+    TableProperties, check_name,
 };
 use crate::governance::{require_project, require_schema, require_table};
 use crate::types::Type;
-use crate::write::is_hashable;
+use crate::write::{Target, commit_with, is_hashable};
 
 /// Partition columns of a table at most (service-behaviour.md 1.2).
 const MAX_PARTITION_KEYS: usize = 6;
@@ -31,43 +32,36 @@ pub fn create(context: &Context, create: CreateTable) -> Result<(), SqlError> {
     let name = context.resolve(&create.name)?;
     let catalog = &context.shared.catalog;
     require_schema(&context.shared, &context.caller, &name.project, &name.schema, "CreateTable")?;
-    if let Some(found) = catalog.table(&name)? {
+    let found = catalog.table(&name)?;
+    if let Some(found) = &found {
         if create.if_not_exists {
             return Ok(());
         }
         if !create.or_replace || found.kind != create.kind {
             return Err(exists(at, &format!("table or view {}", short(&name))));
         }
-        require_table(&context.shared, &context.caller, &found, "Drop")?.whole()?;
+        require_table(&context.shared, &context.caller, found, "Drop")?.whole()?;
     }
-    let select = create.query.as_ref().and_then(|query| query.select.clone());
-    let (deferred, or_replace) = (create.deferred, create.or_replace);
+    let select = create.query.as_ref().and_then(|query| query.select.clone()).filter(|_| !create.deferred);
     let table = definition(context, create, &name)?;
     check(&table, at)?;
-    if or_replace {
-        catalog.drop_table(&name)?;
-    }
-    let Some(id) = catalog.create_table(&table)? else {
-        return Err(exists(at, &format!("table or view {}", short(&name))));
+    let (replaced, creator) = (found.map(|found| found.id), context.caller.principal.as_str());
+    let put = |files: Option<&[NewFile]>| catalog.put_table(&table, replaced, creator, files);
+    let done = match select {
+        // The rows are written before anything changes: if the query fails, what was there is as it was.
+        Some(select) => {
+            let draft = table.draft();
+            let rows = rows_of(context, &draft, &select)?;
+            let destination = Target::table(draft.clone()).destination(true);
+            commit_with(catalog, &destination, || Ok(draft.clone()), rows, |arranged| put(Some(arranged.files)))
+        }
+        None => put(None),
     };
-    catalog.set_creator(id, context.caller.principal.as_str())?;
-    let Some(select) = select.filter(|_| !deferred) else { return Ok(()) };
-    let filled = fill_from(context, &name, &select);
-    if filled.is_err() {
-        // A table that could not be filled was never there.
-        catalog.drop_table(&name)?;
-    }
-    filled
-}
-
-/// Fills a new table, or one whose rows are replaced, by its query.
-pub fn fill_from(context: &Context, name: &TableName, select: &Select) -> Result<(), SqlError> {
-    let missing = || SqlError::no_table(Position::START, short(name));
-    let table = context.shared.catalog.table(name)?.ok_or_else(missing)?;
-    if !table.partition_keys.is_empty() {
-        context.shared.catalog.truncate(name, None)?;
-    }
-    fill(context, &table, select)
+    done.map_err(|error| match error.downcast_ref::<CommitRefusal>() {
+        Some(CommitRefusal::Taken) => exists(at, &format!("table or view {}", short(&name))),
+        Some(refusal) => SqlError::runtime(refusal),
+        None => SqlError::from(error),
+    })
 }
 
 /// What a table will be.

@@ -36,6 +36,7 @@ const ATTEMPTS: usize = 10;
 /// Makes the rows of some units of a session visible and ends the session. Blocking. Does nothing if that was done
 /// before. Fails with a `SessionRefusal` or a [`CommitRefusal`].
 pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<SessionCommit> {
+    let mut turn = None;
     for _ in 0..ATTEMPTS {
         let session = catalog.write_session(id)?.filter(|session| session.status != WriteStatus::Committed);
         let table = match &session {
@@ -51,7 +52,7 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
             catalog.commit_session_as(id, units, Some(Arranged { files, table_version: demanded(&table) }))
         };
         match arranged.hand_over(catalog, commit) {
-            Err(error) if is_stale(&error) => {}
+            Err(error) if is_stale(&error) => turn = turn.or_else(|| Some(catalog.turn(table.id))),
             result => return result,
         }
     }
@@ -60,16 +61,31 @@ pub fn commit_session(catalog: &Catalog, id: &str, units: &[Unit]) -> Result<Ses
 
 /// Makes rows visible at once. Returns the new version of the table.
 pub fn commit_rows(catalog: &Catalog, destination: &Destination, table: &Table, written: PendingFiles) -> Result<i64> {
+    let current = || catalog.table_by_id(table.id)?.ok_or_else(|| CommitRefusal::Gone.into());
+    commit_with(catalog, destination, current, written, |arranged| catalog.commit_arranged(destination, arranged))
+}
+
+/// Arranges what was written for the `current` table and has `commit` make it visible. Where that fails with
+/// [`CommitRefusal::Stale`], because others were faster, it does both again. Fails with that refusal if it never succeeds.
+pub fn commit_with<T>(
+    catalog: &Catalog,
+    destination: &Destination,
+    current: impl Fn() -> Result<Table>,
+    written: PendingFiles,
+    commit: impl Fn(Arranged<'_>) -> Result<T>,
+) -> Result<T> {
+    let mut turn = None;
     for _ in 0..ATTEMPTS {
-        let table = catalog.table_by_id(table.id)?.ok_or(CommitRefusal::Gone)?;
+        let table = current()?;
+        if table.schema_version != destination.schema_version {
+            return Err(CommitRefusal::Columns.into());
+        }
         let Some(arranged) = arrange(catalog, &table, destination, written.files())? else {
-            return written.hand_over(catalog, |files| catalog.commit_rows(destination, files));
+            return written.hand_over(catalog, |files| commit(Arranged::for_any_version(files)));
         };
-        let commit = |files: &[NewFile]| {
-            catalog.commit_arranged(destination, Arranged { files, table_version: demanded(&table) })
-        };
-        match arranged.hand_over(catalog, commit) {
-            Err(error) if is_stale(&error) => {}
+        let table_version = demanded(&table);
+        match arranged.hand_over(catalog, |files| commit(Arranged { files, table_version })) {
+            Err(error) if is_stale(&error) => turn = turn.or_else(|| Some(catalog.turn(table.id))),
             result => return result,
         }
     }

@@ -25,7 +25,7 @@ mod tests;
 mod waiting;
 mod writer;
 
-pub use arrange::{arranged, commit_rows, commit_session};
+pub use arrange::{arranged, commit_rows, commit_session, commit_with};
 pub use blocks::{Attempt, BlockOptions, CommitRequest, MAX_BLOCKS, choose, demand_open, stage_block};
 pub use body::{drain, receive};
 pub use later::{commit_when_due, resume_commits};

@@ -21,7 +21,8 @@ use proptest::test_runner::RngSeed;
 use super::partitions::Invalid;
 use super::*;
 use crate::catalog::{
-    Blob, Catalog, Clustering, ClusteringKind, Column, NewFile, NewTable, SortColumn, Table, TableKind, TableProperties,
+    Arranged, Blob, Catalog, Clustering, ClusteringKind, Column, Landing, NewFile, NewTable, SortColumn, Stream,
+    StreamWrite, Table, TableKind, TableProperties,
 };
 
 struct Fixture {
@@ -293,6 +294,64 @@ proptest! {
             .query_row("select count(*) from files", [], |row| row.get(0)).unwrap();
         prop_assert_eq!(on_disk as i64, named, "what was rearranged is gone");
     }
+}
+
+/// The keys and buckets of the rows of a table whose column 0 is `k`.
+fn keys_and_buckets(at: &Fixture, table: &Table) -> Vec<(i64, u32)> {
+    let mut found = Vec::new();
+    for file in at.catalog.files(table.id).unwrap() {
+        let (bucket, partition) = (file.bucket.unwrap(), Vec::new());
+        let file = NewFile { id: file.id, partition, bucket: file.bucket, rows: file.rows, bytes: file.bytes };
+        found.extend(at.read(&file).column(0).as_primitive::<Int64Type>().values().iter().map(|key| (*key, bucket)));
+    }
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn streams_that_write_first_at_the_same_time_agree_on_the_ranges() {
+    let at = fixture();
+    let table = at.table(&[("k", "bigint")], &[], clustered(ClusteringKind::Range, &["k"], &[], 4));
+    let target = Target::table(table.clone());
+    let destination = target.destination(false);
+    let session = Stream::of_table(table.id);
+    for name in ["first", "second"] {
+        let stream = Stream {
+            session: session.clone(),
+            name: name.into(),
+            version: 1,
+            schema_version: 1,
+            table_id: table.id,
+            token: None,
+            rows: 0,
+            bytes: 0,
+            closed: false,
+        };
+        at.catalog.create_stream(&stream, false).unwrap();
+    }
+    let rows = |keys: std::ops::Range<i64>| batch(vec![("k", ints(keys.map(Some)))]);
+    let append = |name: &str, arranged: Arranged<'_>| {
+        let landing = Landing::Visible(&destination);
+        let write = StreamWrite { session: &session, name, version: 1, rows: 100, exactly: None, landing };
+        at.catalog.append(&write, arranged)
+    };
+    let current = || Ok(at.catalog.table_by_id(table.id)?.unwrap());
+    let tries = std::cell::Cell::new(0);
+    let slow = at.write(&target, &[rows(0..100)]).unwrap().files;
+    commit_with(&at.catalog, &destination, current, slow, |arranged| {
+        tries.set(tries.get() + 1);
+        if tries.get() == 1 {
+            // The other stream is faster: its rows are there when those of this one come with ranges of their own.
+            let fast = at.write(&target, &[rows(50..250)]).unwrap().files;
+            commit_with(&at.catalog, &destination, current, fast, |arranged| append("second", arranged)).unwrap();
+        }
+        append("first", arranged)
+    })
+    .unwrap();
+    assert_eq!(tries.get(), 2, "arranged again");
+    let found = keys_and_buckets(&at, &table);
+    assert_eq!(found.len(), 300);
+    assert!(found.windows(2).all(|w| w[0].1 <= w[1].1 && (w[0].0 != w[1].0 || w[0].1 == w[1].1)), "{found:?}");
 }
 
 #[test]

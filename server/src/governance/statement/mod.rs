@@ -59,8 +59,24 @@ impl By<'_> {
     }
 }
 
+/// Bytes of a text of statements at most, of any kind.
+const MAX_STATEMENT_BYTES: usize = 2 << 20;
+
+/// Refuses a text that is too long to be looked at.
+pub fn check_size(text: &str) -> Result<(), ApiError> {
+    match text.len() {
+        length if length > MAX_STATEMENT_BYTES => {
+            Err(syntax(format_args!("the statement has {length} bytes, at most {MAX_STATEMENT_BYTES} are allowed")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs a text of one or more statements, if it is about governance.
 pub fn run(catalog: &Catalog, by: By<'_>, project: &str, text: &str) -> Option<Result<Output, ApiError>> {
+    if let Err(error) = check_size(text) {
+        return Some(Err(error));
+    }
     let tokens = match tokens(text) {
         Ok(tokens) => tokens,
         // The text may be SQL that only SQL can read.

@@ -220,7 +220,8 @@ fn who_may_run_what() {
     // The creator of a table gives rights on it.
     let table = f.catalog.table(&"p.default.t".parse().unwrap()).unwrap().unwrap();
     assert_eq!(refused("RAM$alice", "grant Select on table t to user RAM$x"), no);
-    f.catalog.set_creator(table.id, "RAM$local@localhost:alice").unwrap();
+    let again = NewTable::plain(&table.name, &table.columns, &table.partition_keys);
+    f.catalog.put_table(&again, Some(table.id), "RAM$local@localhost:alice", None).unwrap();
     assert!(refused("RAM$alice", "grant Select on table t to user RAM$x").is_ok());
     assert_eq!(refused("RAM$alice", "grant Download on table t to user RAM$alice"), no);
     f.ok("set ObjectCreatorHasGrantPermission=false");
@@ -239,4 +240,14 @@ fn without_a_project_only_the_tenant_is_spoken_of() {
     run(&f.catalog, By::Caller(&nobody), "", "whoami").unwrap().unwrap();
     let refused = run(&f.catalog, By::Caller(&nobody), "", "get policy on tenant role r").unwrap().unwrap_err();
     assert_eq!(refused.status, 403);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_not_looked_at() {
+    let f = Fixture::new();
+    let text = |length: usize| format!("whoami;{}", " ".repeat(length - 7));
+    assert!(run(&f.catalog, By::Operator, "p", &text(MAX_STATEMENT_BYTES)).unwrap().is_ok());
+    let refused = run(&f.catalog, By::Operator, "p", &text(MAX_STATEMENT_BYTES + 1)).unwrap().unwrap_err();
+    assert_eq!((refused.status, refused.code), (400, "ParseError"));
+    assert!(refused.message.contains("2097153 bytes, at most 2097152"), "{refused}");
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 
 use super::write_session::Place;
 use super::{blocks, required};
-use crate::catalog::{Destination, Exactly, Landing, StreamRefusal, StreamWrite, TableName};
+use crate::catalog::{Arranged, CommitRefusal, Destination, Exactly, Landing, StreamRefusal, StreamWrite, TableName};
 use crate::error::ApiError;
 use crate::governance::{self, Operation, Permit, Target as Subject};
 use crate::http::reply::Reply;
@@ -15,7 +15,7 @@ use crate::http::request::Head;
 use crate::http::sessions::blocking;
 use crate::http::state::Shared;
 use crate::http::write_sessions::demand_new_partitions;
-use crate::write::{TableWriter, Target, WriteError, Written, arranged, drain, receive};
+use crate::write::{TableWriter, Target, WriteError, Written, commit_with, drain, receive};
 
 /// The header that an exactly-once writer proves itself with.
 const ACCESS_TOKEN: &str = "x-odps-max-storage-write-access-token";
@@ -83,10 +83,7 @@ fn store(
 ) -> Result<(u64, Option<i64>), ApiError> {
     let key = prepared.place.key();
     let streaming = prepared.place.streaming();
-    let files = match streaming {
-        true => arranged(&shared.catalog, &destination, prepared.place.table(), written.files)?,
-        false => written.files,
-    };
+    let catalog = &shared.catalog;
     let write = StreamWrite {
         session: &key,
         name: &prepared.name,
@@ -95,7 +92,15 @@ fn store(
         exactly: prepared.exactly.as_ref(),
         landing: if streaming { Landing::Visible(&destination) } else { Landing::Staged },
     };
-    match files.hand_over(&shared.catalog, |files| shared.catalog.append(&write, files)) {
+    let stored = match streaming {
+        true => {
+            let id = prepared.place.table().id;
+            let current = || catalog.table_by_id(id)?.ok_or_else(|| CommitRefusal::Gone.into());
+            commit_with(catalog, &destination, current, written.files, |arranged| catalog.append(&write, arranged))
+        }
+        false => written.files.hand_over(catalog, |files| catalog.append(&write, Arranged::for_any_version(files))),
+    };
+    match stored {
         Err(error) => match error.downcast_ref() {
             Some(StreamRefusal::Duplicate(next)) => Ok((*next, streaming.then_some(prepared.place.table().version))),
             _ => Err(error.into()),
