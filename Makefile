@@ -1,6 +1,6 @@
 # The commands of this repository; each is a script or cmake, which can be called directly as well.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench install clean
+.PHONY: help demo test bench install package clean
 
 PREFIX ?= /usr/local
 BUILD := .cache/install-build
@@ -10,6 +10,7 @@ help:
 	@echo 'make test      run every check and print a summary (tests/run GATE... runs some)'
 	@echo 'make bench     measure reading next to curl, codecs and official clients on the same bytes'
 	@echo 'make install   install library, header, CMake package and maxstorage.pc (PREFIX, DESTDIR)'
+	@echo 'make package   make a tarball and Debian packages in .cache/packages'
 	@echo 'make clean     remove what was built and generated'
 
 demo:
@@ -27,6 +28,10 @@ install:
 	cmake -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX='$(PREFIX)'
 	cmake --build $(BUILD)
 	DESTDIR='$(DESTDIR)' cmake --install $(BUILD)
+
+package:
+	@tools/setup
+	@tools/package
 
 clean:
 	cargo clean

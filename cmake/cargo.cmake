@@ -45,3 +45,10 @@ set_target_properties(maxstorage::maxstorage_static PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/include"
   INTERFACE_LINK_LIBRARIES "${native_static_list}")
 add_dependencies(maxstorage::maxstorage_static maxstorage_cargo)
+add_library(maxstorage::static ALIAS maxstorage::maxstorage_static)
+
+add_library(maxstorage::cpp INTERFACE IMPORTED GLOBAL)
+set_target_properties(maxstorage::cpp PROPERTIES
+  INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/bindings/cpp/include"
+  INTERFACE_COMPILE_FEATURES cxx_std_17
+  INTERFACE_LINK_LIBRARIES maxstorage::maxstorage)

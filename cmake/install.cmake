@@ -1,4 +1,4 @@
-# Installs both libraries, the header with the Arrow structures, the CMake package and maxstorage.pc. Every path inside the
+# Installs both libraries, the header with the Arrow structures, the C++ headers, the CMake package and maxstorage.pc. Every path inside the
 # package is relative to where it lies, so an installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
@@ -27,12 +27,15 @@ foreach(kind LIB INCLUDE)
 endforeach()
 configure_file(cmake/maxstorage.pc.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" @ONLY)
 
-install(PROGRAMS "${library_dir}/${shared_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(FILES "${library_dir}/${shared_soname}" "${library_dir}/libmaxstorage.so" "${library_dir}/libmaxstorage.a"
-  DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(FILES include/maxstorage.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-install(FILES include/maxstorage/arrow_abi.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/maxstorage")
+# Two components, as distributions split them: what programs need at run time, and what compiling needs.
+install(PROGRAMS "${library_dir}/${shared_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+install(FILES "${library_dir}/${shared_soname}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
+install(FILES LICENSE THIRD_PARTY_NOTICES DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)
+
+install(FILES "${library_dir}/libmaxstorage.so" "${library_dir}/libmaxstorage.a" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT development)
+install(FILES include/maxstorage.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
+install(FILES include/maxstorage/arrow_abi.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/maxstorage" COMPONENT development)
+install(DIRECTORY bindings/cpp/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development FILES_MATCHING PATTERN "*.hpp")
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfigVersion.cmake"
-  DESTINATION "${package_dir}")
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" DESTINATION "${pkgconfig_dir}")
-install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+  DESTINATION "${package_dir}" COMPONENT development)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" DESTINATION "${pkgconfig_dir}" COMPONENT development)

@@ -1,6 +1,6 @@
 # Sourced by gates: runs checks, counts them, ends with the line every gate ends with.
 # shellcheck shell=bash
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 # count COMMAND...: a check that passes if the command succeeds.
 count() {
@@ -20,6 +20,6 @@ none_match() {
 }
 
 finish() {
-  printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
+  printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }

@@ -30,6 +30,8 @@ const TYPES: [(&str, &str); 13] = [
     ("z", "timestamp_ntz"),
 ];
 
+const OPS: [Op; 6] = [Op::Equal, Op::NotEqual, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
+
 /// A cell, or a literal.
 #[derive(Debug, Clone, PartialEq)]
 enum Cell {
@@ -245,7 +247,7 @@ fn predicate(node: &Node) -> Predicate {
         Node::And(parts) => Predicate::and(parts.iter().map(predicate).collect()).unwrap(),
         Node::Or(parts) => Predicate::or(parts.iter().map(predicate).collect()).unwrap(),
         Node::Not(part) => predicate(part).negated().unwrap(),
-        Node::Test(at, op, cell) => Predicate::compare(column(at), Op::ALL[*op], to_literal(*at, cell)),
+        Node::Test(at, op, cell) => Predicate::compare(column(at), OPS[*op], to_literal(*at, cell)),
         Node::In(at, negated, cells) => {
             Predicate::in_set(column(at), *negated, cells.iter().map(|cell| to_literal(*at, cell)).collect())
         }

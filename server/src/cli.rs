@@ -35,6 +35,10 @@ pub enum LogFormat {
 /// The largest number for durations, ten years in seconds, so that no sum of times overflows.
 const LONGEST: u64 = 315_360_000;
 
+/// Threads for work that blocks. Uploads through the classic tunnel, which hold one for as long as their clients take, get
+/// half of them at most.
+pub const THREADS: usize = 2048;
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -43,7 +47,7 @@ pub enum Command {
     /// Prints one line on stdout when it accepts requests, `ready http://HOST:PORT`; logs go to stderr (level from the
     /// environment variable RUST_LOG, default info). Service endpoint for SDKs: http://HOST:PORT/api; data endpoint:
     /// http://HOST:PORT.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Load Parquet files into a table, all or nothing.
     ///
     /// A missing table is created from the schema of the files. Field metadata "maxcompute.type" names the MaxCompute
@@ -111,6 +115,18 @@ pub struct Serve {
     /// How long the head of a request may take, for tests.
     #[arg(long, hide = true, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=LONGEST))]
     pub head_timeout_ms: u64,
+    /// Cut an answer if its client takes nothing of it for this many seconds, so that its slot is free again; 0 waits for
+    /// ever.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
+    pub reader_idle_s: u64,
+    /// Bytes of blobs that one upload may bring, as they are sent and after decoding.
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub upload_blob_bytes: u64,
+    /// Blocks that are taken through the classic tunnel at once; what is beyond gets 429 and comes again. Each holds a
+    /// thread while it is read.
+    #[arg(long, value_name = "N", default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(1..=(THREADS as i64 / 2)))]
+    pub tunnel_uploads: u32,
     /// How long running answers may go on after SIGTERM or SIGINT; then their connections are cut.
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
     pub grace_ms: u64,
@@ -142,6 +158,9 @@ pub struct Load {
     #[arg(long, value_name = "N", default_value_t = crate::store::BLOCK_ROWS as u32,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub block_rows: u32,
+    /// Print the table and its new rows as a JSON object on stdout when they are there.
+    #[arg(long)]
+    pub json: bool,
     /// Parquet files; all must have the same columns.
     #[arg(required = true, value_name = "FILE.parquet")]
     pub files: Vec<PathBuf>,
@@ -161,6 +180,9 @@ pub struct Tpch {
     /// What to do with tables that already have data.
     #[arg(long, value_enum, default_value = "error")]
     pub if_exists: IfTableExists,
+    /// Print each table and its new rows as a JSON object a line on stdout when they are there.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Serve {

@@ -73,7 +73,7 @@ fn start_log(log: &Log, format: LogFormat) {
 
 fn run(command: Command, seed: config::Seed) -> Result<ExitCode> {
     match command {
-        Command::Serve(args) => serve(args, seed)?,
+        Command::Serve(args) => serve(*args, seed)?,
         Command::Load(args) => {
             let catalog = Catalog::open(&args.root)?;
             let options = ingest::LoadOptions {
@@ -83,13 +83,16 @@ fn run(command: Command, seed: config::Seed) -> Result<ExitCode> {
                 block_rows: args.block_rows as usize,
                 files: args.files,
             };
-            ingest::load(&catalog, &options)?;
+            let loaded = ingest::load(&catalog, &options)?;
+            if args.json {
+                command::say(loaded.to_json())?;
+            }
         }
         Command::Tpch(args) => {
             check_name(&args.project).map_err(|e| anyhow!("{e}"))?;
             let catalog = Catalog::open(&args.root)?;
             let options = ingest::TpchOptions { project: args.project, scale: args.scale, if_exists: args.if_exists };
-            ingest::tpch(&catalog, &options)?;
+            ingest::tpch(&catalog, &options, |loaded| if args.json { command::say(loaded.to_json()) } else { Ok(()) })?;
         }
         Command::Tool(tool) => return command::run(tool),
     }
@@ -125,6 +128,9 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
+        reader_idle: (args.reader_idle_s > 0).then(|| Duration::from_secs(args.reader_idle_s)),
+        upload_blob_bytes: args.upload_blob_bytes,
+        tunnel_uploads: args.tunnel_uploads as usize,
         grace: Duration::from_millis(args.grace_ms),
         faults,
         seed,
@@ -134,8 +140,7 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         .enable_all()
         .thread_name("maxstorage-server")
         .thread_stack_size(8 << 20)
-        // An upload through the classic tunnel holds one for as long as its client takes: they must leave some to all others.
-        .max_blocking_threads(2048)
+        .max_blocking_threads(cli::THREADS)
         .build()
         .context("cannot start the runtime")?;
     let result = runtime.block_on(http::serve(options));

@@ -111,6 +111,20 @@ fn service_plane() {
         assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     }
     assert_eq!(server.send("PUT", "/api/quotas/q", Some("{}"), &[]).status, 501);
+    for (method, target, status) in [
+        ("POST", "/api/projects/local/functions", 501),
+        ("DELETE", "/api/projects/local/schemas/default/functions/f", 501),
+        ("PUT", "/api/projects/local/resources/r", 501),
+        ("POST", "/api/projects/local/volumes", 501),
+        ("POST", "/api/projects/local/tables", 501),
+        ("GET", "/api/projects/local/functions/f", 404),
+        ("GET", "/api/projects/local/resources", 404),
+        ("PUT", "/api/x", 404),
+    ] {
+        let answer = server.send(method, target, None, &[]);
+        assert_eq!(answer.status, status, "{method} {target}");
+        assert!(answer.text().contains("<Message>"), "{}", answer.text());
+    }
     for known in ["/api/projects/local", "/api/projects/local/tables/t", "/api/tenants", "/api/projects/local/schemas"]
     {
         assert_eq!(server.send("HEAD", known, None, &[]).status, 405, "{known}");

@@ -4,8 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use common::governance::{OWNER, PAGE_POLICY};
 use common::{Answer, Root, Server, data, numbers, sessions};
 use rusqlite::{Connection, OpenFlags};
@@ -202,4 +204,68 @@ fn usage_is_counted_by_logical_size_and_survives() {
     server.child.kill().unwrap();
     server.wait(Duration::from_secs(5));
     assert_eq!(usage(&root, "ReadRows", "pay-as-you-go"), (2 * ROWS as u64, 2 * logical_bytes(), 2 * wire, 2));
+}
+
+/// A table with a body of about 32 MB, more than the system holds for a client that does not read.
+fn start_wide(args: &[&str]) -> (Root, Server) {
+    let root = Root::new();
+    let wide = |row: usize| format!("{row:>5}").repeat(3200);
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..2000).map(wide)));
+    let file = root.parquet("wide.parquet", &RecordBatch::try_from_iter([("name", names)]).unwrap());
+    root.load("local.default.t", &file, &["--block-rows", "200"]);
+    let server = root.serve(args);
+    (root, server)
+}
+
+/// Whether a body came to its end, or broke off.
+fn is_complete(mut stream: TcpStream) -> bool {
+    let (mut buffer, mut tail) = (vec![0; 1 << 20], Vec::new());
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return tail.ends_with(b"\r\n0\r\n\r\n"),
+            Ok(count) => {
+                tail.extend_from_slice(&buffer[..count]);
+                tail.drain(..tail.len().saturating_sub(16));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_stops_loses_its_slot_and_a_slow_one_does_not() {
+    let (_root, server) = start_wide(&["--profile", "cloud", "--reader-idle-s", "2"]);
+    server.run("create quota group slots 2");
+    allow(&server, "group");
+    let target = split(&server, "group");
+    let stalled = open(&server, &target);
+    let mut slow = open(&server, &target);
+    assert_eq!(create(&server, "group").error(), (429, "SlotExceeded".into()));
+    let start = Instant::now();
+    let slow = std::thread::spawn(move || {
+        let mut buffer = vec![0; 256 << 10];
+        // Longer than the limit without ever standing still.
+        while start.elapsed() < Duration::from_secs(5) {
+            slow.read_exact(&mut buffer).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        is_complete(slow)
+    });
+    while create(&server, "group").status != 201 {
+        assert!(start.elapsed() < Duration::from_secs(30), "the slot of a reader that stopped is still taken");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(start.elapsed() > Duration::from_millis(1500), "cut after {:?}", start.elapsed());
+    assert!(!is_complete(stalled), "an answer that was cut looks complete");
+    assert!(slow.join().unwrap(), "a slow reader was cut");
+}
+
+#[test]
+fn without_a_limit_a_reader_that_stops_keeps_its_slot() {
+    let (_root, server) = start_wide(&["--profile", "cloud", "--reader-idle-s", "0"]);
+    server.run("create quota group slots 1");
+    allow(&server, "group");
+    let stalled = open(&server, &split(&server, "group"));
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(create(&server, "group").status, 429);
+    assert!(is_complete(stalled));
 }

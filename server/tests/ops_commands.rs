@@ -53,6 +53,21 @@ fn tables_lists_what_is_there() {
 }
 
 #[test]
+fn what_puts_rows_into_a_root_says_so_in_json() {
+    let root = Root::new();
+    let file = root.parquet("a.parquet", &numbers(0, 100));
+    let output = root.try_load("local.default.t", &file, &["--json"]);
+    let lines = json_lines(&stdout(&output));
+    assert_eq!((lines.len(), &lines[0]["table"], &lines[0]["rows"]), (1, &json!("local.default.t"), &json!(100)));
+    assert!(lines[0]["seconds"].as_f64().is_some() && stderr(&output).contains("100 rows in"));
+    let lines = json_lines(&stdout(&root.run("tpch", &["--scale", "0.001", "--json"])));
+    let tables: Vec<&str> = lines.iter().map(|line| line["table"].as_str().unwrap()).collect();
+    assert_eq!((lines.len(), tables[0]), (9, "local.default.lineitem"));
+    assert!(lines.iter().all(|line| line["rows"].as_u64() > Some(0)), "{lines:?}");
+    assert!(stdout(&root.run("tpch", &["--scale", "0.001", "--if-exists", "skip"])).is_empty());
+}
+
+#[test]
 fn head_prints_rows() {
     let root = filled();
     let text = stdout(&root.run("head", &["local.default.t", "-n", "3"]));

@@ -3,7 +3,8 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -526,4 +527,99 @@ fn rights_are_those_of_the_table() {
     assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").error(), no());
     server.run("grant Alter on table p to user RAM$alice");
     assert_eq!(up("p", "&partition=ds=9,hh=9&create_partition=true").status, 200);
+}
+
+/// A block that is sent in two parts, with a pause as long as one likes.
+struct SlowBlock {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl SlowBlock {
+    /// `block` is its number and whatever else stands in the query.
+    fn begin(server: &Server, id: &str, block: &str, bytes: &[u8]) -> SlowBlock {
+        let target = table("t", &format!("uploadid={id}&blockid={block}"));
+        let headers: String =
+            server.sign("PUT", &target, None).iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (first, rest) = bytes.split_at(5);
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let length = bytes.len();
+        write!(
+            stream,
+            "PUT {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        )
+        .unwrap();
+        stream.write_all(first).unwrap();
+        SlowBlock { stream, rest: rest.to_vec() }
+    }
+
+    /// Sends the rest; the status of the answer.
+    fn end(mut self) -> String {
+        self.stream.write_all(&self.rest).unwrap();
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_string()
+    }
+}
+
+/// Waits until so many requests run.
+fn await_running(server: &Server, count: u64) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while server.admin("GET", "status", None)["quotas"][0]["used"] != json!(count) {
+        assert!(Instant::now() < end, "{count} requests do not run");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn many_slow_uploads_leave_the_others_alone() {
+    let root = root();
+    let server = root.serve(&["--tunnel-uploads", "150"]);
+    let id = upload(&server, "t", "");
+    let begin = |number: i64| SlowBlock::begin(&server, &id, &number.to_string(), &records(&rows(number * 10, 10)));
+    let slow: Vec<SlowBlock> = (0..150).map(begin).collect();
+    await_running(&server, 150);
+    let refused = block(&server, "t", &id, 150, &records(&rows(1500, 10)));
+    assert_eq!(refused.error(), (429, "SlotExceeded".into()));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.text().contains("--tunnel-uploads"), "{}", refused.text());
+    let beyond: Vec<SlowBlock> = (150..200).map(begin).collect();
+    let start = Instant::now();
+    let other = upload(&server, "t", "");
+    assert_eq!(blocks(&server, "t", &other), json!([]));
+    assert_eq!(all(&server, "t", ""), []);
+    assert_eq!(server.count("t", "{}"), 0);
+    assert!(start.elapsed() < Duration::from_secs(10), "other requests took {:?}", start.elapsed());
+    for refused in beyond {
+        assert_eq!(refused.end(), "429");
+    }
+    for taken in slow {
+        assert_eq!(taken.end(), "200");
+    }
+    // Those that were refused come again.
+    for number in 150..200 {
+        ok(block(&server, "t", &id, number, &records(&rows(number * 10, 10))));
+    }
+    ok(commit(&server, "t", &id));
+    assert_eq!(all(&server, "t", ""), rows(0, 2000));
+}
+
+#[test]
+fn an_upload_that_goes_away_gives_its_turn_back() {
+    let root = root();
+    let server = root.serve(&["--tunnel-uploads", "1"]);
+    let id = upload(&server, "t", "");
+    // Records, and a chunk of 64 KiB.
+    for (query, bytes) in [("0", records(&rows(0, 10))), ("0&arrow", [[0, 1, 0, 0].as_slice(), &[0; 100]].concat())] {
+        let taken = SlowBlock::begin(&server, &id, query, &bytes);
+        await_running(&server, 1);
+        assert_eq!(block(&server, "t", &id, 1, &records(&rows(0, 1))).status, 429, "{query}");
+        drop(taken);
+        let end = Instant::now() + Duration::from_secs(20);
+        while block(&server, "t", &id, 1, &records(&rows(0, 1))).status != 200 {
+            assert!(Instant::now() < end, "{query}: the turn of an upload that went away is still taken");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }

@@ -528,3 +528,41 @@ fn blobs_live_as_long_as_rows_refer_to_them() {
     assert_eq!(checked(&read_blobs(&api, &[&reference], "").body), b"kept");
     assert_eq!(blob_files(&root).len(), 1);
 }
+
+#[test]
+fn a_few_bytes_do_not_become_any_number() {
+    let root = root();
+    let server = serve(&root, &["--upload-blob-bytes", "1000000"]);
+    let api = Api { server: &server, version: 3 };
+    let session = api.writing("b", "", json!({}));
+    open(&api, "b", &session, "a", 1);
+    let up = |query: &str, body: &[u8], coding: &str| {
+        let query = format!("{}{query}", at(&session, "a", 1));
+        api.send("TableWriteBlob", &target("b"), &query, body, &[("content-encoding", coding)])
+    };
+    let single = "&PartitionValues=&ColumnIndex=2";
+    let zeros = |count: usize| vec![0; count];
+    let lz4 = |bytes: &[u8]| {
+        let mut coder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        coder.write_all(bytes).unwrap();
+        coder.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    let frames: Vec<u8> = (0..3).flat_map(|_| frame(json!({"ColumnIndex": 2}), &zeros(400_000), None)).collect();
+    for (query, body, coding) in [
+        (single, zstd(&zeros(50_000_000)), "zstd"),
+        (single, lz4(&zeros(50_000_000)), "x-lz4-frame"),
+        (single, zeros(1_000_001), "identity"),
+        (single, zeros(3_000_000), "identity"),
+        ("&Mode=Batch", zstd(&frames), "zstd"),
+        ("&Mode=Batch", frames, "identity"),
+    ] {
+        let refused = up(query, &body, coding);
+        assert_eq!(refused.error(), (413, "MaxMessageLengthExceeded".into()), "{query} {coding} {}", body.len());
+        assert!(refused.text().contains("at most 1000000 bytes"), "{}", refused.text());
+    }
+    assert_eq!(blob_files(&root), Vec::<PathBuf>::new(), "nothing of a refused upload stays");
+    for (body, coding) in [(zeros(1_000_000), "identity"), (zstd(&zeros(1_000_000)), "zstd")] {
+        assert_eq!(up(single, &body, coding).json()["Size"], json!(1_000_000));
+    }
+}

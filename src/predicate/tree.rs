@@ -73,7 +73,8 @@ pub enum Op {
 
 impl Op {
     /// Every operator, by its number.
-    pub(crate) const ALL: [Op; 6] = [Op::Equal, Op::NotEqual, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
+    pub(crate) const ALL: [Op; 6] =
+        [Op::Equal, Op::NotEqual, Op::Less, Op::LessOrEqual, Op::Greater, Op::GreaterOrEqual];
 
     /// As the service writes it.
     pub const fn symbol(self) -> &'static str {

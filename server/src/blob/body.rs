@@ -1,7 +1,7 @@
 //! The body of an upload, first as it comes, then decoded.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::error::ApiError;
 use crate::private;
 use crate::store::{RootLock, new_file_id};
+use crate::write::drain;
 
 /// A body that stands still for this long is given up (service-behaviour.md 3.5).
 const IDLE: Duration = Duration::from_secs(120);
@@ -28,6 +29,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct Upload {
     path: PathBuf,
     bytes: u64,
+    /// What it may have, as sent and decoded.
+    limit: u64,
     _lock: RootLock,
 }
 
@@ -39,9 +42,9 @@ impl Drop for Upload {
 }
 
 impl Upload {
-    /// Takes a body to its end. `dir` is the directory of blobs of the root that `lock` is of.
-    pub async fn receive(dir: PathBuf, lock: RootLock, body: Body) -> Result<Upload, ApiError> {
-        let mut upload = Upload { path: dir.join(new_file_id()), bytes: 0, _lock: lock };
+    /// Takes a body of at most `limit` bytes to its end. `dir` is the directory of blobs of the root that `lock` is of.
+    pub async fn receive(dir: PathBuf, lock: RootLock, limit: u64, body: Body) -> Result<Upload, ApiError> {
+        let mut upload = Upload { path: dir.join(new_file_id()), bytes: 0, limit, _lock: lock };
         let path = upload.path.clone();
         let mut file = blocking(move || {
             private::directory(&dir)?;
@@ -60,6 +63,10 @@ impl Upload {
                 let incomplete = |_| ApiError::new(400, "IncompleteBody", "the request body ended too early");
                 waiting.extend_from_slice(&piece.map_err(incomplete)?);
             }
+            if upload.bytes + waiting.len() as u64 > limit {
+                drain(Body::from_stream(body)).await;
+                return Err((&TooLarge(limit)).into());
+            }
             if waiting.len() >= COLLECT_BYTES || (is_last && !waiting.is_empty()) {
                 let bytes = waiting.split();
                 upload.bytes += bytes.len() as u64;
@@ -71,8 +78,12 @@ impl Upload {
         }
     }
 
-    /// The bytes, decoded as `Content-Encoding` says. Blocking.
-    pub fn open(&self, encoding: Option<&str>) -> Result<Box<dyn Read>, ApiError> {
+    /// The bytes, decoded as `Content-Encoding` says; reading fails with [`TooLarge`] beyond the limit. Blocking.
+    pub fn open(&self, encoding: Option<&str>) -> Result<Limited<Box<dyn Read>>, ApiError> {
+        Ok(Limited { inner: self.decoded(encoding)?, limit: self.limit, taken: 0 })
+    }
+
+    fn decoded(&self, encoding: Option<&str>) -> Result<Box<dyn Read>, ApiError> {
         let file = File::open(&self.path).context("an upload is gone")?;
         let file = BufReader::with_capacity(BUFFER_BYTES, file);
         let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
@@ -92,6 +103,43 @@ impl Upload {
             }
             other => Err(ApiError::argument(format!("Content-Encoding {other} is neither zstd nor x-lz4-frame"))),
         }
+    }
+}
+
+/// An upload has more bytes than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the blobs of one request have at most {0} bytes here, as sent and decoded (--upload-blob-bytes)")]
+struct TooLarge(u64);
+
+impl From<&TooLarge> for ApiError {
+    fn from(error: &TooLarge) -> ApiError {
+        ApiError::new(413, "MaxMessageLengthExceeded", error.to_string())
+    }
+}
+
+/// Bytes up to a limit. A few bytes can decode into any number, so what comes out is counted.
+pub struct Limited<R> {
+    inner: R,
+    limit: u64,
+    taken: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.taken += count as u64;
+        match self.taken > self.limit {
+            true => Err(io::Error::other(TooLarge(self.limit))),
+            false => Ok(count),
+        }
+    }
+}
+
+/// Why reading an upload failed.
+pub fn unreadable(error: &io::Error) -> ApiError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
+        Some(too_large) => too_large.into(),
+        None => ApiError::argument(format!("the body cannot be decoded: {error}")),
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::body::unreadable;
 use super::store::Sums;
 use crate::catalog::Blob;
 use crate::error::ApiError;
@@ -115,7 +116,7 @@ impl<R: Read> FrameReader<R> {
                 Ok(0) => return Err(cut()),
                 Ok(count) => found += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(undecodable(&error)),
+                Err(error) => return Err(unreadable(&error)),
             }
         }
         let length = i64::from_le_bytes(bytes);
@@ -129,7 +130,7 @@ impl<R: Read> FrameReader<R> {
             )));
         }
         let mut text = Vec::new();
-        self.inner.by_ref().take(length).read_to_end(&mut text).map_err(|error| undecodable(&error))?;
+        self.inner.by_ref().take(length).read_to_end(&mut text).map_err(|error| unreadable(&error))?;
         if text.len() as u64 == length { Ok(text) } else { Err(cut()) }
     }
 }
@@ -151,10 +152,6 @@ impl<R: Read> Read for Data<'_, R> {
 
 fn cut() -> ApiError {
     ApiError::argument("the body ends inside a frame")
-}
-
-fn undecodable(error: &io::Error) -> ApiError {
-    ApiError::argument(format!("the body cannot be decoded: {error}"))
 }
 
 /// The payload of an answer: the bytes of one blob, or frames of several.
@@ -240,7 +237,7 @@ mod tests {
         let mut frames = FrameReader::new(body);
         let header = frames.header()?.expect("a frame");
         let mut data = Vec::new();
-        frames.data()?.read_to_end(&mut data).map_err(|error| undecodable(&error))?;
+        frames.data()?.read_to_end(&mut data).map_err(|error| unreadable(&error))?;
         frames.footer(sums)?;
         assert!(frames.header()?.is_none());
         Ok((header, data))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use md5::{Digest, Md5};
 
+use super::body::unreadable;
 use crate::catalog::{Blob, Catalog};
 use crate::error::ApiError;
 use crate::private;
@@ -99,7 +100,7 @@ fn copy(source: &mut dyn Read, file: File) -> Result<Sums, ApiError> {
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ApiError::argument(format!("the body cannot be decoded: {error}"))),
+            Err(error) => return Err(unreadable(&error)),
         };
         let piece = buffer.get(..count).unwrap_or_default();
         md5.update(piece);

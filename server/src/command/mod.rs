@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 use crate::catalog::Catalog;
 use crate::config;
 pub use fault::read_plan;
-use output::say;
+pub use output::say;
 
 /// The commands of this module.
 #[derive(Debug, Subcommand)]

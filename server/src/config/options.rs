@@ -155,7 +155,7 @@ mod tests {
         let matches = command(&options, Path::new("/etc/maxstorage"))?
             .try_get_matches_from(["maxstorage-server", "serve"].iter().chain(args))?;
         match Cli::from_arg_matches(&matches)?.command {
-            Chosen::Serve(serve) => Ok(serve),
+            Chosen::Serve(serve) => Ok(*serve),
             other => bail!("{other:?}"),
         }
     }

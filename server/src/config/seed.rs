@@ -110,7 +110,7 @@ impl Table {
             block_rows: BLOCK_ROWS,
             files: self.files.clone(),
         };
-        load(catalog, &options)
+        load(catalog, &options).map(|_| ())
     }
 
     /// Whether the table, or the partition if one is named, has files.

@@ -119,4 +119,27 @@ mod tests {
             assert_eq!((slots.load()[0].used, meters.list().len()), (0, 0));
         }
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_stands_still_gives_its_slot_back() {
+        let (slots, meters) = (Slots::default(), Arc::new(Meters::default()));
+        let slot = slots.take("q", Some(1), Over::Refuse).await.ok().unwrap();
+        let (number, meter) = meters.begin(Facts::default(), None);
+        let permit = Permit::new(meters, number, meter, Some(slot));
+        let body = permit.incoming(Body::from_stream(pieces(1).chain(futures::stream::pending())));
+        drop(permit);
+        let start = Instant::now();
+        let error = crate::write::receive(body, |_| panic!("there is no schema")).await.err().unwrap();
+        // The first piece is no message; what comes after it is waited for so that the client sees the answer.
+        assert_eq!(error.status, 400);
+        assert_eq!((slots.load()[0].used, start.elapsed()), (0, std::time::Duration::from_secs(10)));
+
+        let slot = slots.take("q", Some(1), Over::Refuse).await.ok().unwrap();
+        let (number, meter) = Arc::new(Meters::default()).begin(Facts::default(), None);
+        let permit = Permit::new(Arc::new(Meters::default()), number, meter, Some(slot));
+        let body = permit.incoming(Body::from_stream(futures::stream::pending::<io::Result<Bytes>>()));
+        drop(permit);
+        let error = crate::write::receive(body, |_| panic!("there is no schema")).await.err().unwrap();
+        assert_eq!((error.status, error.code, slots.load()[0].used), (408, "RequestTimeout", 0));
+    }
 }

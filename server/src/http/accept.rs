@@ -17,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::idle::Impatient;
 use super::unparsed::Named;
 
 /// The other end of a connection, as an extension of its requests.
@@ -31,7 +32,7 @@ pub struct HangUp;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves connections until `stop` is done, then lets running answers end. A connection is closed if the head of its
-/// next request is not complete within `head_timeout`.
+/// next request is not complete within `head_timeout`, or if it has taken nothing of an answer for `reader_idle`.
 ///
 /// With `tls`, a connection begins with a handshake, which may take as long as a head.
 pub async fn accept(
@@ -39,6 +40,7 @@ pub async fn accept(
     tls: Option<TlsAcceptor>,
     router: Router,
     head_timeout: Duration,
+    reader_idle: Option<Duration>,
     stop: impl Future<Output = ()>,
 ) {
     let connections = GracefulShutdown::new();
@@ -53,6 +55,7 @@ pub async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY: {error}");
         }
+        let stream = Impatient::new(stream, reader_idle);
         let router = TowerToHyperService::new(router.clone());
         let service = service_fn(move |request| answer(router.clone(), request, peer));
         let (http, tls, watcher) = (http.clone(), tls.clone(), connections.watcher());

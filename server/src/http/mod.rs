@@ -7,6 +7,7 @@ mod canonical;
 mod data;
 mod document;
 mod faults;
+mod idle;
 mod instances;
 mod paging;
 mod projects;

@@ -43,6 +43,10 @@ pub enum Call {
     Unknown,
 }
 
+/// Objects of a project that the service has and this server does not.
+const OTHER_OBJECTS: [&str; 8] =
+    ["functions", "offlinemodels", "registration", "resources", "streams", "volumes", "xflows", "xflowinstances"];
+
 /// Finds the call, or says that path and method do not go together.
 pub fn route(head: &Head) -> Result<Call, ApiError> {
     let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
@@ -152,6 +156,10 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
             Call::ChangeInstance((*project).to_string(), (*id).to_string())
         }
         ["quotas", ..] => Call::Missing("changing quotas over REST"),
+        // Asking for one of these finds nothing (404): a Java client would wait minutes before it repeats a GET after 5xx.
+        ["projects", _, kind, ..] if !get && OTHER_OBJECTS.contains(kind) => {
+            Call::Missing("functions, resources, volumes, models and other objects besides tables")
+        }
         _ => Call::Unknown,
     }
 }

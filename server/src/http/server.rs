@@ -51,6 +51,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let tls = tls::acceptor(&options.tls, &options.root, &names)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
+    let reader_idle = options.reader_idle;
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
     shared.catalog.end_lost_instances()?;
@@ -65,7 +66,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
         // An error means that the sender is gone, which is a stop as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let server = accept(listener, tls, router, head_timeout, wait(stopped.clone()));
+    let server = accept(listener, tls, router, head_timeout, reader_idle, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
     writeln!(stdout, "ready {scheme}://{address}")
         .and_then(|()| stdout.flush())

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::sync::Semaphore;
 
 use super::auth::{Account, Accounts};
 use super::tls::TlsOptions;
@@ -76,6 +77,12 @@ pub struct ServeOptions {
     pub garbage_interval: Duration,
     /// How long the head of a request may take.
     pub head_timeout: Duration,
+    /// How long the client of an answer may take nothing of it; `None` is any time.
+    pub reader_idle: Option<Duration>,
+    /// Bytes of blobs that one request may bring, as they are sent and decoded.
+    pub upload_blob_bytes: u64,
+    /// Bodies of the classic tunnel that are read at once.
+    pub tunnel_uploads: usize,
     /// How long running answers may go on after a signal to stop.
     pub grace: Duration,
     /// The fault plan in force from the start.
@@ -105,6 +112,10 @@ pub struct Shared {
     pub faults: Faults,
     pub observed: Arc<Observed>,
     pub admin_needs_key: bool,
+    /// Bytes of blobs that one request may bring, as they are sent and decoded.
+    pub upload_blob_bytes: u64,
+    /// A turn for each body of the classic tunnel that may be read: it holds a thread.
+    pub tunnel_uploads: Arc<Semaphore>,
     /// Blocks that are being written.
     pub flying: Arc<Flying>,
     /// SQL statements that run now.
@@ -135,6 +146,8 @@ impl Shared {
             faults: Faults::new(options.faults),
             observed: Arc::default(),
             admin_needs_key: options.admin_needs_key,
+            upload_blob_bytes: options.upload_blob_bytes,
+            tunnel_uploads: Arc::new(Semaphore::new(options.tunnel_uploads)),
             plans: Mutex::default(),
         }
     }

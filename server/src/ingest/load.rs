@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::progress::Progress;
+use super::progress::{Loaded, Progress};
 use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::plan::parse_spec;
 use crate::store::{PendingFiles, batch_rows};
@@ -31,7 +31,7 @@ pub struct LoadOptions {
 }
 
 /// Loads Parquet files. Either all rows become visible or none.
-pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
+pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<Loaded> {
     let mut sources: Vec<(&Path, SchemaRef, u64)> = Vec::new();
     for path in &options.files {
         let reader = open(path)?;
@@ -80,8 +80,7 @@ pub fn load(catalog: &Catalog, options: &LoadOptions) -> Result<()> {
     let destination = target.destination(overwrite);
     let current = || catalog.changed_table(&change);
     commit_with(catalog, &destination, current, files, |arranged| catalog.commit_change(&change, arranged))?;
-    progress.finish();
-    Ok(())
+    Ok(progress.finish_table(options.table.clone()))
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {

@@ -5,6 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::catalog::TableName;
+
+/// What a table was given.
+pub struct Loaded {
+    pub table: TableName,
+    pub rows: u64,
+    pub seconds: f64,
+}
+
+impl Loaded {
+    pub fn to_json(&self) -> Value {
+        json!({"table": self.table.to_string(), "rows": self.rows, "seconds": self.seconds})
+    }
+}
 
 /// Counts the rows, or other units, of one job. Shared by the threads that work on it.
 pub struct Progress {
@@ -60,6 +76,13 @@ impl Progress {
         if mine {
             say(format_args!("{}: {done} of about {} {}", self.what, self.total, self.unit));
         }
+    }
+
+    /// Ends the job of rows for a table with a summary line.
+    pub fn finish_table(self, table: TableName) -> Loaded {
+        let (rows, seconds) = (self.done.load(Ordering::Relaxed), self.started.elapsed().as_secs_f64());
+        self.finish();
+        Loaded { table, rows, seconds }
     }
 
     /// Ends the job with a summary line.

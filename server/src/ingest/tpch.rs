@@ -16,7 +16,7 @@ use tpchgen_arrow::{
     CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow, SupplierArrow,
 };
 
-use super::progress::{Progress, say};
+use super::progress::{Loaded, Progress, say};
 use super::years::{YEAR, add_year};
 use crate::catalog::{Catalog, Change, Column, IfExists, TableName};
 use crate::store::PendingFiles;
@@ -94,14 +94,16 @@ static SOURCES: [Source; 9] = [
     source!("region", 5.0, false, false, RegionGenerator, RegionArrow),
 ];
 
-/// Generates the tables. Each table becomes visible when it is complete; a killed run leaves the rest untouched.
-pub fn tpch(catalog: &Catalog, options: &TpchOptions) -> Result<()> {
+/// Generates the tables. Each table becomes visible when it is complete, and is then told to `done`; a killed run leaves
+/// the rest untouched.
+pub fn tpch(catalog: &Catalog, options: &TpchOptions, done: impl Fn(&Loaded) -> Result<()>) -> Result<()> {
     if !(options.scale >= SMALLEST_SCALE && options.scale <= 10_000.0) {
         bail!("--scale must be from {SMALLEST_SCALE} to 10000, not {}", options.scale);
     }
     for (source, change) in wanted(catalog, options)? {
-        let files = generate(catalog, options, source, &change)?;
+        let (files, loaded) = generate(catalog, options, source, &change)?;
         files.hand_over(catalog, |files| catalog.commit(&change, files))?;
+        done(&loaded)?;
     }
     Ok(())
 }
@@ -145,7 +147,12 @@ fn change(options: &TpchOptions, source: &Source) -> Result<Change> {
 }
 
 /// Writes the files of one table, on all cores. The order of files follows the order of parts.
-fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &Change) -> Result<PendingFiles> {
+fn generate(
+    catalog: &Catalog,
+    options: &TpchOptions,
+    source: &Source,
+    change: &Change,
+) -> Result<(PendingFiles, Loaded)> {
     let rows = if source.scales { source.base_rows * options.scale } else { source.base_rows };
     let cores = thread::available_parallelism().map_or(1, usize::from);
     // A big table is cut so that every core has work; a partitioned one is not, to get one file per year.
@@ -171,8 +178,7 @@ fn generate(catalog: &Catalog, options: &TpchOptions, source: &Source, change: &
     for (_, part) in finished.into_inner().unwrap_or_else(PoisonError::into_inner) {
         files.append(part?);
     }
-    progress.finish();
-    Ok(files)
+    Ok((files, progress.finish_table(change.table.clone())))
 }
 
 fn years_added(batches: Batches) -> Batches {
@@ -209,8 +215,8 @@ mod tests {
             let wanted = wanted(&catalog, &options).unwrap();
             let (source, change) = wanted.iter().find(|(source, _)| source.name == "nation").unwrap();
             let make = || generate(&catalog, &options, source, change).unwrap();
-            make().hand_over(&catalog, |files| catalog.commit(change, files)).unwrap();
-            let refusal = make().hand_over(&catalog, |files| catalog.commit(change, files)).unwrap_err().to_string();
+            make().0.hand_over(&catalog, |files| catalog.commit(change, files)).unwrap();
+            let refusal = make().0.hand_over(&catalog, |files| catalog.commit(change, files)).unwrap_err().to_string();
             assert!(refusal.contains("already has data"), "{refusal}");
             assert_eq!(std::fs::read_dir(catalog.data_dir()).unwrap().count(), 1, "what was refused is removed");
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Reading, arrow_body, feed};
 use super::upload::{find, target};
@@ -25,6 +26,7 @@ struct Block {
     target: Target,
     coding: Coding,
     permit: Permit,
+    turn: OwnedSemaphorePermit,
 }
 
 /// `PUT ?uploadid=&blockid=[&block_version=][&arrow]`. A block that is sent again replaces what it was; nothing of it
@@ -37,7 +39,7 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
             return Err(error);
         }
     };
-    let Block { session_id, unit, target, coding, permit } = block;
+    let Block { session_id, unit, target, coding, permit, turn } = block;
     let (catalog, counter) = (shared.catalog.clone(), permit.clone());
     let body = permit.incoming(body);
     let written = if head.query.has("arrow") {
@@ -45,12 +47,12 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
         let open = move |schema: &_| -> Result<TableWriter, WriteError> {
             Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |rows| counter.count(rows)))
         };
-        let (body, outcome) = arrow_body(body, coding, &schema)?;
+        let (body, outcome) = arrow_body(body, turn, coding, &schema)?;
         let written = receive(body, open).await;
         // What went wrong inside the chunks is more to the point than that the stream in them broke off.
         outcome.settle(written).await?
     } else {
-        let (reader, feeder) = feed(body);
+        let (reader, feeder) = feed(body, turn);
         let work = move || -> Result<Written, ApiError> {
             let schema = record_schema(&target.table.columns);
             let input = decoder(coding, reader).map_err(anyhow::Error::from)?;
@@ -93,13 +95,20 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: TableName) -> Result<B
     let version: i64 = head.integer("block_version")?.unwrap_or(0);
     let coding = Coding::of_content(head.header("content-encoding"))?;
     let permit = governance::admit(shared, head, Operation::TunnelUpload, Subject::Table(&name)).await?;
+    let turn = shared.tunnel_uploads.clone().try_acquire_owned().map_err(|_| too_many())?;
     let shared = shared.clone();
     blocking(move || {
         let (session, options) = find(&shared, &name, &id)?;
         demand_open(&session, now_ms())?;
         let target = Target { matching: Matching::Position, ..target(&shared, &session, &options)? };
         let unit = Unit { name: number.to_string(), version };
-        Ok(Block { session_id: session.id, unit, target, coding, permit })
+        Ok(Block { session_id: session.id, unit, target, coding, permit, turn })
     })
     .await
+}
+
+/// All bodies that may be read at once are being read. Every client of the tunnel comes again after 429.
+fn too_many() -> ApiError {
+    let message = "This server is taking as many blocks through the classic tunnel as it may (--tunnel-uploads)";
+    ApiError::new(429, "SlotExceeded", message).retry_after(1)
 }

@@ -12,6 +12,7 @@ use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use futures::stream::{iter, unfold};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -33,6 +34,8 @@ const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 pub struct BodyReader {
     pieces: Receiver<io::Result<Bytes>>,
     rest: Bytes,
+    /// Free for the next body when nobody reads this one any more.
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Read for BodyReader {
@@ -66,8 +69,8 @@ impl Reading for Feeder {
     }
 }
 
-/// Hands a body over to a blocking reader.
-pub fn feed(body: Body) -> (BodyReader, Feeder) {
+/// Hands a body over to a blocking reader, whose turn it is.
+pub fn feed(body: Body, turn: OwnedSemaphorePermit) -> (BodyReader, Feeder) {
     let (sender, pieces) = channel(WAITING);
     let task = async move {
         let mut body = body.into_data_stream();
@@ -87,7 +90,7 @@ pub fn feed(body: Body) -> (BodyReader, Feeder) {
         drain(Body::from_stream(body)).await;
         Ok(())
     };
-    (BodyReader { pieces, rest: Bytes::new() }, Feeder(tokio::spawn(task)))
+    (BodyReader { pieces, rest: Bytes::new(), _turn: turn }, Feeder(tokio::spawn(task)))
 }
 
 async fn next(body: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
@@ -115,9 +118,14 @@ impl Reading for Unframing {
 
 /// Turns a body of chunks with bare batches into a complete Arrow stream of that schema. A body without batches becomes
 /// one without bytes.
-pub fn arrow_body(body: Body, coding: Coding, schema: &Arc<Schema>) -> Result<(Body, Unframing), ApiError> {
+pub fn arrow_body(
+    body: Body,
+    turn: OwnedSemaphorePermit,
+    coding: Coding,
+    schema: &Arc<Schema>,
+) -> Result<(Body, Unframing), ApiError> {
     let head = Bytes::from(schema_message(schema)?);
-    let (reader, feeder) = feed(body);
+    let (reader, feeder) = feed(body, turn);
     let (sender, chunks) = channel::<Result<Bytes, io::Error>>(WAITING);
     let work = spawn_blocking(move || {
         let work = || -> Result<(), StreamError> {

@@ -37,7 +37,8 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
     };
     let catalog = shared.catalog.clone();
     let lock = blocking(move || Ok(RootLock::for_writing(catalog.root())?)).await?;
-    let upload = Upload::receive(shared.catalog.blob_dir(), lock, permit.incoming(body)).await?;
+    let upload =
+        Upload::receive(shared.catalog.blob_dir(), lock, shared.upload_blob_bytes, permit.incoming(body)).await?;
     let encoding = head.header("content-encoding").map(str::to_string);
     let batch = is_batch(head)?;
     // Both are checked before the body is stored.
