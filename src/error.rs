@@ -105,7 +105,8 @@ struct Inner {
 impl Error {
     /// A failure of `kind`; the message is one sentence without the kind's name and without secrets.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), server: ServerFacts::default(), attempts: 0 }))
+        let message = one_line(message.into());
+        Error(Box::new(Inner { kind, message, server: ServerFacts::default(), attempts: 0 }))
     }
 
     /// The failure that stands for a caught panic; `payload` is what it carried.
@@ -183,6 +184,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A sentence is one line, whatever a library or a service put into it.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +212,12 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(kind.is_retryable(), (400..500).contains(&(*kind as i32)), "{}", kind.constant());
         }
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_whatever_it_was_made_of() {
+        let error = Error::new(Kind::CorruptData, "the metadata is malformed:\n\tunion tag\r\n at 7");
+        assert_eq!(error.message(), "the metadata is malformed: union tag at 7");
     }
 
     #[test]
