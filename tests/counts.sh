@@ -13,6 +13,12 @@ count() {
   fi
 }
 
+# skip SENTENCE: a part of the gate that cannot run here, and why.
+skip() {
+  skipped=$((skipped + 1))
+  printf 'skipped: %s\n' "$*"
+}
+
 # none_match GREP-ARGUMENTS...: no line matches; an error of grep is not "none".
 none_match() {
   grep "$@"
