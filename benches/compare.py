@@ -247,4 +247,5 @@ def main():
     goals(results, official(arguments.service, arguments, results))
 
 
-main()
+if __name__ == "__main__":
+    main()
