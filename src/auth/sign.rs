@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{App, Credentials};
 use crate::options::Who;
@@ -163,11 +163,30 @@ fn sign(key: &[u8], text: &str) -> String {
     STANDARD.encode(mac::<Hmac<Sha1>>(key, text))
 }
 
-#[allow(clippy::expect_used)] // HMAC takes keys of any length.
+/// The code of a text. HMAC leaves blocks of the key where its frames were on the stack, so that part is wiped.
 pub(super) fn mac<M: Mac + KeyInit>(key: &[u8], text: &str) -> Vec<u8> {
+    let code = mac_on_the_stack::<M>(key, text);
+    wipe_the_stack();
+    code
+}
+
+/// Called, never inlined, from where [`wipe_the_stack`] is: their frames begin at the same place.
+#[inline(never)]
+#[allow(clippy::expect_used)] // HMAC takes keys of any length.
+fn mac_on_the_stack<M: Mac + KeyInit>(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
+}
+
+/// More than what HMAC and the hash below it use.
+const STACK_OF_HMAC: usize = 16 << 10;
+
+#[inline(never)]
+fn wipe_the_stack() {
+    let mut frame = [0_u8; STACK_OF_HMAC];
+    frame.zeroize();
+    std::hint::black_box(&frame);
 }
 
 #[cfg(test)]
