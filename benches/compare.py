@@ -9,6 +9,7 @@ is taken off, which a run that reads a table of five rows tells. What no line na
 """
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -138,8 +139,13 @@ def median(values):
     return statistics.median(values)
 
 
+def ratio(part, whole):
+    """NaN where the whole is nothing: a short read may cost less CPU time than the system counts."""
+    return part / whole if whole else math.nan
+
+
 def spread(values):
-    return f"{(max(values) - min(values)) / median(values) * 100:.0f}%"
+    return f"{ratio(max(values) - min(values), median(values)) * 100:.0f}%"
 
 
 COLUMNS = ["raw", "curl", "codec", "rust", "split", "scan", "stream"]
@@ -162,9 +168,9 @@ def table(cases, runs, title, columns=COLUMNS, titles=TITLES):
         cost["peak"] = max(run.facts["peak_kib"] for run in taken["split"]) * 1024 / 1e6
         floor = cost["curl"] + cost.get("codec", 0)
         line = "".join(f"{f'{cost[name]:.3f} {spread([run.cpu for run in taken[name]]):>5}' if name in cost else '-':>16}" for name in columns)
-        against_rust = f"{cost['split'] / cost['rust']:.2f}" if "rust" in cost else "-"
+        against_rust = f"{ratio(cost['split'], cost['rust']):.2f}" if "rust" in cost else "-"
         print(f"{case.name:26}{line}{cost['split'] / floor:>16.2f}{against_rust:>16}", flush=True)
-        speeds.append((case.name, {name: decoded / 1e6 / median([run.seconds for run in taken[name]]) for name in taken}))
+        speeds.append((case.name, {name: ratio(decoded / 1e6, median([run.seconds for run in taken[name]])) for name in taken}))
         results[case.compression, case.rows, case.splits] = cost | {"decoded": decoded, "floor": floor}
     head("MB/s of decoded data", titles)
     for name, speed in speeds:
@@ -195,7 +201,7 @@ def official(service, arguments, results):
             run = Run([*command, service, TABLE, *shape, str(times)])
             gib = one * times / GIB
             net[name, compression] = (run.cpu - start) / gib
-            figures = [start, gib, run.cpu, run.cpu / gib, net[name, compression], net[name, compression] / ours["split"]]
+            figures = [start, gib, run.cpu, run.cpu / gib, net[name, compression], ratio(net[name, compression], ours["split"])]
             print(f"{f'{name}, {compression}':26}" + "".join(f"{figure:>16.2f}" for figure in figures), flush=True)
     return net
 
@@ -204,20 +210,20 @@ def goals(results, net):
     """What is wanted, what is, and whether that will do."""
     few, many = BATCH_ROWS
     lines = [
-        (f"none, {few} rows: C / curl", results["none", few, 1]["split"] / results["none", few, 1]["floor"], 1.0, False),
-        (f"none, {many} rows: C / curl", results["none", many, 1]["split"] / results["none", many, 1]["floor"], 1.2, False),
+        (f"none, {few} rows: C / curl", ratio(results["none", few, 1]["split"], results["none", few, 1]["floor"]), 1.0, False),
+        (f"none, {many} rows: C / curl", ratio(results["none", many, 1]["split"], results["none", many, 1]["floor"]), 1.2, False),
     ]
     for compression in ("lz4", "zstd"):
         for rows in BATCH_ROWS:
             result = results[compression, rows, 1]
-            lines.append((f"{compression}, {rows} rows: C / (curl + codec)", result["split"] / result["floor"], 1.15, False))
-    singles = [result["split"] / result["rust"] for (_, _, splits), result in results.items() if splits == 1]
+            lines.append((f"{compression}, {rows} rows: C / (curl + codec)", ratio(result["split"], result["floor"]), 1.15, False))
+    singles = [ratio(result["split"], result["rust"]) for (_, _, splits), result in results.items() if splits == 1]
     lines.append(("C ABI / Rust path, median of the cases", median(singles), 1.01, False))
     lines.append((f"peak memory of one stream, none, {few} rows, MB", results["none", few, 1]["peak"], 15.0, False))
     for compression, wanted in (("none", 2.5), ("lz4", 1.9), ("zstd", 1.7)):
         for (name, used), cost in net.items():
             if used == compression:
-                lines.append((f"{name}, {compression}: net / C", cost / results[compression, few, 1]["split"], wanted, True))
+                lines.append((f"{name}, {compression}: net / C", ratio(cost, results[compression, few, 1]["split"]), wanted, True))
     print(f"\n{'goal':44}{'here':>8}{'wanted':>10}")
     for name, figure, wanted, at_least in lines:
         met = figure >= wanted if at_least else figure <= wanted
