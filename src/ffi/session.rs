@@ -45,16 +45,7 @@ pub unsafe extern "C" fn ms_session_open(
     out_session: *mut *mut ms_session,
     err: *mut *mut ms_error,
 ) -> ms_status {
-    unsafe {
-        gate(err, || {
-            let out = Out::handle(out_session, "out_session")?;
-            let client = borrow(client, "client")?;
-            let scan = borrow(scan, "scan")?.read();
-            let filter = filter.as_ref().map(|filter| &filter.predicate);
-            out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter, None)? });
-            Ok(())
-        })
-    }
+    unsafe { ms_session_open_cancellable(client, scan, filter, std::ptr::null(), out_session, err) }
 }
 
 /// As ms_session_open, for a caller that may change its mind: ms_cancel_now ends the call from another thread.
