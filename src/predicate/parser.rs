@@ -90,6 +90,10 @@ impl Parser {
         matches!(self.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word))
     }
 
+    fn is_symbol(&self, symbol: &str) -> bool {
+        matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol)
+    }
+
     fn accept_word(&mut self, word: &str) -> bool {
         let found = self.is_word(word);
         self.next += usize::from(found);
@@ -97,7 +101,7 @@ impl Parser {
     }
 
     fn accept(&mut self, symbol: &str) -> bool {
-        let found = matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol);
+        let found = self.is_symbol(symbol);
         self.next += usize::from(found);
         found
     }
@@ -127,7 +131,8 @@ impl Parser {
             return self.malformed(&format!("nested deeper than {MAX_DEPTH} levels"));
         }
         if self.accept_word("not") {
-            let part = self.not(depth + 1)?;
+            // A bracket behind it makes no further level: that is how a NOT is written.
+            let part = self.not(depth + usize::from(!self.is_symbol("(")))?;
             return self.joined(vec![part], |mut part| match part.pop() {
                 Some(part) => part.negated(),
                 None => Predicate::and(part),
@@ -491,5 +496,15 @@ mod tests {
         assert!(Predicate::parse(&format!("{}a = 1{}", "(".repeat(100_000), ")".repeat(100_000))).is_err());
         assert!(Predicate::parse(&"not ".repeat(200_000)).is_err());
         assert_eq!(Predicate::parse(&format!("a = 1{}", " or a = 1".repeat(50_000))).unwrap().conjuncts().len(), 1);
+    }
+
+    #[test]
+    fn what_is_read_deep_is_read_again_as_it_is_written() {
+        let deep = format!("{}a = 1", "not ".repeat(255));
+        let mixed = format!("{}a = 1{}", "not (b = 2 and (c = 3 or ".repeat(80), "))".repeat(80));
+        for text in [deep, mixed] {
+            let predicate = Predicate::parse(&text).unwrap();
+            assert_eq!(Predicate::parse(&predicate.to_string()).unwrap(), predicate);
+        }
     }
 }
