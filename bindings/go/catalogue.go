@@ -5,12 +5,10 @@ package maxstorage
 import "C"
 
 import (
-	"errors"
-	"io"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/cdata"
+	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
 // The catalogue. Each list calls `take` with one batch after the other, which is released afterwards; docs/catalogue.md tells the columns.
@@ -102,33 +100,14 @@ func (c *Client) list(
 			defer C.free(unsafe.Pointer(words[i]))
 		}
 	}
-	stream := (*C.struct_ArrowArrayStream)(C.calloc(1, C.sizeof_struct_ArrowArrayStream))
-	defer C.free(unsafe.Pointer(stream))
+	var reader array.RecordReader
 	c.handle.use(func(p unsafe.Pointer) {
-		var reported *C.ms_error
-		err = failure(ask((*C.ms_client)(p), words, stream, &reported), reported)
+		reader, err = importStream(func(out *C.struct_ArrowArrayStream, reported **C.ms_error) C.ms_status {
+			return ask((*C.ms_client)(p), words, out, reported)
+		})
 	})
 	if err != nil {
 		return err
 	}
-	defer cdata.ReleaseCArrowArrayStream((*cdata.CArrowArrayStream)(unsafe.Pointer(stream)))
-	reader, err := cdata.ImportCRecordReader((*cdata.CArrowArrayStream)(unsafe.Pointer(stream)), nil)
-	if err != nil {
-		return err
-	}
-	if held, ok := reader.(interface{ Release() }); ok {
-		defer held.Release()
-	}
-	for {
-		batch, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := take(batch); err != nil {
-			return err
-		}
-	}
+	return drain(reader, take)
 }

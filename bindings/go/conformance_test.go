@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,6 +168,56 @@ func where(filter *maxstorage.Predicate) tally {
 	return must(readAll(must(client.ReadWhere(ctx, "ramp", filter))))
 }
 
+func drainReader(t *testing.T, reader array.RecordReader) (all tally) {
+	defer reader.Release()
+	for reader.Next() {
+		all.add(reader.RecordBatch())
+	}
+	check(t, reader.Err() == nil, reader.Err())
+	return all
+}
+
+// poll takes batches until the end without blocking in the library; it waits for a channel, or for a descriptor if that is nil.
+func poll(t *testing.T, next func() (arrow.RecordBatch, bool, error), woken <-chan struct{}, fd int, all *tally) {
+	for {
+		batch, pending, err := next()
+		check(t, err == nil, err)
+		switch {
+		case pending && woken != nil:
+			select {
+			case <-woken:
+			case <-time.After(10 * time.Second):
+				t.Fatal("no wake")
+			}
+		case pending:
+			ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			count, err := unix.Poll(ready, 10000)
+			if check(t, count == 1 || err == unix.EINTR, err); t.Failed() {
+				return
+			}
+		case batch == nil:
+			return
+		default:
+			all.add(batch)
+			batch.Release()
+		}
+	}
+}
+
+// accounting is a host that counts the memory it lends, and refuses what is beyond its limit.
+type accounting struct{ held, asked, limit atomic.Int64 }
+
+func (a *accounting) hooks() maxstorage.Option {
+	return maxstorage.MemoryHooks(func(bytes int) bool {
+		a.asked.Add(1)
+		if a.held.Add(int64(bytes)) <= a.limit.Load() {
+			return true
+		}
+		a.held.Add(-int64(bytes))
+		return false
+	}, func(bytes int) { a.held.Add(-int64(bytes)) })
+}
+
 // cancelled has something cancelled while a goroutine waits in `next`.
 func cancelled(t *testing.T, next func() error, cancel func()) {
 	woke := make(chan error)
@@ -183,7 +234,9 @@ func cancelled(t *testing.T, next func() error, cancel func()) {
 }
 
 var scenarios = map[string]func(*testing.T){
-	"versions":       func(t *testing.T) { check(t, maxstorage.Version() != "") }, // another ABI ends the program when it starts
+	"versions": func(t *testing.T) { // another ABI ends the program when it starts
+		check(t, maxstorage.Version() != "" && strings.Contains(maxstorage.BuildInfo(), maxstorage.Version()), maxstorage.BuildInfo())
+	},
 	"read_all_rows":  func(t *testing.T) { isLineitem(t, must(readAll(lineitem()))) },
 	"split_by_count": func(t *testing.T) { isLineitem(t, must(readAll(lineitem(maxstorage.SplitByCount(8))))) },
 	"split_by_rows": func(t *testing.T) {
@@ -285,14 +338,13 @@ var scenarios = map[string]func(*testing.T){
 	"stream": func(t *testing.T) {
 		session := lineitem()
 		defer session.Close()
-		scan := must(session.Scan())
-		defer scan.Close()
-		var all tally
-		for batch, err := range scan.Batches(ctx) {
-			check(t, err == nil, err)
-			all.add(batch)
-		}
-		isLineitem(t, all)
+		isLineitem(t, drainReader(t, must(must(session.Scan()).Reader())))
+		session = read("nation", maxstorage.SplitByCount(1))
+		defer session.Close()
+		split := must(session.Split(0))
+		check(t, split.Notify(make(chan struct{}, 1)) == nil)
+		all := drainReader(t, must(split.Reader()))
+		check(t, all.rows == 25, all)
 	},
 	"batches_outlive_owners": func(t *testing.T) {
 		split := oneSplit("nation")
@@ -317,29 +369,33 @@ var scenarios = map[string]func(*testing.T){
 		var all tally
 		for i := range session.Splits() {
 			split := must(session.Split(i))
-			for {
-				batch, pending, err := split.TryNext()
-				check(t, err == nil, err)
-				if pending {
-					ready := []unix.PollFd{{Fd: int32(split.ReadyFD()), Events: unix.POLLIN}}
-					for {
-						count, err := unix.Poll(ready, 10000)
-						if err != unix.EINTR {
-							check(t, count == 1, err)
-							break
-						}
-					}
-					continue
-				}
-				if batch == nil {
-					break
-				}
-				all.add(batch)
-				batch.Release()
+			var woken chan struct{}
+			if i%2 == 0 { // by a channel, or by the descriptor
+				woken = make(chan struct{}, 1)
+				check(t, split.Notify(woken) == nil)
 			}
+			poll(t, split.TryNext, woken, split.ReadyFD(), &all)
 			split.Close()
 		}
 		isLineitem(t, all)
+	},
+	"scan_polling": func(t *testing.T) {
+		session := lineitem(maxstorage.SplitByCount(4))
+		defer session.Close()
+		for _, woken := range []chan struct{}{make(chan struct{}, 1), nil} {
+			scan := must(session.Scan())
+			if woken != nil {
+				check(t, scan.Notify(woken) == nil)
+			}
+			var all tally
+			poll(t, func() (arrow.RecordBatch, bool, error) {
+				batch, split, pending, err := scan.TryNext()
+				check(t, (batch == nil) == (split == -1), split)
+				return batch, pending, err
+			}, woken, scan.ReadyFD(), &all)
+			scan.Close()
+			isLineitem(t, all)
+		}
 	},
 	"cancel_wakes": func(t *testing.T) {
 		split := oneSplit("fault_stall")
@@ -425,6 +481,7 @@ var scenarios = map[string]func(*testing.T){
 	"missing_table": func(t *testing.T) {
 		err := fails(t, maxstorage.NotFound, failure(open(), "no_such_table"))
 		check(t, err.HTTPStatus == 404 && err.RequestID != "" && err.ServerCode != "", err)
+		check(t, strings.Contains(err.JSON, err.RequestID) && strings.Contains(err.JSON, "MS_NOT_FOUND"), err.JSON)
 	},
 	"wrong_secret": func(t *testing.T) {
 		fails(t, maxstorage.Unauthenticated, failure(open(maxstorage.Set("access_key_secret", "wrong")), "nation"))
@@ -592,6 +649,48 @@ var scenarios = map[string]func(*testing.T){
 		seen := records
 		must(readAll(read("nation")))
 		check(t, seen > 0 && records == seen, seen, records)
+	},
+	"bearer_token": func(t *testing.T) {
+		client := open(maxstorage.Set("access_key_id", ""), maxstorage.Set("access_key_secret", ""), maxstorage.CredentialsProvider(func() (maxstorage.Credentials, error) {
+			return maxstorage.Credentials{BearerToken: "conformance", Expires: time.Now().Add(time.Hour)}, nil
+		}))
+		defer client.Close()
+		check(t, must(readAll(must(client.Read(ctx, "nation")))).rows == 25)
+	},
+	"options_described": func(t *testing.T) {
+		described := map[string]string{}
+		check(t, options().Describe(func(batch arrow.RecordBatch) error {
+			keys, values := batch.Column(0).(*array.String), batch.Column(5).(*array.String)
+			for i := range keys.Len() {
+				described[strings.Clone(keys.Value(i))] = strings.Clone(values.ValueStr(i))
+			}
+			return nil
+		}) == nil)
+		check(t, described["project"] == "local" && described["access_key_secret"] == "***" && described["table"] == array.NullValueStr, described)
+	},
+	"memory_hooks": func(t *testing.T) {
+		var host accounting
+		host.limit.Store(1 << 40)
+		client := open(host.hooks())
+		isLineitem(t, must(readAll(must(client.Read(ctx, "lineitem", maxstorage.Columns("l_orderkey"))))))
+		client.Close()
+		check(t, host.asked.Load() > 0)
+		for end := time.Now().Add(5 * time.Second); host.held.Load() != 0 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // a reader may be about to end
+		}
+		check(t, host.held.Load() == 0, host.held.Load())
+	},
+	"memory_refused": func(t *testing.T) {
+		var host accounting
+		fails(t, maxstorage.ResourceExhausted, failure(open(host.hooks()), "nation"))
+		check(t, host.asked.Load() > 0 && host.held.Load() == 0, host.held.Load())
+	},
+	"shutdown": func(t *testing.T) {
+		client := open()
+		fails(t, maxstorage.WrongState, maxstorage.Shutdown(0))
+		client.Close()
+		check(t, maxstorage.Shutdown(10*time.Second) == nil)
+		check(t, must(readAll(read("nation"))).rows == 25)
 	},
 	"nothing_left": func(t *testing.T) { check(t, maxstorage.LiveHandles() == 0, maxstorage.LiveHandles()) },
 }

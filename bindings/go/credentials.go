@@ -18,13 +18,13 @@ import (
 	"unsafe"
 )
 
-// Credentials are an AccessKey; the token and the expiry may be empty.
+// Credentials are an AccessKey, whose security token may be empty, or a bearer token instead. Both may be without an expiry.
 type Credentials struct {
 	AccessKeyID, AccessKeySecret, SecurityToken string
+	BearerToken                                 string
 	Expires                                     time.Time
 }
 
-// providerKey is no key of the library: it carries the function of CredentialsProvider through Options.
 const providerKey = " credentials provider"
 
 // CredentialsProvider has a function supply the credentials. It is called from a thread of the library, ahead of the expiry, and must not
@@ -43,19 +43,28 @@ func maxstorageProvide(context C.uintptr_t, out *C.ms_credentials) C.int32_t {
 		C.ms_credentials_set_error(out, text, nil)
 		return C.MS_UNAVAILABLE
 	}
-	id, secret := C.CString(found.AccessKeyID), C.CString(found.AccessKeySecret)
-	defer C.free(unsafe.Pointer(id))
-	defer C.free(unsafe.Pointer(secret))
-	var token *C.char
-	if found.SecurityToken != "" {
-		token = C.CString(found.SecurityToken)
-		defer C.free(unsafe.Pointer(token))
-	}
-	status := C.ms_credentials_set_access_key(out, id, secret, token, nil)
+	status := found.fill(out)
 	if status == C.MS_OK && !found.Expires.IsZero() {
 		status = C.ms_credentials_set_expiry_ms(out, C.int64_t(found.Expires.UnixMilli()), nil)
 	}
 	return C.int32_t(status)
+}
+
+func (c *Credentials) fill(out *C.ms_credentials) C.ms_status {
+	if c.BearerToken != "" {
+		token := C.CString(c.BearerToken)
+		defer C.free(unsafe.Pointer(token))
+		return C.ms_credentials_set_bearer_token(out, token, nil)
+	}
+	id, secret := C.CString(c.AccessKeyID), C.CString(c.AccessKeySecret)
+	defer C.free(unsafe.Pointer(id))
+	defer C.free(unsafe.Pointer(secret))
+	var token *C.char
+	if c.SecurityToken != "" {
+		token = C.CString(c.SecurityToken)
+		defer C.free(unsafe.Pointer(token))
+	}
+	return C.ms_credentials_set_access_key(out, id, secret, token, nil)
 }
 
 //export maxstorageForget

@@ -18,10 +18,22 @@ package maxstorage
 // #include <maxstorage.h>
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Version of the library that is linked.
 func Version() string { return C.GoString(C.ms_version()) }
+
+// BuildInfo tells how the library was built: version, target and profile, for bug reports.
+func BuildInfo() string { return C.GoString(C.ms_build_info()) }
+
+// Shutdown waits until no thread of the library is left, for hosts that must see them gone. It fails with WrongState while anything is
+// open, and with Timeout; a later Open starts the threads again.
+func Shutdown(timeout time.Duration) error {
+	return failure(C.ms_shutdown(C.int64_t(timeout.Milliseconds())), nil)
+}
 
 // LiveHandles counts the handles of the library that are alive, for tests.
 func LiveHandles() int64 { return int64(C.ms_live_handles()) }

@@ -58,6 +58,7 @@ type Error struct {
 	RequestID  string // for the support of the service
 	HTTPStatus int    // 0 without an answer
 	Attempts   int    // requests that were made
+	JSON       string // all of this as a JSON document, for logs
 }
 
 func (e *Error) Error() string {
@@ -94,5 +95,6 @@ func failure(status C.ms_status, err *C.ms_error) error {
 		RequestID:  C.GoString(C.ms_error_request_id(err)),
 		HTTPStatus: int(C.ms_error_http_status(err)),
 		Attempts:   int(C.ms_error_attempts(err)),
+		JSON:       C.GoString(C.ms_error_json(err)),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sort"
 	"unsafe"
+
+	"github.com/apache/arrow-go/v18/arrow"
 )
 
 // Options are keys and values; docs/options.md lists them. One map may serve a client, a session and a read: each takes its own keys.
@@ -64,6 +66,26 @@ func (o Options) with(more []Option) Options {
 	return all
 }
 
+// Describe calls a function with one batch: every option of this version with its type, range, default and text, and the value that is
+// set here. The batch is released afterwards.
+func (o Options) Describe(take func(arrow.RecordBatch) error) error {
+	native, err := o.native()
+	if err != nil {
+		return err
+	}
+	defer C.ms_options_free(native)
+	reader, err := importStream(func(out *C.struct_ArrowArrayStream, reported **C.ms_error) C.ms_status {
+		return C.ms_options_describe(native, out, reported)
+	})
+	if err != nil {
+		return err
+	}
+	return drain(reader, take)
+}
+
+// attachments are keys that are none of the library: they carry functions of the host through Options.
+var attachments = map[string]func(*C.ms_options, any) error{providerKey: setProvider, hooksKey: setMemoryHooks}
+
 // native makes the object of the library; the caller frees it.
 func (o Options) native() (*C.ms_options, error) {
 	made := C.ms_options_new()
@@ -73,8 +95,8 @@ func (o Options) native() (*C.ms_options, error) {
 	}
 	sort.Strings(keys) // the same failure every time
 	for _, key := range keys {
-		if key == providerKey {
-			if err := setProvider(made, o[key]); err != nil {
+		if attach, isFunction := attachments[key]; isFunction {
+			if err := attach(made, o[key]); err != nil {
 				C.ms_options_free(made)
 				return nil, err
 			}

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/cdata"
 	"golang.org/x/sys/unix"
 )
@@ -67,12 +68,17 @@ func batches(next func() (arrow.RecordBatch, error)) iter.Seq2[arrow.RecordBatch
 // Split is an open reader over one split, for one goroutine at a time. Cancel and Metrics may be called from any.
 type Split struct {
 	handle *handle
+	waker  *waker
 	schema *arrow.Schema
 }
 
 func newSplit(split *C.ms_split) (*Split, error) {
-	free := func(p unsafe.Pointer) { C.ms_split_free((*C.ms_split)(p)) }
-	s := &Split{handle: own(unsafe.Pointer(split), free)}
+	waker := &waker{}
+	free := func(p unsafe.Pointer) {
+		C.ms_split_free((*C.ms_split)(p))
+		waker.forget()
+	}
+	s := &Split{handle: own(unsafe.Pointer(split), free), waker: waker}
 	schema, err := importSchema(func(out *C.struct_ArrowSchema, reported **C.ms_error) C.ms_status {
 		return C.ms_split_schema(split, out, reported)
 	})
@@ -164,6 +170,17 @@ func (s *Split) Batches(ctx context.Context) iter.Seq2[arrow.RecordBatch, error]
 	return batches(func() (arrow.RecordBatch, error) { return s.Next(ctx) })
 }
 
+// Reader turns the split into a reader of arrow-go, with the batches that were not taken yet; the split is used up. Its errors are those of
+// Arrow streams, text with a number of the system. Releasing it ends the read.
+func (s *Split) Reader() (array.RecordReader, error) {
+	if err := s.Notify(nil); err != nil {
+		return nil, err
+	}
+	return importStream(func(out *C.struct_ArrowArrayStream, reported **C.ms_error) C.ms_status {
+		return C.ms_split_export_stream((*C.ms_split)(s.handle.take()), out, reported)
+	})
+}
+
 // AddFilter keeps further rows out: those of batches that were not taken yet must match this filter too.
 func (s *Split) AddFilter(filter *Predicate) (err error) {
 	if filter.Err() != nil {
@@ -206,12 +223,17 @@ func (s *Split) Cancel() { s.use(func(p *C.ms_split) { C.ms_split_cancel(p) }) }
 // Scan reads all splits of a session, for any number of goroutines.
 type Scan struct {
 	handle *handle
+	waker  *waker
 	schema *arrow.Schema
 }
 
 func newScan(scan *C.ms_scan) (*Scan, error) {
-	free := func(p unsafe.Pointer) { C.ms_scan_free((*C.ms_scan)(p)) }
-	s := &Scan{handle: own(unsafe.Pointer(scan), free)}
+	waker := &waker{}
+	free := func(p unsafe.Pointer) {
+		C.ms_scan_free((*C.ms_scan)(p))
+		waker.forget()
+	}
+	s := &Scan{handle: own(unsafe.Pointer(scan), free), waker: waker}
 	schema, err := importSchema(func(out *C.struct_ArrowSchema, reported **C.ms_error) C.ms_status {
 		return C.ms_scan_schema(scan, out, reported)
 	})
@@ -253,6 +275,16 @@ func (s *Scan) Next(ctx context.Context) (batch arrow.RecordBatch, split int64, 
 	return batch, split, err
 }
 
+// Reader turns the scan into a reader of arrow-go, as Split.Reader.
+func (s *Scan) Reader() (array.RecordReader, error) {
+	if err := s.Notify(nil); err != nil {
+		return nil, err
+	}
+	return importStream(func(out *C.struct_ArrowArrayStream, reported **C.ms_error) C.ms_status {
+		return C.ms_scan_export_stream((*C.ms_scan)(s.handle.take()), out, reported)
+	})
+}
+
 // AddFilter keeps further rows out, as Split.AddFilter.
 func (s *Scan) AddFilter(filter *Predicate) (err error) {
 	if filter.Err() != nil {
@@ -267,18 +299,18 @@ func (s *Scan) AddFilter(filter *Predicate) (err error) {
 	return err
 }
 
-// TryNext is Next without blocking: pending is true while nothing is ready.
+// TryNext is Next without blocking: pending is true while nothing is ready; the split is -1 then, and after the last batch.
 func (s *Scan) TryNext() (batch arrow.RecordBatch, split int64, pending bool, err error) {
 	s.use(func(p *C.ms_scan) {
 		var array C.struct_ArrowArray
 		var number C.int64_t
 		var reported *C.ms_error
 		status := C.ms_scan_try_next_batch(p, &array, &number, &reported)
+		split = int64(number)
 		if pending = status == C.MS_PENDING; pending {
 			return
 		}
 		if err = failure(status, reported); err == nil {
-			split = int64(number)
 			batch, err = importBatch(&array, s.schema)
 		}
 	})

@@ -16,18 +16,13 @@
 
 #include "maxstorage/arrow_types.hpp"
 #include "maxstorage/client.hpp"
+#include "maxstorage/credentials.hpp"
 #include "maxstorage/metrics.hpp"
 #include "maxstorage/options.hpp"
 #include "maxstorage/predicate.hpp"
+#include "maxstorage/process.hpp"
 #include "maxstorage/reader.hpp"
 #include "maxstorage/result.hpp"
 #include "maxstorage/session.hpp"
-
-namespace maxstorage {
-
-/// Whether the library that was loaded has the ABI of this header.
-inline bool abi_matches() noexcept { return ms_abi_version() == MS_ABI_VERSION; }
-
-}  // namespace maxstorage
 
 #endif

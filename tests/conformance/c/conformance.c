@@ -2,6 +2,7 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -131,6 +132,7 @@ static void check_lineitem(const char *const *pairs) {
 static void versions(void) {
   CHECK_INT(ms_abi_version(), MS_ABI_VERSION);
   CHECK_TEXT(ms_version(), MS_VERSION);
+  CHECK(strstr(ms_build_info(), MS_VERSION) != NULL);
 }
 
 static void read_all_rows(void) { check_lineitem(PAIRS(ORDERKEY)); }
@@ -439,6 +441,40 @@ static void polling(void) {
   close_plan(&use);
 }
 
+static void count_wakes(void *wakes) { atomic_fetch_add((atomic_int *)wakes, 1); }
+
+static void scan_polling(void) {
+  plan use;
+  tally all = {0};
+  atomic_int wakes = 0;
+  ms_scan *scan = NULL;
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY)), MS_OK);
+  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
+  REQUIRE_OK(ms_scan_set_waker(scan, count_wakes, &wakes, &err));
+  struct pollfd ready = {.fd = ms_scan_ready_fd(scan), .events = POLLIN};
+  int pending = 0;
+  for (;;) {
+    struct ArrowArray batch;
+    int64_t split = 7;
+    const ms_status status = ms_scan_try_next_batch(scan, &batch, &split, NULL);
+    if (status == MS_PENDING) {
+      pending++;
+      CHECK_INT(poll(&ready, 1, 10000), 1);
+      continue;
+    }
+    CHECK_INT(status, MS_OK);
+    CHECK_INT(split >= 0, batch.release != NULL);
+    if (batch.release == NULL) break;
+    count(&all, &batch);
+    batch.release(&batch);
+  }
+  CHECK(pending == 0 || atomic_load(&wakes) > 0);
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  ms_scan_free(scan);
+  close_plan(&use);
+}
+
 typedef struct {
   ms_split *split;
   ms_scan *scan;
@@ -614,6 +650,7 @@ static void missing_table(void) {
   CHECK_INT(ms_error_http_status(err), 404);
   CHECK(ms_error_request_id(err)[0] != '\0');
   CHECK(ms_error_server_code(err)[0] != '\0');
+  CHECK(strstr(ms_error_json(err), ms_error_request_id(err)) != NULL && strstr(ms_error_json(err), "MS_NOT_FOUND") != NULL);
 }
 
 static void wrong_secret(void) {
@@ -949,6 +986,103 @@ static void credentials_provider(void) {
   close_plan(&use);
 }
 
+static ms_status provide_bearer_token(void *context, ms_credentials *out) {
+  (void)context;
+  const ms_status status = ms_credentials_set_bearer_token(out, "conformance", NULL);
+  return status == MS_OK ? ms_credentials_set_expiry_ms(out, ((int64_t)time(NULL) + 3600) * 1000, NULL) : status;
+}
+
+static void bearer_token(void) {
+  ms_options *options = options_for("nation", PAIRS(MS_OPT_ACCESS_KEY_ID, "", MS_OPT_ACCESS_KEY_SECRET, ""));
+  plan use = {.options = options};
+  tally all = {0};
+  REQUIRE_OK(ms_options_set_credentials_provider(options, provide_bearer_token, NULL, NULL, &err));
+  REQUIRE_OK(ms_client_open(options, &use.client, &err));
+  REQUIRE_OK(ms_session_open(use.client, options, NULL, &use.session, &err));
+  CHECK_INT(read_all(&use, &all), MS_OK);
+  CHECK_INT(all.rows, 25);
+  close_plan(&use);
+}
+
+static bool null_at(const struct ArrowArray *column, int64_t row) {
+  const uint8_t *valid = column->buffers[0];
+  return valid != NULL && (valid[(row + column->offset) / 8] >> ((row + column->offset) % 8) & 1) == 0;
+}
+
+static void options_described(void) {
+  enum { KEY = 0, VALUE = 5 };
+  ms_options *options = options_for(NULL, NULL);
+  struct ArrowArrayStream stream;
+  struct ArrowArray rows;
+  int found = 0;
+  REQUIRE_OK(ms_options_describe(options, &stream, &err));
+  CHECK_INT(stream.get_next(&stream, &rows), 0);
+  for (int64_t row = 0; rows.release != NULL && row < rows.length; row++) {
+    char key[64], value[64];
+    text_at(rows.children[KEY], row, key, sizeof key);
+    text_at(rows.children[VALUE], row, value, sizeof value);
+    const char *expected = strcmp(key, MS_OPT_PROJECT) == 0 ? "local" : strcmp(key, MS_OPT_ACCESS_KEY_SECRET) == 0 ? "***" : NULL;
+    found += expected != NULL;
+    if (expected != NULL) CHECK_TEXT(value, expected);
+    if (strcmp(key, MS_OPT_TABLE) == 0) CHECK(null_at(rows.children[VALUE], row));
+  }
+  CHECK_INT(found, 2);
+  if (rows.release != NULL) rows.release(&rows);
+  stream.release(&stream);
+  ms_options_free(options);
+}
+
+typedef struct {
+  atomic_int_fast64_t held, asked;
+  bool grants;
+} host;
+
+static bool reserve(void *context, size_t bytes) {
+  host *self = context;
+  atomic_fetch_add(&self->asked, 1);
+  if (self->grants) atomic_fetch_add(&self->held, (int64_t)bytes);
+  return self->grants;
+}
+static void release(void *context, size_t bytes) { atomic_fetch_sub(&((host *)context)->held, (int64_t)bytes); }
+
+static ms_status read_with_hooks(host *self, const char *table, const char *const *pairs, tally *all) {
+  plan use = {.options = options_for(table, pairs)};
+  ms_status status = ms_options_set_memory_hooks(use.options, reserve, release, self, &err);
+  if (status == MS_OK) status = ms_client_open(use.options, &use.client, &err);
+  if (status == MS_OK) status = ms_session_open(use.client, use.options, NULL, &use.session, &err);
+  if (status == MS_OK) status = read_all(&use, all);
+  close_plan(&use);
+  return status;
+}
+
+static void memory_hooks(void) {
+  host self = {.grants = true};
+  tally all = {0};
+  CHECK_INT(read_with_hooks(&self, "lineitem", PAIRS(ORDERKEY), &all), MS_OK);
+  CHECK_INT(all.sum, orderkeys);
+  CHECK(atomic_load(&self.asked) > 0);
+  for (int i = 0; i < 5000 && atomic_load(&self.held) != 0; i++) usleep(1000); /* a reader may be about to end */
+  CHECK_INT(atomic_load(&self.held), 0);
+}
+
+static void memory_refused(void) {
+  host self = {.grants = false};
+  tally all = {0};
+  CHECK_INT(read_with_hooks(&self, "nation", NULL, &all), MS_RESOURCE_EXHAUSTED);
+  CHECK(atomic_load(&self.asked) > 0 && atomic_load(&self.held) == 0);
+}
+
+static void shutdown_and_go_on(void) {
+  plan use;
+  tally all = {0};
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  CHECK_INT(ms_shutdown(0), MS_WRONG_STATE);
+  close_plan(&use);
+  CHECK_INT(ms_shutdown(10000), MS_OK);
+  CHECK_INT(read_table("nation", NULL, &all), MS_OK);
+  CHECK_INT(all.rows, 25);
+}
+
 static void metrics(void) {
   plan use;
   ms_split *split = NULL;
@@ -1008,6 +1142,7 @@ int main(void) {
   RUN(batches_outlive_owners);
   RUN(no_copy);
   RUN(polling);
+  RUN(scan_polling);
   RUN(cancel_wakes);
   RUN(cancel_stays);
   RUN(cancel_scan);
@@ -1043,6 +1178,11 @@ int main(void) {
   check_run("log", log_records);
   RUN(memory_budget);
   RUN(credentials_provider);
+  RUN(bearer_token);
+  RUN(options_described);
+  RUN(memory_hooks);
+  RUN(memory_refused);
+  check_run("shutdown", shutdown_and_go_on);
   RUN(nothing_left);
   return check_end();
 }

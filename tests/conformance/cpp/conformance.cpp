@@ -116,7 +116,10 @@ tally read_one_split(const char *table, const char *metric, int64_t &value) {
 // --------------------------------------------------------------------------------------------------------------------- reading
 
 void reading() {
-    scenario("versions", [] { CHECK(ms::abi_matches()); });
+    scenario("versions", [] {
+        CHECK(ms::abi_matches() && std::string(ms::version()) == MS_VERSION);
+        CHECK(std::string(ms::build_info()).find(ms::version()) != std::string::npos);
+    });
     scenario("read_all_rows", [] { CHECK(read(lineitem()).is_lineitem()); });
     scenario("split_by_count", [] { CHECK(read(lineitem().split_by_count(8).clone()).is_lineitem()); });
     scenario("split_by_rows", [] {
@@ -270,6 +273,28 @@ void waiting() {
         }
         CHECK(all.is_lineitem());
     });
+    scenario("scan_polling", [] {
+        ms::options options = lineitem();
+        const ms::session session = open(options.split_by_count(4));
+        const ms::scan scan = ms::or_throw(session.open_scan());
+        std::atomic<int> wakes{0};
+        ms::or_throw(scan.set_waker([](void *count) { (*static_cast<std::atomic<int> *>(count))++; }, &wakes));
+        pollfd ready{scan.ready_fd(), POLLIN, 0};
+        tally all;
+        int pending = 0;
+        for (ms::scan_batch taken{{}, -1};;) {
+            const ms::readiness said = ms::or_throw(scan.try_next(taken));
+            CHECK((said == ms::readiness::ready) == (taken.split >= 0));
+            if (said == ms::readiness::end) break;
+            if (said == ms::readiness::ready) {
+                all.add(taken.rows);
+            } else {
+                pending++;
+                CHECK(poll(&ready, 1, 10000) == 1);
+            }
+        }
+        CHECK(all.is_lineitem() && (pending == 0 || wakes > 0));
+    });
     const auto cancelled = [](auto &reader) {
         clock_type::time_point woke;
         ms::error failure;
@@ -370,6 +395,7 @@ void mistakes() {
         const ms::error failure = failure_of(options_for("no_such_table"));
         CHECK_CODE(failure, MS_NOT_FOUND);
         CHECK(failure.http_status() == 404 && *failure.request_id() != '\0' && *failure.server_code() != '\0');
+        CHECK(std::string(failure.json()).find(failure.request_id()) != std::string::npos);
     });
     scenario("wrong_secret", [] { CHECK_CODE(failure_of(options_for("nation").credentials("local", "wrong").clone()), MS_UNAUTHENTICATED); });
     scenario("quota_denied", [] { CHECK_CODE(failure_of(options_for("nation").quota("pay-as-you-go").clone()), MS_QUOTA_DENIED); });
@@ -483,8 +509,6 @@ void catalogue() {
 
 // ---------------------------------------------------------------------------------------------------------------------- around
 
-std::atomic<int> records;
-
 void around() {
     scenario("metrics", [] {
         const ms::session session = open(options_for("nation"));
@@ -495,10 +519,10 @@ void around() {
         CHECK(figures["rows"] == 25 && figures["bytes_wire"] > 0 && figures["no such figure"] == -1);
     });
     scenario("log", [] {
-        const auto count = [](void *, int32_t, const char *, const char *) { records++; };
-        CHECK(ms_set_log_callback(count, nullptr, 4) == MS_OK);
+        std::atomic<int> records{0};
+        ms::or_throw(ms::set_log(ms::log_level::debug, [&](ms::log_level, const char *, const char *) { records++; }));
         read(options_for("nation"));
-        CHECK(ms_set_log_callback(nullptr, nullptr, 0) == MS_OK);
+        ms::or_throw(ms::set_log(ms::log_level::debug, nullptr));
         const int seen = records;
         read(options_for("nation"));
         CHECK(seen > 0 && records == seen);
@@ -518,11 +542,74 @@ void around() {
     scenario("credentials_provider", [] {
         std::atomic<int> asked{0};
         ms::options options = options_for("nation");
-        options.credentials("", "").credentials_provider([&](ms_credentials *out) {
+        options.credentials("", "").credentials_provider([&](ms::credentials out) {
             asked++;
-            return ms::detail::call(ms_credentials_set_access_key, out, "local", "local", static_cast<const char *>(nullptr)).error();
+            return out.access_key("local", "local");
         });
         CHECK(read(options).rows == 25 && asked >= 1);
+    });
+    scenario("bearer_token", [] {
+        ms::options options = options_for("nation");
+        options.credentials("", "").credentials_provider([](ms::credentials out) {
+            const auto told = out.expires(std::chrono::system_clock::now() + 1h);
+            return told ? out.bearer_token("conformance") : told;
+        });
+        CHECK(read(options).rows == 25);
+        options.credentials_provider([](ms::credentials out) { return out.unavailable("the vault is shut"); });
+        const ms::error failure = failure_of(options);
+        CHECK_CODE(failure, MS_UNAVAILABLE);
+        CHECK(std::string(failure.message()).find("the vault is shut") != std::string::npos);
+    });
+    scenario("options_described", [] {
+        const ms::options options = options_for();
+        ms::stream stream = ms::or_throw(options.describe());
+        ms::batch rows;
+        CHECK(stream->get_next(stream.get(), rows.out()) == 0 && rows);
+        const auto text = [&](int64_t column, int64_t row) {
+            if (rows.is_null(column, row)) return std::string("NULL");
+            const auto *offsets = static_cast<const int32_t *>(rows.column(column).buffers[1]);
+            return std::string(static_cast<const char *>(rows.column(column).buffers[2]) + offsets[row], static_cast<size_t>(offsets[row + 1] - offsets[row]));
+        };
+        int found = 0;
+        for (int64_t row = 0; row < rows.rows(); row++) {
+            const std::string key = text(0, row), value = text(5, row);
+            found += (key == MS_OPT_PROJECT && value == "local") || (key == MS_OPT_ACCESS_KEY_SECRET && value == "***") || (key == MS_OPT_TABLE && value == "NULL");
+        }
+        CHECK(found == 3);
+    });
+    struct host {
+        std::atomic<int64_t> held{0}, asked{0};
+        bool grants;
+        explicit host(bool grants_all) : grants(grants_all) {}
+        static bool reserve(void *context, size_t bytes) {
+            auto *self = static_cast<host *>(context);
+            self->asked++;
+            if (self->grants) self->held += static_cast<int64_t>(bytes);
+            return self->grants;
+        }
+        static void release(void *context, size_t bytes) { static_cast<host *>(context)->held -= static_cast<int64_t>(bytes); }
+    };
+    scenario("memory_hooks", [] {
+        host self(true);
+        ms::options options = lineitem();
+        CHECK(read(options.memory_hooks(host::reserve, host::release, &self)).is_lineitem());
+        CHECK(self.asked > 0);
+        for (int i = 0; i < 5000 && self.held != 0; i++) std::this_thread::sleep_for(1ms);  // a reader may be about to end
+        CHECK(self.held == 0);
+    });
+    scenario("memory_refused", [] {
+        host self(false);
+        ms::options options = options_for("nation");
+        CHECK_CODE(failure_of(options.memory_hooks(host::reserve, host::release, &self)), MS_RESOURCE_EXHAUSTED);
+        CHECK(self.asked > 0 && self.held == 0);
+    });
+    scenario("shutdown", [] {
+        {
+            const ms::client client = ms::or_throw(ms::client::open(options_for()));
+            CHECK_CODE(ms::shutdown(0ms).error(), MS_WRONG_STATE);
+        }
+        ms::or_throw(ms::shutdown(10s));
+        CHECK(read(options_for("nation")).rows == 25);
     });
     scenario("nothing_left", [] { CHECK(ms_live_handles() == 0); });
 }

@@ -2,6 +2,7 @@
 import datetime
 import decimal
 import gc
+import json
 import os
 import select
 import sys
@@ -82,6 +83,7 @@ def versions():
     from maxstorage import _native
 
     assert _native.lib.ms_abi_version() == _native.ABI_VERSION
+    assert maxstorage.__version__ in maxstorage.build_info()
 
 
 @scenario
@@ -235,19 +237,48 @@ def no_copy():
 # --------------------------------------------------------------------------------------------------- without blocking, and cancelling
 
 
+def poll(take, wait, into):
+    """Takes batches until the end without blocking in the library."""
+    while True:
+        ready, batch = take()
+        if not ready:
+            assert wait()
+        elif batch is None:
+            return
+        else:
+            into.add(batch)
+
+
 @scenario
 def polling():
     all_rows = Tally()
-    for split in splits(lineitem(split__mode="parallelism", split__parallelism=4)):
-        while True:
-            ready, batch = split.try_next()
-            if not ready:
-                assert select.select([split], [], [], 10)[0]
-            elif batch is None:
-                break
-            else:
-                all_rows.add(batch)
+    for index, split in enumerate(splits(lineitem(split__mode="parallelism", split__parallelism=4))):
+        if index % 2:  # by the descriptor, or by a callback
+            poll(split.try_next, lambda: select.select([split], [], [], 10)[0], all_rows)
+        else:
+            woken = threading.Semaphore(0)
+            split.on_ready(woken.release)
+            poll(split.try_next, lambda: woken.acquire(timeout=10), all_rows)
     assert all_rows.is_lineitem()
+
+
+@scenario
+def scan_polling():
+    session = lineitem(split__mode="parallelism", split__parallelism=4)
+    for waker in (False, True):
+        all_rows, scan, woken = Tally(), session.scan(), threading.Semaphore(0)
+
+        def take():
+            ready, batch, split = scan.try_next()
+            assert (batch is None) == (split == -1)
+            return ready, batch
+
+        if waker:
+            scan.on_ready(woken.release)
+            poll(take, lambda: woken.acquire(timeout=10), all_rows)
+        else:
+            poll(take, lambda: select.select([scan], [], [], 10)[0], all_rows)
+        assert all_rows.is_lineitem()
 
 
 def cancelled(reader, take):
@@ -363,6 +394,7 @@ def unknown_option():
 def missing_table():
     error = failure(maxstorage.NotFoundError, "MS_NOT_FOUND", lambda: client().read("no_such_table"))
     assert error.http_status == 404 and error.request_id and error.server_code
+    assert json.loads(error.json)["request_id"] == error.request_id
 
 
 @scenario
@@ -515,6 +547,70 @@ def credentials_provider():
     options = maxstorage.Options({"endpoint": os.environ["MS_TEST_ENDPOINT"], "project": "local"})
     options.set_credentials_provider(lambda: asked.append(1) or ("local", "local"))
     assert read(maxstorage.Client(options).read("nation")).rows == 25 and asked
+
+
+@scenario
+def bearer_token():
+    options = maxstorage.Options({"endpoint": os.environ["MS_TEST_ENDPOINT"], "project": "local"})
+    options.set_credentials_provider(lambda: maxstorage.BearerToken("conformance", int((time.time() + 3600) * 1000)))
+    assert read(maxstorage.Client(options).read("nation")).rows == 25
+
+
+@scenario
+def options_described():
+    rows = pyarrow.table(maxstorage.Options(project="local", access_key_secret="x").describe()).to_pylist()
+    described = {row["key"]: row["value"] for row in rows}
+    assert (described["project"], described["access_key_secret"], described["table"]) == ("local", "***", None)
+
+
+class Host:
+    """Accounts for the memory that it lends."""
+
+    def __init__(self, grants):
+        self.grants, self.held, self.asked, self.lock = grants, 0, 0, threading.Lock()
+
+    def reserve(self, size):
+        with self.lock:
+            self.asked += 1
+            if self.grants:
+                self.held += size
+            return self.grants
+
+    def release(self, size):
+        with self.lock:
+            self.held -= size
+
+    def client(self):
+        options = maxstorage.Options({"endpoint": os.environ["MS_TEST_ENDPOINT"], "project": "local"})
+        return maxstorage.Client(options.set_memory_hooks(self.reserve, self.release), access_key_id="local", access_key_secret="local")
+
+
+@scenario
+def memory_hooks():
+    host = Host(True)
+    assert read(host.client().read("lineitem", ["l_orderkey"])).is_lineitem()
+    gc.collect()
+    assert host.asked > 0
+    until = time.monotonic() + 5
+    while host.held and time.monotonic() < until:
+        time.sleep(0.001)  # a reader may be about to end
+    assert host.held == 0, host.held
+
+
+@scenario
+def memory_refused():
+    host = Host(False)
+    failure(maxstorage.TemporaryError, "MS_RESOURCE_EXHAUSTED", lambda: read(host.client().read("nation")))
+    assert host.asked > 0 and host.held == 0
+
+
+@scenario
+def shutdown():
+    one = client()
+    failure(maxstorage.CallerError, "MS_WRONG_STATE", lambda: maxstorage.shutdown(0))
+    one.close()
+    maxstorage.shutdown()
+    assert read(client().read("nation")).rows == 25
 
 
 @scenario

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "arrow_types.hpp"
+#include "credentials.hpp"
 #include "result.hpp"
 
 namespace maxstorage {
@@ -45,13 +47,15 @@ public:
     /// Reads the environment variables of the MaxCompute SDKs. No other thread may change the environment meanwhile.
     options &load_environment() { return keep(detail::call(ms_options_load_environment, handle_.get())); }
 
-    /// Has a function supply the credentials. It is called from a thread of the library, must not throw, and is kept until no client uses it.
-    options &credentials_provider(std::function<error(ms_credentials *)> provide) {
-        auto *context = new std::function<error(ms_credentials *)>(std::move(provide));
+    /// Has a function supply the credentials: it fills them in, and returns what that returned, or a failure. It is called from a thread of the
+    /// library, must neither throw nor call the library, and is kept until no client uses it.
+    options &credentials_provider(std::function<result<void>(maxstorage::credentials)> provide) {
+        using function = std::function<result<void>(maxstorage::credentials)>;
+        auto *context = new function(std::move(provide));
         const auto call = [](void *held, ms_credentials *out) -> ms_status {
-            return (*static_cast<std::function<error(ms_credentials *)> *>(held))(out).code();
+            return (*static_cast<function *>(held))(maxstorage::credentials(out)).error().code();
         };
-        const auto release = [](void *held) { delete static_cast<std::function<error(ms_credentials *)> *>(held); };
+        const auto release = [](void *held) { delete static_cast<function *>(held); };
         return keep(detail::call(ms_options_set_credentials_provider, handle_.get(), static_cast<ms_credentials_provider>(call),
                                  static_cast<void *>(context), static_cast<ms_release_callback>(release)));
     }
@@ -85,6 +89,12 @@ public:
     result<void> check() const {
         if (failure_) return failure_;
         return {};
+    }
+    /// Every option of this version with its type, range, default and text, and the value that is set here: a stream of one batch.
+    result<stream> describe() const noexcept {
+        stream out;
+        if (auto done = detail::call(ms_options_describe, static_cast<const ms_options *>(handle_.get()), out.out()); !done) return done.error();
+        return out;
     }
     /// For calls of the C interface.
     const ms_options *get() const noexcept { return handle_.get(); }

@@ -10,15 +10,30 @@ from .client import Canceller, Client, Scan, Session, Split, SplitInfo
 from .errors import (
     AccessError, CallerError, CancelledError, DataError, DeadlineExceededError, Error, InternalError, NotFoundError, TemporaryError,
 )  # fmt: skip
+from .errors import failure as _failure
 from .log import set_log
-from .options import Options
+from .options import BearerToken, Options
 from .predicate import Column, Predicate, col
 
 __version__ = _lib.ms_version().decode()
 __all__ = [
-    "AccessError", "Batch", "CallerError", "CancelledError", "Canceller", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
-    "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError", "col", "live_handles", "set_log",
+    "AccessError", "Batch", "BearerToken", "CallerError", "CancelledError", "Canceller", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
+    "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError",
+    "build_info", "col", "live_handles", "set_log", "shutdown",
 ]  # fmt: skip
+
+
+def build_info():
+    """How the library was built: version, target and profile, for bug reports."""
+    return _lib.ms_build_info().decode()
+
+
+def shutdown(seconds=10):
+    """Waits until no thread of the library is left, for hosts that must see them gone. Fails with MS_WRONG_STATE while anything is open, and
+    with MS_TIMEOUT; a later Client starts the threads again."""
+    status = _lib.ms_shutdown(int(seconds * 1000))
+    if status != 0:
+        raise _failure(status, None)
 
 
 def live_handles():

@@ -3,6 +3,7 @@ import ctypes
 from ctypes import byref
 
 from ._native import ArrowArray, ArrowArrayStream, ArrowSchema
+from .errors import call
 
 _api = ctypes.pythonapi
 _Destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -109,3 +110,10 @@ class Stream(_Owner):
         if not self._content.release:
             raise ValueError("this stream was taken already")
         return stream_capsule(self._content)
+
+
+def read_stream(function, *arguments):
+    """The stream that a function writes."""
+    stream = Stream()
+    call(function, *arguments, byref(stream._content))
+    return stream

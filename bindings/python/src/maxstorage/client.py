@@ -6,7 +6,7 @@ import typing
 from ctypes import byref
 
 from ._native import ArrowArray, WakeCallback, lib
-from .arrow import Batch, Schema, Stream
+from .arrow import Batch, Schema, read_stream
 from .errors import PENDING, call, make
 from .options import Options
 from .predicate import Predicate
@@ -66,10 +66,8 @@ def _name(text):
     return None if text is None else text.encode()
 
 
-def _stream(function, *arguments):
-    stream = Stream()
-    call(function, *arguments, byref(stream._content))
-    return stream
+def _waker(wake):
+    return WakeCallback(lambda _: wake()) if wake else WakeCallback()
 
 
 class Client(_Handle):
@@ -100,30 +98,30 @@ class Client(_Handle):
     # The catalogue: streams for any Arrow library, whose columns docs/catalogue.md tells.
 
     def projects_schemas(self, project=None):
-        return _stream(lib.ms_projects_schemas, self._handle, _name(project))
+        return read_stream(lib.ms_projects_schemas, self._handle, _name(project))
 
     def tables(self, project=None, schema=None, pattern=None):
-        return _stream(lib.ms_tables, self._handle, _name(project), _name(schema), _name(pattern))
+        return read_stream(lib.ms_tables, self._handle, _name(project), _name(schema), _name(pattern))
 
     def table_schema(self, table):
         """The columns, with their MaxCompute types and keys as field metadata."""
         return Schema(lambda content: call(lib.ms_table_schema, self._handle, _name(table), byref(content)))
 
     def table_details(self, table):
-        return _stream(lib.ms_table_details, self._handle, _name(table))
+        return read_stream(lib.ms_table_details, self._handle, _name(table))
 
     def partitions(self, table, filter=None):
         """The partitions of a table; `filter` is a Predicate on the partition keys."""
-        return _stream(lib.ms_partitions, self._handle, _name(table), filter._handle if filter is not None else None)
+        return read_stream(lib.ms_partitions, self._handle, _name(table), filter._handle if filter is not None else None)
 
     def preview(self, table, rows=10, options=None, **more):
         """The first rows, without a session."""
         scan = self.options.copy().update(options, **more)
-        return _stream(lib.ms_table_preview, self._handle, _name(table), scan._handle, rows)
+        return read_stream(lib.ms_table_preview, self._handle, _name(table), scan._handle, rows)
 
     def diagnose(self, table=None):
         """Walks from name resolution to the right to read: a row for each step."""
-        return _stream(lib.ms_client_diagnose, self._handle, _name(table))
+        return read_stream(lib.ms_client_diagnose, self._handle, _name(table))
 
     @property
     def metrics(self):
@@ -257,10 +255,11 @@ class Split(_Handle):
         return lib.ms_split_ready_fd(self._handle)
 
     def on_ready(self, wake):
-        """`wake()` is called, from a thread of the library, when `try_next` begins to have an answer; None unregisters."""
-        callback = WakeCallback(lambda _: wake()) if wake else WakeCallback()
+        """`wake()` is called, from a thread of the library, whenever `try_next`, after it had none, has an answer; None unregisters. Register it
+        before the first `try_next`. It must return soon and must not call the library."""
+        callback = _waker(wake)
         call(lib.ms_split_set_waker, self._handle, callback, None)
-        self._waker = callback
+        self._waker = callback  # the former one is not running any more, and may go
 
     def set_deadline(self, seconds):
         """How long from now `next` may wait; None for as long as it takes."""
@@ -288,14 +287,16 @@ class Split(_Handle):
         lib.ms_split_cancel(self._handle)
 
     def __arrow_c_stream__(self, requested_schema=None):
+        self.on_ready(None)  # the stream would go on to call it
         handle, self._handle = self._handle, None
-        return _stream(lib.ms_split_export_stream, handle).__arrow_c_stream__(requested_schema)
+        return read_stream(lib.ms_split_export_stream, handle).__arrow_c_stream__(requested_schema)
 
 
 class Scan(_Handle):
     """All splits of a session as one reader, for any number of threads."""
 
     _free = staticmethod(lib.ms_scan_free)
+    _waker = None
 
     @property
     def schema(self):
@@ -327,6 +328,12 @@ class Scan(_Handle):
         """A descriptor that is readable while `try_next` has an answer."""
         return lib.ms_scan_ready_fd(self._handle)
 
+    def on_ready(self, wake):
+        """As Split.on_ready. One call may stand for several batches: take until there is none."""
+        callback = _waker(wake)
+        call(lib.ms_scan_set_waker, self._handle, callback, None)
+        self._waker = callback
+
     def add_filter(self, filter):
         """Keeps further rows out, as Split.add_filter."""
         call(lib.ms_scan_add_filter, self._handle, filter._handle)
@@ -344,5 +351,6 @@ class Scan(_Handle):
         lib.ms_scan_cancel(self._handle)
 
     def __arrow_c_stream__(self, requested_schema=None):
+        self.on_ready(None)  # the stream would go on to call it
         handle, self._handle = self._handle, None
-        return _stream(lib.ms_scan_export_stream, handle).__arrow_c_stream__(requested_schema)
+        return read_stream(lib.ms_scan_export_stream, handle).__arrow_c_stream__(requested_schema)

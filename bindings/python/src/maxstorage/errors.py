@@ -7,7 +7,8 @@ OK, PENDING, UNAVAILABLE = 0, 1, 400
 
 
 class Error(Exception):
-    """A call failed. `code` and `name` are for programs, the text is for people, `request_id` for the support of the service."""
+    """A call failed. `code` and `name` are for programs, the text is for people, `request_id` for the support of the service, `json` (all of
+    it as a document) for logs."""
 
     def __init__(self, code, handle):
         self.code = code
@@ -18,6 +19,7 @@ class Error(Exception):
         self.request_id = lib.ms_error_request_id(handle).decode()
         self.http_status = lib.ms_error_http_status(handle)
         self.attempts = lib.ms_error_attempts(handle)
+        self.json = lib.ms_error_json(handle).decode()
         text = f"{self.name}: {self.message}"
         super().__init__(f"{text} (request id {self.request_id})" if self.request_id else text)
 
@@ -68,17 +70,21 @@ class InternalError(Error):
 _BANDS = {1: CallerError, 2: AccessError, 3: NotFoundError, 4: TemporaryError, 5: DataError, 6: CancelledError, 9: InternalError}
 
 
+def failure(status, handle):
+    """The exception for a status and its error, which may be None."""
+    return (DeadlineExceededError if status == 601 else _BANDS.get(status // 100, Error))(status, handle)
+
+
 def call(function, *arguments):
     """Calls a function whose last parameter is `ms_error **`; returns MS_OK or MS_PENDING, or raises."""
-    failure = c_void_p()
-    status = function(*arguments, byref(failure))
+    handle = c_void_p()
+    status = function(*arguments, byref(handle))
     if status in (OK, PENDING):
         return status
-    kind = DeadlineExceededError if status == 601 else _BANDS.get(status // 100, Error)
     try:
-        raise kind(status, failure)
+        raise failure(status, handle)
     finally:
-        lib.ms_error_free(failure)
+        lib.ms_error_free(handle)
 
 
 def make(function, *arguments):

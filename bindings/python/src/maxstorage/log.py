@@ -1,6 +1,6 @@
 """The log of the library."""
 from ._native import LogCallback, lib
-from .errors import Error
+from .errors import failure
 
 _LEVELS = {"off": 0, "error": 1, "warn": 2, "info": 3, "debug": 4, "trace": 5}
 _registered = None
@@ -13,5 +13,5 @@ def set_log(callback, level="info"):
     native = LogCallback(lambda _, number, target, text: callback(number, target.decode(), text.decode())) if callback else LogCallback()
     status = lib.ms_set_log_callback(native, None, _LEVELS[level] if callback else 0)
     if status != 0:
-        raise Error(status, None)
+        raise failure(status, None)
     _registered = native  # the former one is not running any more, and may go

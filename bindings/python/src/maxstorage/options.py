@@ -1,12 +1,15 @@
 """Keys and values for clients, sessions and reads; docs/options.md lists them."""
 import itertools
+import typing
 
-from ._native import CredentialsProvider, ReleaseCallback, lib
+from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, lib
+from .arrow import read_stream
 from .errors import UNAVAILABLE, call
 
 # Functions that the library may call, by the number that is their context.
 _providers, _numbers = {}, itertools.count(1)
 _forget = ReleaseCallback(lambda number: _providers.pop(number, None))
+_memory_hooks = []  # the library does not say when it is done with them
 
 # Keys whose names are no Python names, as keyword arguments write them.
 _LISTS = {"columns", "partition_columns", "partitions", "bucket_ids"}
@@ -16,6 +19,13 @@ def _text(value):
     if isinstance(value, bool):
         return b"true" if value else b"false"
     return str(value).encode()
+
+
+class BearerToken(typing.NamedTuple):
+    """What a provider of credentials returns in place of an AccessKey; `expiry` is in milliseconds since 1970."""
+
+    token: str
+    expiry: typing.Optional[int] = None
 
 
 class Options:
@@ -38,13 +48,18 @@ class Options:
         return self
 
     def set_credentials_provider(self, provide):
-        """`provide()` returns an AccessKey as (id, secret), (id, secret, token) or (id, secret, token, expiry in ms since 1970). It is called
-        from a thread of the library, and must not call the library."""
+        """`provide()` returns an AccessKey as (id, secret), (id, secret, token) or (id, secret, token, expiry in ms since 1970), or a
+        BearerToken. It is called from a thread of the library, and must not call the library."""
 
         def answer(_, out):
             try:
-                key, secret, token, expiry = (*provide(), None, None)[:4]
-                call(lib.ms_credentials_set_access_key, out, key.encode(), secret.encode(), token.encode() if token else None)
+                found = provide()
+                if isinstance(found, BearerToken):
+                    expiry = found.expiry
+                    call(lib.ms_credentials_set_bearer_token, out, found.token.encode())
+                else:
+                    key, secret, token, expiry = (*found, None, None)[:4]
+                    call(lib.ms_credentials_set_access_key, out, key.encode(), secret.encode(), token.encode() if token else None)
                 if expiry is not None:
                     call(lib.ms_credentials_set_expiry_ms, out, expiry)
                 return 0
@@ -57,12 +72,27 @@ class Options:
         call(lib.ms_options_set_credentials_provider, self._handle, _providers[number], number, _forget)
         return self
 
+    def set_memory_hooks(self, reserve, release):
+        """Has the host account for the memory that rows lie in: `reserve(bytes)` is asked before an allocation, and anything false is a
+        refusal, which holds readers back; `release(bytes)` is told when the memory is free again. For clients that are made with these
+        options. Both are called from any thread, must return soon and must not call the library; they are kept until the program ends.
+        docs/memory.md tells what a refusal does."""
+        hooks = MemoryReserve(lambda _, size: bool(reserve(size))), MemoryRelease(lambda _, size: release(size))
+        call(lib.ms_options_set_memory_hooks, self._handle, *hooks, None)
+        _memory_hooks.append(hooks)
+        return self
+
+    def describe(self):
+        """Every option of this version with its type, range, default and text, and the value that is set here: a Stream of one batch."""
+        return read_stream(lib.ms_options_describe, self._handle)
+
     def load_environment(self):
         """Reads the variables of the MaxCompute SDKs for keys that are not set."""
         call(lib.ms_options_load_environment, self._handle)
         return self
 
     def copy(self):
+        """An independent copy."""
         copy = Options.__new__(Options)
         copy._handle = lib.ms_options_clone(self._handle)
         return copy

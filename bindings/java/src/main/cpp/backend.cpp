@@ -4,12 +4,18 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 namespace {
 
 JavaVM *machine;
 jclass callbacks;
-jmethodID log_method, wake_method, provide_method, forget_method;
+jmethodID log_method, wake_method, provide_method, forget_method, reserve_method, release_method;
+
+/// A thread that was made known to Java and takes its leave when it ends.
+struct attached {
+    ~attached() { machine->DetachCurrentThread(); }
+};
 
 /// The environment of this thread, which is made known to Java for as long as it lives.
 JNIEnv *environment() {
@@ -17,7 +23,9 @@ JNIEnv *environment() {
     if (machine->GetEnv(reinterpret_cast<void **>(&env), JNI_VERSION_10) == JNI_OK) return env;
     char name[] = "maxstorage";
     JavaVMAttachArgs arguments{JNI_VERSION_10, name, nullptr};
-    return machine->AttachCurrentThreadAsDaemon(reinterpret_cast<void **>(&env), &arguments) == JNI_OK ? env : nullptr;
+    if (machine->AttachCurrentThreadAsDaemon(reinterpret_cast<void **>(&env), &arguments) != JNI_OK) return nullptr;
+    static thread_local attached leave_with_the_thread;
+    return env;
 }
 
 jbyteArray copy(JNIEnv *env, const void *bytes, size_t length) {
@@ -64,6 +72,23 @@ void on_forget(void *context) {
     forget_exceptions(env);
 }
 
+bool on_reserve(void *context, size_t bytes) {
+    JNIEnv *const env = environment();
+    if (env == nullptr) return false;
+    const jboolean granted = env->CallStaticBooleanMethod(callbacks, reserve_method, static_cast<jlong>(reinterpret_cast<intptr_t>(context)),
+                                                          static_cast<jlong>(bytes));
+    if (!env->ExceptionCheck()) return granted == JNI_TRUE;
+    env->ExceptionClear();
+    return false;
+}
+
+void on_release(void *context, size_t bytes) {
+    JNIEnv *const env = environment();
+    if (env == nullptr) return;
+    env->CallStaticVoidMethod(callbacks, release_method, static_cast<jlong>(reinterpret_cast<intptr_t>(context)), static_cast<jlong>(bytes));
+    forget_exceptions(env);
+}
+
 }  // namespace
 
 extern "C" {
@@ -79,7 +104,11 @@ JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM *vm, void *) {
     wake_method = env->GetStaticMethodID(callbacks, "wake", "(J)V");
     provide_method = env->GetStaticMethodID(callbacks, "provide", "(JJ)I");
     forget_method = env->GetStaticMethodID(callbacks, "forget", "(J)V");
-    return log_method != nullptr && wake_method != nullptr && provide_method != nullptr && forget_method != nullptr ? JNI_VERSION_10 : JNI_ERR;
+    reserve_method = env->GetStaticMethodID(callbacks, "reserve", "(JJ)Z");
+    release_method = env->GetStaticMethodID(callbacks, "release", "(JJ)V");
+    for (const jmethodID method : {log_method, wake_method, provide_method, forget_method, reserve_method, release_method})
+        if (method == nullptr) return JNI_ERR;
+    return JNI_VERSION_10;
 }
 
 JNIEXPORT jlong JNICALL Java_maxstorage_JniBackend_address(JNIEnv *env, jobject, jobject direct) {
@@ -109,6 +138,14 @@ JNIEXPORT jlong JNICALL Java_maxstorage_JniBackend_provideCallback(JNIEnv *, job
 
 JNIEXPORT jlong JNICALL Java_maxstorage_JniBackend_forgetCallback(JNIEnv *, jobject) {
     return reinterpret_cast<jlong>(static_cast<ms_release_callback>(on_forget));
+}
+
+JNIEXPORT jlong JNICALL Java_maxstorage_JniBackend_reserveCallback(JNIEnv *, jobject) {
+    return reinterpret_cast<jlong>(static_cast<ms_memory_reserve>(on_reserve));
+}
+
+JNIEXPORT jlong JNICALL Java_maxstorage_JniBackend_releaseCallback(JNIEnv *, jobject) {
+    return reinterpret_cast<jlong>(static_cast<ms_memory_release>(on_release));
 }
 
 }  // extern "C"

@@ -44,6 +44,12 @@ abstract class Backend {
     /** A function of the type ms_release_callback that calls {@link Callbacks#forget}. */
     abstract long forgetCallback();
 
+    /** A function of the type ms_memory_reserve that calls {@link Callbacks#reserve}. */
+    abstract long reserveCallback();
+
+    /** A function of the type ms_memory_release that calls {@link Callbacks#release}. */
+    abstract long releaseCallback();
+
     private static Backend choose() {
         String wanted = System.getProperty("maxstorage.backend", Runtime.version().feature() >= FIRST_WITH_FFM ? "ffm" : "jni");
         switch (wanted) {

@@ -13,6 +13,8 @@ import java.util.List;
 final class Call implements AutoCloseable {
     private static final int USUAL = 4096;
     private static final int ERROR = 0;
+    /** The status of an attempt that found nothing ready. */
+    static final int PENDING = 1;
     private static final ThreadLocal<Call> USUAL_CALL = ThreadLocal.withInitial(() -> new Call(USUAL));
 
     static final Functions LIBRARY = Backend.CURRENT.functions;

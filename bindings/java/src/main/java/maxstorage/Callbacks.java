@@ -1,8 +1,11 @@
 package maxstorage;
 
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongConsumer;
+import java.util.function.LongPredicate;
 import java.util.function.Supplier;
 
 /** What threads of the library call. Nothing may be thrown there. */
@@ -68,7 +71,9 @@ final class Callbacks {
                 Call.LIBRARY.ms_credentials_set_error(out, text, 0);
                 return Status.UNAVAILABLE;
             }
-            int status = Call.LIBRARY.ms_credentials_set_access_key(out, call.text(found.id), call.text(found.secret), call.text(found.token), 0);
+            int status = found.id == null
+                    ? Call.LIBRARY.ms_credentials_set_bearer_token(out, call.text(found.token), 0)
+                    : Call.LIBRARY.ms_credentials_set_access_key(out, call.text(found.id), call.text(found.secret), call.text(found.token), 0);
             if (status == 0 && found.expires != null) {
                 status = Call.LIBRARY.ms_credentials_set_expiry_ms(out, found.expires.toEpochMilli(), 0);
             }
@@ -80,5 +85,31 @@ final class Callbacks {
 
     static void forget(long number) {
         PROVIDERS.remove(number);
+    }
+
+    private static final ConcurrentMap<Long, LongPredicate> RESERVES = new ConcurrentHashMap<>();
+    private static final ConcurrentMap<Long, LongConsumer> RELEASES = new ConcurrentHashMap<>();
+
+    /** A number for memory hooks, to be their context. The library does not say when it is done with them, so they stay. */
+    static long account(LongPredicate reserve, LongConsumer release) {
+        long number = NEXT.getAndIncrement();
+        RESERVES.put(number, Objects.requireNonNull(reserve, "reserve"));
+        RELEASES.put(number, Objects.requireNonNull(release, "release"));
+        return number;
+    }
+
+    static boolean reserve(long number, long bytes) {
+        try {
+            return RESERVES.get(number).test(bytes);
+        } catch (Throwable failure) {
+            return false;
+        }
+    }
+
+    static void release(long number, long bytes) {
+        try {
+            RELEASES.get(number).accept(bytes);
+        } catch (Throwable ignored) { // nobody is there to be told
+        }
     }
 }

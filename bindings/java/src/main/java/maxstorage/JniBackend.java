@@ -38,4 +38,10 @@ final class JniBackend extends Backend {
 
     @Override
     native long forgetCallback();
+
+    @Override
+    native long reserveCallback();
+
+    @Override
+    native long releaseCallback();
 }

@@ -16,6 +16,11 @@ public final class MaxStorage {
         return Call.string(Call.LIBRARY.ms_version());
     }
 
+    /** How the library was built: version, target and profile, for bug reports. */
+    public static String buildInfo() {
+        return Call.string(Call.LIBRARY.ms_build_info());
+    }
+
     /** How the library is called: {@code ffm} or {@code jni}. */
     public static String backend() {
         return Backend.CURRENT.name();

@@ -12,6 +12,7 @@ public final class MaxStorageException extends RuntimeException {
     private final String requestId;
     private final int httpStatus;
     private final int attempts;
+    private final String json;
 
     /** Copies an error of the library, which stays with the caller; 0 for none. */
     MaxStorageException(int code, long error) {
@@ -25,6 +26,7 @@ public final class MaxStorageException extends RuntimeException {
         requestId = Call.string(library.ms_error_request_id(error));
         httpStatus = library.ms_error_http_status(error);
         attempts = library.ms_error_attempts(error);
+        json = Call.string(library.ms_error_json(error));
     }
 
     private static String message(int code, long error) {
@@ -71,5 +73,10 @@ public final class MaxStorageException extends RuntimeException {
     /** How many requests were made. */
     public int attempts() {
         return attempts;
+    }
+
+    /** All of this as a JSON document, for logs. */
+    public String json() {
+        return json;
     }
 }

@@ -3,7 +3,13 @@ package maxstorage;
 import java.lang.ref.Reference;
 import java.time.Instant;
 import java.util.Map;
+import java.util.function.LongConsumer;
+import java.util.function.LongPredicate;
 import java.util.function.Supplier;
+import org.apache.arrow.c.ArrowArrayStream;
+import org.apache.arrow.c.Data;
+import org.apache.arrow.memory.BufferAllocator;
+import org.apache.arrow.vector.ipc.ArrowReader;
 
 /**
  * Keys and values for clients, sessions and reads; docs/options.md lists them. One object may serve all of them: each call reads its own
@@ -77,7 +83,7 @@ public final class Options extends Handle {
         return this;
     }
 
-    /** An AccessKey, which may end. */
+    /** An AccessKey or a bearer token, which may end. */
     public static final class Credentials {
         final String id;
         final String secret;
@@ -96,6 +102,11 @@ public final class Options extends Handle {
             this.token = token;
             this.expires = expires;
         }
+
+        /** A bearer token; the expiry may be null. */
+        public static Credentials bearer(String token, Instant expires) {
+            return new Credentials(null, null, token, expires);
+        }
     }
 
     /** Has a function supply the credentials. It is called by a thread of the library, and must not call the library. */
@@ -108,6 +119,33 @@ public final class Options extends Handle {
             Reference.reachabilityFence(this);
         }
         return this;
+    }
+
+    /**
+     * Has the host account for the memory that rows lie in: {@code reserve} is asked for so many bytes before they are allocated and may
+     * refuse, which holds readers back; {@code release} is told when they are free again. Both are called by any thread, several at once,
+     * must return soon and must not call the library; what they throw counts as a refusal, or is lost. They are kept for as long as the
+     * process lives. docs/memory.md tells what a refusal does.
+     */
+    public Options memoryHooks(LongPredicate reserve, LongConsumer release) {
+        long number = Callbacks.account(reserve, release);
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_options_set_memory_hooks(
+                    address(), Backend.CURRENT.reserveCallback(), Backend.CURRENT.releaseCallback(), number, call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+        return this;
+    }
+
+    /** Every option of this version with its type, range, default and text, and the value that is set here: one batch. */
+    public ArrowReader describe(BufferAllocator allocator) {
+        try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
+            call.check(Call.LIBRARY.ms_options_describe(address(), stream.memoryAddress(), call.error()));
+            return Data.importArrayStream(allocator, stream);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     /** The service endpoint, with scheme and path. */

@@ -14,11 +14,20 @@ import org.apache.arrow.vector.types.pojo.Schema;
 /** All splits of a session as one reader, for any number of threads. */
 public final class Scan extends Handle {
     private final BufferAllocator allocator;
+    private final Waker waker;
     private final Schema schema;
 
     Scan(long address, BufferAllocator allocator) {
-        super(address, Call.LIBRARY::ms_scan_free);
+        this(address, allocator, new Waker());
+    }
+
+    private Scan(long address, BufferAllocator allocator, Waker waker) {
+        super(address, last -> {
+            Call.LIBRARY.ms_scan_free(last);
+            waker.forget();
+        });
         this.allocator = allocator;
+        this.waker = waker;
         try (Call call = Call.begin(); ArrowSchema out = ArrowSchema.allocateNew(allocator)) {
             call.check(Call.LIBRARY.ms_scan_schema(address, out.memoryAddress(), call.error()));
             schema = Arrow.schema(allocator, out);
@@ -61,8 +70,37 @@ public final class Scan extends Handle {
         try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
             long split = call.out();
             call.check(Call.LIBRARY.ms_scan_next_batch(address(), array.memoryAddress(), split, call.error()));
-            VectorSchemaRoot rows = Arrow.batch(allocator, array, schema);
-            return rows == null ? null : new Batch(rows, call.read(split));
+            return batch(array, call.read(split));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    private Batch batch(ArrowArray array, long split) {
+        VectorSchemaRoot rows = Arrow.batch(allocator, array, schema);
+        return rows == null ? null : new Batch(rows, split);
+    }
+
+    /** As {@link #next}, without blocking. */
+    public Attempt<Batch> tryNext() {
+        try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
+            long split = call.out();
+            int status = Call.LIBRARY.ms_scan_try_next_batch(address(), array.memoryAddress(), split, call.error());
+            call.check(status);
+            return status == Call.PENDING ? Attempt.pending() : Attempt.of(batch(array, call.read(split)));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** As {@link SplitReader#setWaker}. One run may stand for several batches: take until {@link #tryNext} is pending. */
+    public void setWaker(Runnable wake) {
+        try {
+            waker.set(wake, (function, context) -> {
+                try (Call call = Call.begin()) {
+                    call.check(Call.LIBRARY.ms_scan_set_waker(address(), function, context, call.error()));
+                }
+            });
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -106,6 +144,7 @@ public final class Scan extends Handle {
 
     /** Turns the scan into a reader of arrow-java. This object is used up. */
     public ArrowReader intoArrowReader() {
+        setWaker(null);
         try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
             call.check(Call.LIBRARY.ms_scan_export_stream(take(), stream.memoryAddress(), call.error()));
             return Data.importArrayStream(allocator, stream);

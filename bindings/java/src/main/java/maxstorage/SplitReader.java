@@ -15,12 +15,20 @@ import org.apache.arrow.vector.types.pojo.Schema;
 /** An open reader over one split, for one thread at a time; {@link #cancel} may be called by any. */
 public final class SplitReader extends Handle {
     private final BufferAllocator allocator;
+    private final Waker waker;
     private Schema schema;
-    private long waker;
 
     SplitReader(long address, BufferAllocator allocator) {
-        super(address, Call.LIBRARY::ms_split_free);
+        this(address, allocator, new Waker());
+    }
+
+    private SplitReader(long address, BufferAllocator allocator, Waker waker) {
+        super(address, last -> {
+            Call.LIBRARY.ms_split_free(last);
+            waker.forget();
+        });
         this.allocator = allocator;
+        this.waker = waker;
     }
 
     /** The schema of every batch. */
@@ -50,35 +58,13 @@ public final class SplitReader extends Handle {
         }
     }
 
-    /** What {@link #tryNext} has to say. */
-    public static final class Attempt {
-        private static final Attempt PENDING = new Attempt(true, null);
-        private final boolean pending;
-        private final VectorSchemaRoot batch;
-
-        private Attempt(boolean pending, VectorSchemaRoot batch) {
-            this.pending = pending;
-            this.batch = batch;
-        }
-
-        /** Nothing is ready yet. */
-        public boolean isPending() {
-            return pending;
-        }
-
-        /** The batch; null while pending, and after the last. */
-        public VectorSchemaRoot batch() {
-            return batch;
-        }
-    }
-
     /** As {@link #next}, without blocking. */
-    public Attempt tryNext() {
+    public Attempt<VectorSchemaRoot> tryNext() {
         Schema known = schema();
         try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
             int status = Call.LIBRARY.ms_split_try_next_batch(address(), array.memoryAddress(), call.error());
             call.check(status);
-            return status == 1 ? Attempt.PENDING : new Attempt(false, Arrow.batch(allocator, array, known));
+            return status == Call.PENDING ? Attempt.pending() : Attempt.of(Arrow.batch(allocator, array, known));
         } finally {
             Reference.reachabilityFence(this);
         }
@@ -89,13 +75,13 @@ public final class SplitReader extends Handle {
      * must return soon and must not call the library.
      */
     public void setWaker(Runnable wake) {
-        long former = waker;
-        waker = wake != null ? Callbacks.register(wake) : 0;
-        try (Call call = Call.begin()) {
-            long function = wake != null ? Backend.CURRENT.wakeCallback() : 0;
-            call.check(Call.LIBRARY.ms_split_set_waker(address(), function, waker, call.error()));
+        try {
+            waker.set(wake, (function, context) -> {
+                try (Call call = Call.begin()) {
+                    call.check(Call.LIBRARY.ms_split_set_waker(address(), function, context, call.error()));
+                }
+            });
         } finally {
-            Callbacks.unregister(former);
             Reference.reachabilityFence(this);
         }
     }
@@ -158,15 +144,10 @@ public final class SplitReader extends Handle {
 
     /** Turns the reader into a reader of arrow-java. This object is used up. */
     public ArrowReader intoArrowReader() {
+        setWaker(null);
         try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
             call.check(Call.LIBRARY.ms_split_export_stream(take(), stream.memoryAddress(), call.error()));
             return Data.importArrayStream(allocator, stream);
         }
-    }
-
-    @Override
-    public void close() {
-        super.close();
-        Callbacks.unregister(waker);
     }
 }

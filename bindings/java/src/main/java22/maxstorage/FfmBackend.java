@@ -1,7 +1,8 @@
 package maxstorage;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
@@ -21,6 +22,8 @@ final class FfmBackend extends Backend {
     private final long log = callback("log", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
     private final long provide = callback("provide", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     private final long forget = callback("forget", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private final long reserve = callback("reserve", FunctionDescriptor.of(JAVA_BOOLEAN, JAVA_LONG, JAVA_LONG));
+    private final long release = callback("release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
     private final long wake = callback("wake", FunctionDescriptor.ofVoid(JAVA_LONG));
 
     FfmBackend() {
@@ -74,6 +77,26 @@ final class FfmBackend extends Backend {
     @Override
     long forgetCallback() {
         return forget;
+    }
+
+    @Override
+    long reserveCallback() {
+        return reserve;
+    }
+
+    @Override
+    long releaseCallback() {
+        return release;
+    }
+
+    /** Called by the library. */
+    private static boolean reserve(long context, long bytes) {
+        return Callbacks.reserve(context, bytes);
+    }
+
+    /** Called by the library. */
+    private static void release(long context, long bytes) {
+        Callbacks.release(context, bytes);
     }
 
     /** Called by the library. */

@@ -3,6 +3,7 @@ package conformance;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -13,8 +14,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import java.util.function.LongPredicate;
 import java.util.function.Supplier;
+import maxstorage.Attempt;
 import maxstorage.Canceller;
 import maxstorage.MaxStorage;
 import maxstorage.MaxStorageClient;
@@ -184,7 +189,9 @@ public final class Conformance {
     // ---------------------------------------------------------------------------------------------------------------- reading
 
     private static void reading() {
-        scenario("versions", () -> check(!MaxStorage.version().isEmpty(), "another ABI does not load"));
+        scenario("versions", () -> { // another ABI does not load
+            check(!MaxStorage.version().isEmpty() && MaxStorage.buildInfo().contains(MaxStorage.version()), MaxStorage.buildInfo());
+        });
         scenario("read_all_rows", () -> read(lineitem()).isLineitem());
         scenario("split_by_count", () -> read(lineitem().splitByCount(8)).isLineitem());
         scenario("split_by_rows", () -> {
@@ -297,6 +304,19 @@ public final class Conformance {
         });
     }
 
+    /** Takes batches until the end without blocking in the library. */
+    private static <B> void poll(Supplier<Attempt<B>> next, Semaphore ready, Function<B, VectorSchemaRoot> rows, Tally all) throws InterruptedException {
+        for (Attempt<B> attempt = next.get(); attempt.isPending() || attempt.batch() != null; attempt = next.get()) {
+            if (attempt.isPending()) {
+                check(ready.tryAcquire(10, TimeUnit.SECONDS), "no wake");
+            } else {
+                try (VectorSchemaRoot batch = rows.apply(attempt.batch())) {
+                    all.add(batch);
+                }
+            }
+        }
+    }
+
     private static List<String> names(Schema schema) {
         List<String> names = new ArrayList<>();
         for (Field field : schema.getFields()) {
@@ -347,21 +367,23 @@ public final class Conformance {
                     Semaphore ready = new Semaphore(0);
                     try (SplitReader split = session.openSplit(i, MEMORY)) {
                         split.setWaker(ready::release);
-                        for (boolean more = true; more; ) {
-                            SplitReader.Attempt attempt = split.tryNext();
-                            if (attempt.isPending()) {
-                                check(ready.tryAcquire(10, TimeUnit.SECONDS), "no wake");
-                            } else if (attempt.batch() == null) {
-                                more = false;
-                            } else {
-                                try (VectorSchemaRoot batch = attempt.batch()) {
-                                    all.add(batch);
-                                }
-                            }
-                        }
+                        poll(split::tryNext, ready, rows -> rows, all);
                         split.setWaker(null);
                     }
                 }
+                all.isLineitem();
+            }
+        });
+        scenario("scan_polling", () -> {
+            try (Options options = lineitem().splitByCount(4); ReadSession session = open(options); Scan scan = session.openScan(MEMORY)) {
+                Tally all = new Tally();
+                Semaphore ready = new Semaphore(0);
+                Semaphore former = new Semaphore(0);
+                scan.setWaker(former::release);
+                scan.setWaker(ready::release);
+                int calls = former.availablePermits();
+                poll(scan::tryNext, ready, Scan.Batch::rows, all);
+                check(former.availablePermits() == calls, "the former waker was called");
                 all.isLineitem();
             }
         });
@@ -456,6 +478,7 @@ public final class Conformance {
         scenario("missing_table", () -> {
             MaxStorageException failure = failure(Status.NOT_FOUND, () -> table("no_such_table"));
             check(failure.httpStatus() == 404 && !failure.requestId().isEmpty() && !failure.serverCode().isEmpty(), failure);
+            check(failure.json().contains("MS_NOT_FOUND") && failure.json().contains(failure.requestId()), failure.json());
         });
         scenario("wrong_secret", () -> failure(Status.UNAUTHENTICATED, () -> table("nation").accessKey("local", "wrong")));
         scenario("quota_denied", () -> failure(Status.QUOTA_DENIED, () -> table("nation").set("quota", "pay-as-you-go")));
@@ -609,6 +632,58 @@ public final class Conformance {
                     check(readAll(session, null).rows == 25 && asked.get() > 0, asked);
                 }
             }
+        });
+        scenario("bearer_token", () -> {
+            try (Options options = table("nation").accessKey("", "")) {
+                options.credentialsProvider(() -> Options.Credentials.bearer("conformance", Instant.now().plusSeconds(3600)));
+                try (ReadSession session = open(options)) {
+                    check(readAll(session, null).rows == 25, "rows");
+                }
+            }
+        });
+        scenario("options_described", () -> {
+            Map<String, String> described = new HashMap<>();
+            try (Options options = options(); ArrowReader reader = options.describe(MEMORY)) {
+                while (reader.loadNextBatch()) {
+                    VectorSchemaRoot batch = reader.getVectorSchemaRoot();
+                    for (int i = 0; i < batch.getRowCount(); i++) {
+                        Object value = batch.getVector("value").getObject(i);
+                        described.put(batch.getVector("key").getObject(i).toString(), value != null ? value.toString() : "default");
+                    }
+                }
+            }
+            check("local".equals(described.get("project")) && "***".equals(described.get("access_key_secret")) && "default".equals(described.get("table")), described);
+        });
+        scenario("memory_hooks", () -> {
+            AtomicLong held = new AtomicLong();
+            AtomicLong asked = new AtomicLong();
+            LongPredicate reserve = bytes -> {
+                asked.incrementAndGet();
+                held.addAndGet(bytes);
+                return true;
+            };
+            read(lineitem().memoryHooks(reserve, bytes -> held.addAndGet(-bytes))).isLineitem();
+            check(asked.get() > 0, "nobody was asked");
+            for (int i = 0; i < 5000 && held.get() != 0; i++) {
+                Thread.sleep(1); // a reader may be about to end
+            }
+            check(held.get() == 0, held);
+        });
+        scenario("memory_refused", () -> {
+            AtomicLong released = new AtomicLong();
+            failure(Status.RESOURCE_EXHAUSTED, () -> table("nation").memoryHooks(bytes -> false, released::addAndGet));
+            failure(Status.RESOURCE_EXHAUSTED, () -> table("nation").memoryHooks(bytes -> {
+                throw new IllegalStateException("counts as a refusal");
+            }, released::addAndGet));
+            check(released.get() == 0, released);
+        });
+        scenario("shutdown", () -> {
+            try (Options options = options(); MaxStorageClient client = MaxStorageClient.open(options)) {
+                failure(Status.WRONG_STATE, () -> MaxStorage.shutdown(0));
+                client.metrics(); // it is still there
+            }
+            MaxStorage.shutdown(10_000);
+            check(read(table("nation")).rows == 25, "rows");
         });
         scenario("nothing_left", () -> check(MaxStorage.liveHandles() == 0, MaxStorage.liveHandles()));
     }
