@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::session::Session;
 use maxstorage::split::Split;
@@ -26,6 +28,7 @@ fn stream() -> Vec<u8> {
 }
 
 fn read(session: &Session, peer: &Peer) -> Result<u64, Kind> {
+    maxstorage::ffi::wake_sockets_late();
     let split = Split::open(session, 0, &peer.options()).unwrap();
     let mut rows = 0;
     while let Some(batch) = split.next_batch().map_err(|error| error.kind())? {
@@ -91,6 +94,23 @@ fn an_answer_in_single_bytes_is_the_same_answer() {
     });
     let session = Session::open(&peer.client(), &peer.options()).unwrap();
     assert_eq!(read(&session, &peer), Ok(ROWS));
+}
+
+#[test]
+fn a_slow_answer_is_no_silent_one() {
+    let peer = Peer::table(COLUMN, 1, |exchange, _| {
+        exchange.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", stream().len()).as_bytes());
+        for piece in stream().chunks(400) {
+            std::thread::sleep(Duration::from_millis(60));
+            exchange.send(piece);
+        }
+    });
+    let mut options = peer.options();
+    options.set("read_idle_timeout_ms", "150").unwrap();
+    let client = Client::open(&options).unwrap();
+    let session = Session::open(&client, &options).unwrap();
+    assert_eq!(read(&session, &peer), Ok(ROWS));
+    assert_eq!(peer.heads().iter().filter(|head| head.contains("/data?")).count(), 1, "it did not have to ask again");
 }
 
 #[test]

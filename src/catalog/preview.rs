@@ -13,7 +13,7 @@ use crate::options::{self, Options};
 use crate::proto::call;
 use crate::proto::metadata::{ColumnEntry, TableDocument};
 use crate::proto::{TableName, Version};
-use crate::transport::{Attempts, Body, Transport};
+use crate::transport::{Attempts, Body, Need, Transport};
 
 /// The way through the answer.
 #[derive(Debug)]
@@ -125,11 +125,11 @@ impl Stream {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let count = match self.framer.room() {
-                [] => match self.body.read(&mut [0]).await? {
+                [] => match self.body.read(&mut [0], Need::All).await? {
                     0 => return Ok(None),
                     _ => return Err(behind_the_end()),
                 },
-                room => self.body.read(room).await?,
+                room => self.body.read(room, Need::All).await?,
             };
             if count == 0 {
                 return Err(Error::new(Kind::Connection, "the stream ended without the Arrow end marker"));

@@ -69,6 +69,7 @@ pub(super) fn fence<T>(body: impl FnOnce() -> T) -> Result<T> {
 fn prepare() {
     runtime::set_thread_hook(super::signals::block);
     super::trust_checked_byte_arrays();
+    super::wake_sockets_late();
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if INSIDE.get() || runtime::check_thread().is_err() {

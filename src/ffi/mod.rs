@@ -13,6 +13,7 @@ mod arrow;
 mod byte_arrays;
 mod gate;
 mod signals;
+mod sockets;
 
 // The functions, in the order of the header.
 mod status;
@@ -62,6 +63,7 @@ pub use options::*;
 pub use predicate::*;
 pub use scan::*;
 pub use session::*;
+pub use sockets::wake_sockets_late;
 pub use split::*;
 pub use split_info::*;
 pub use status::*;

@@ -2,6 +2,7 @@
 
 use tokio::task::JoinSet;
 
+use super::workers::Team;
 use crate::error::{Error, Kind, Result};
 
 /// Running tasks. Dropping the group ends them all.
@@ -11,7 +12,14 @@ pub struct Group(JoinSet<Result<()>>);
 impl Group {
     /// Starts a task on the workers; only to be called on one of them.
     pub fn start(&mut self, future: impl Future<Output = Result<()>> + Send + 'static) {
-        self.0.spawn(future);
+        match Team::own() {
+            Some(team) => {
+                let (worker, future) = team.place(future);
+                self.0.spawn_on(future, worker)
+            }
+            // On a thread of somebody else's, as in tests.
+            None => self.0.spawn(future),
+        };
     }
 
     /// Waits for the next task to end; `None` if none is running. A panic is an error like any other.

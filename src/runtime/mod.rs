@@ -1,4 +1,4 @@
-//! Threads: the one Tokio runtime of the process, the ways to wait for it, and the checks that keep waiting safe.
+//! Threads: the workers of the process, the ways to wait for it, and the checks that keep waiting safe.
 
 mod cancel;
 mod forced_panic;
@@ -10,10 +10,10 @@ mod shutdown;
 mod signal;
 mod sync;
 mod waker;
+mod workers;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub use lane::{LaneIn, LaneOut, lane};
 pub use per_process::PerProcess;
 pub use shutdown::shutdown;
 pub use waker::Callback;
+use workers::{Team, Workers};
 
 thread_local! {
     /// Whether this thread must not wait for the library, and why.
@@ -50,31 +51,31 @@ struct Process {
 
 struct Running {
     users: Arc<()>,
-    tokio: tokio::runtime::Runtime,
+    workers: Workers,
 }
 
-/// A counted reference to the runtime of the process.
+/// A counted reference to the workers of the process.
 ///
 /// The threads are started by the first reference. They stay, parked, when the last one is dropped, so that dropping never
 /// waits; [`shutdown`] ends them.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     pid: u32,
-    handle: tokio::runtime::Handle,
+    team: Team,
     _user: Arc<()>,
 }
 
 impl Runtime {
-    /// The runtime of this process, started with `workers` threads if it does not run yet.
+    /// The workers of this process, `workers` threads if they do not run yet.
     pub fn acquire(workers: usize) -> Result<Self> {
         check_thread()?;
         let mut process = process();
         let running = match process.running.as_mut() {
             Some(running) => running,
-            None => process.running.insert(Running { users: Arc::new(()), tokio: start(workers)? }),
+            None => process.running.insert(Running { users: Arc::new(()), workers: start(workers)? }),
         };
-        let (handle, user) = (running.tokio.handle().clone(), Arc::clone(&running.users));
-        Ok(Runtime { pid: std::process::id(), handle, _user: user })
+        let (team, user) = (running.workers.team().clone(), Arc::clone(&running.users));
+        Ok(Runtime { pid: std::process::id(), team, _user: user })
     }
 
     /// Fails in a child of the process that made this reference, and on threads that must not wait for the library.
@@ -91,7 +92,7 @@ impl Runtime {
         self.pid != std::process::id()
     }
 
-    /// Runs a future on the workers and blocks the calling thread until it is done.
+    /// Runs a future on a worker and blocks the calling thread until it is done.
     pub fn run<T: Send + 'static>(&self, future: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         self.check()?;
         let (sender, receiver) = mpsc::sync_channel(1);
@@ -116,15 +117,16 @@ impl Runtime {
         }
     }
 
-    /// Runs a future on the workers. `end` gets its result there; a panic of the future is an error like any other.
+    /// Runs a future on a worker. `end` gets its result there; a panic of the future is an error like any other.
     pub fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = Result<T>> + Send + 'static,
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Task {
-        let task = self.handle.spawn(future);
+        let (worker, future) = self.team.place(future);
+        let task = worker.spawn(future);
         let abort = task.abort_handle();
-        self.handle.spawn(async move {
+        worker.spawn(async move {
             end(match task.await {
                 Ok(result) => result,
                 Err(error) => Err(match error.try_into_panic() {
@@ -191,45 +193,9 @@ fn enter_thread() {
     }
 }
 
-fn start(workers: usize) -> Result<tokio::runtime::Runtime> {
-    let failed = |error: std::io::Error| {
-        Error::new(Kind::ResourceExhausted, format!("{workers} threads cannot be started: {error}"))
-    };
-    probe_threads(workers).map_err(failed)?;
-    let next = AtomicUsize::new(0);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .thread_name_fn(move || format!("maxstorage-{}", next.fetch_add(1, Ordering::Relaxed)))
-        .on_thread_start(enter_thread)
-        .enable_all()
-        .build()
-        .map_err(failed)
-}
-
-/// Starts as many threads as the runtime is going to and ends them again: Tokio panics, or waits for ever, where the
-/// system has no thread left.
-fn probe_threads(count: usize) -> std::io::Result<()> {
-    // All probes live until this lock is free.
-    let stay = Arc::new(Mutex::new(()));
-    let hold = stay.lock().unwrap_or_else(PoisonError::into_inner);
-    let probe = |_| {
-        let stay = Arc::clone(&stay);
-        std::thread::Builder::new().name("maxstorage-probe".into()).spawn(move || {
-            enter_thread();
-            drop(stay.lock());
-        })
-    };
-    let probes: Vec<_> = (0..count).map(probe).collect();
-    drop(hold);
-    let mut result = Ok(());
-    for probe in probes {
-        match probe {
-            // A probe does nothing that could panic.
-            Ok(thread) => drop(thread.join()),
-            Err(error) => result = Err(error),
-        }
-    }
-    result
+fn start(workers: usize) -> Result<Workers> {
+    Workers::start(workers, enter_thread)
+        .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{workers} threads cannot be started: {error}")))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::memory::Ahead;
 use crate::proto::call::{ReadRows, Rows};
 use crate::runtime::{Place, forced_panic, within};
 use crate::session::{Lease, Plan};
-use crate::transport::Body;
+use crate::transport::{Body, Need};
 
 /// How often a host that refuses memory is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -172,7 +172,7 @@ impl Reader {
     async fn receive(&self, body: &mut Body, unpacker: &mut Unpacker, room: &mut [u8]) -> Result<usize> {
         loop {
             if unpacker.is_passed() {
-                return self.receive_raw(body, room).await;
+                return self.receive_raw(body, room, Need::All).await;
             }
             let working = Instant::now();
             let unpacked = unpacker.unpack(room)?;
@@ -180,15 +180,15 @@ impl Reader {
             if let Some(count) = unpacked {
                 return Ok(count);
             }
-            let count = self.receive_raw(body, unpacker.room()).await?;
+            let count = self.receive_raw(body, unpacker.room(), Need::Any).await?;
             unpacker.advance(count)?;
         }
     }
 
-    async fn receive_raw(&self, body: &mut Body, room: &mut [u8]) -> Result<usize> {
+    async fn receive_raw(&self, body: &mut Body, room: &mut [u8], need: Need) -> Result<usize> {
         let metrics = &self.source.metrics;
         let waiting = Instant::now();
-        let count = body.read(room).await?;
+        let count = body.read(room, need).await?;
         metrics.network.add_time(waiting.elapsed());
         metrics.bytes_wire.add(count as u64);
         if body.is_copied() {

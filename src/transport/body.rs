@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 
 use super::Answer;
-use super::direct::DirectBody;
+use super::direct::{DirectBody, Need};
 use super::http::network_error;
 use super::slots::Slot;
 use crate::error::{Error, Kind, Result};
@@ -79,10 +79,10 @@ impl Body {
         matches!(self.source, Source::Library { .. })
     }
 
-    /// Reads into `target`, which must not be empty; 0 after the last byte of a complete body.
-    pub async fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+    /// Reads into `target`, which must not be empty, as `need` says; 0 after the last byte of a complete body.
+    pub async fn read(&mut self, target: &mut [u8], need: Need) -> Result<usize> {
         let read = match &mut self.source {
-            Source::Direct(body) => body.read(target).await,
+            Source::Direct(body) => body.read(target, need).await,
             Source::Library { response, rest, idle } => {
                 if rest.is_empty() {
                     *rest = chunk(response, *idle).await?.unwrap_or_default();
@@ -101,7 +101,7 @@ impl Body {
         let mut body = Vec::new();
         let mut part = vec![0; 16 << 10];
         loop {
-            let count = self.read(&mut part).await?;
+            let count = self.read(&mut part, Need::Any).await?;
             if count == 0 {
                 return Ok(Answer { body, request_id: self.request_id, route_token: self.route_token });
             }
@@ -117,7 +117,7 @@ impl Body {
     pub(super) async fn read_some(&mut self, most: usize) -> Vec<u8> {
         let (mut body, mut part) = (Vec::new(), vec![0; 4 << 10]);
         while body.len() < most {
-            match self.read(&mut part).await {
+            match self.read(&mut part, Need::Any).await {
                 Ok(count) if count > 0 => body.extend_from_slice(part.get(..count).unwrap_or_default()),
                 _ => break,
             }

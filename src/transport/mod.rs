@@ -19,6 +19,7 @@ use crate::options::{self, Options};
 use crate::proto::{Request, Version, discover};
 
 pub use body::Body;
+pub use direct::{Need, wake_sockets_with};
 use endpoint::Directory;
 pub use endpoint::check_endpoint;
 use http::Http;

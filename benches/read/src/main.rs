@@ -31,8 +31,9 @@ fn main() -> Result<()> {
 }
 
 fn rust(endpoint: &str, token: &str, compression: &str, rows: &str, times: u32) -> Result<()> {
-    // As the C interface does at its first call; else strings would be checked twice.
+    // As the C interface does at its first call; else strings would be checked twice, and each packet would wake a thread.
     maxstorage::ffi::trust_checked_byte_arrays();
+    maxstorage::ffi::wake_sockets_late();
     let mut options = Options::new();
     for (key, value) in [
         ("endpoint", endpoint),

@@ -12,6 +12,18 @@ use crate::error::{Error, Kind, Result};
 /// Largest line of a chunk: its size and extensions, or a trailer.
 const MAX_LINE_BYTES: usize = 16 << 10;
 
+/// How long bytes may lie in the socket because more of them are waited for.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What a reader needs of the bytes that it makes room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Whatever arrives.
+    Any,
+    /// All of them: with a part it cannot begin.
+    All,
+}
+
 /// How the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
@@ -64,13 +76,22 @@ impl DirectBody {
         DirectBody { socket: Some(socket), length, place, idle, home }
     }
 
-    /// Reads into `target`, which must not be empty. 0 after the last byte of a complete body.
-    pub(in crate::transport) async fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+    /// Reads into `target`, which must not be empty, as `need` says. 0 after the last byte of a complete body.
+    pub(in crate::transport) async fn read(&mut self, target: &mut [u8], need: Need) -> Result<usize> {
         // A peer that is always faster than we are must not keep the thread from other tasks, or from a cancel.
         tokio::task::coop::consume_budget().await;
         let Some(mut socket) = self.socket.take() else { return Ok(0) };
-        let read = timeout(self.idle, self.read_from(&mut socket, target)).await.unwrap_or_else(|_| {
-            let message = format!("nothing arrived for {} ms in mid-answer", self.idle.as_millis());
+        let idle = self.idle;
+        let reading = async {
+            if need == Need::All
+                && let Ok(read) = timeout(PATIENCE, self.read_from(&mut socket, target, Need::All)).await
+            {
+                return read;
+            }
+            self.read_from(&mut socket, target, Need::Any).await
+        };
+        let read = timeout(idle, reading).await.unwrap_or_else(|_| {
+            let message = format!("nothing arrived for {} ms in mid-answer", idle.as_millis());
             Err(Error::new(Kind::Timeout, message))
         });
         if self.place != Place::End {
@@ -81,13 +102,16 @@ impl DirectBody {
         read
     }
 
-    async fn read_from(&mut self, socket: &mut Socket, target: &mut [u8]) -> Result<usize> {
+    async fn read_from(&mut self, socket: &mut Socket, target: &mut [u8], need: Need) -> Result<usize> {
         loop {
             match self.place {
                 Place::Data(left) => {
                     let most = usize::try_from(left).unwrap_or(usize::MAX).min(target.len());
                     let count = match target.get_mut(..most) {
-                        Some(part) if most > 0 => socket.read(part).await?,
+                        Some(part) if most > 0 => {
+                            let least = if need == Need::All { part.len() } else { 1 };
+                            socket.read(part, least).await?
+                        }
                         _ => 0,
                     };
                     if count == 0 && left > 0 && self.length != Length::UntilClose {

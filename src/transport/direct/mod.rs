@@ -4,6 +4,7 @@
 mod body;
 mod head;
 mod socket;
+mod wake;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -15,8 +16,10 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 
 pub(super) use body::DirectBody;
+pub use body::Need;
 pub(super) use head::Head;
 use socket::Socket;
+pub use wake::wake_sockets_with;
 
 use crate::error::{Error, Kind, Result};
 use crate::proto::Method;
@@ -32,10 +35,13 @@ pub(super) struct Direct {
     idle_timeout: Duration,
 }
 
-/// Connections without a request, by authority, and since when.
+/// Connections without a request, by authority, and since when. They belong to no worker meanwhile.
+type Parked = HashMap<String, Vec<(std::net::TcpStream, Instant)>>;
+
+/// Connections that are kept for the next request.
 #[derive(Debug)]
 struct Connections {
-    idle: Mutex<HashMap<String, Vec<(TcpStream, Instant)>>>,
+    idle: Mutex<Parked>,
     /// Idle connections kept per authority.
     kept: usize,
 }
@@ -47,15 +53,16 @@ impl Connections {
         let connections = idle.get_mut(authority)?;
         connections.retain(|(_, since)| since.elapsed() < MAX_IDLE);
         while let Some((stream, _)) = connections.pop() {
-            let silent = stream.try_read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+            let silent = stream.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
             if silent {
-                return Some(stream);
+                return TcpStream::from_std(stream).ok();
             }
         }
         None
     }
 
     fn put_back(&self, authority: &str, stream: TcpStream) {
+        let Ok(stream) = stream.into_std() else { return };
         let mut idle = self.idle();
         let connections = idle.entry(authority.to_owned()).or_default();
         if connections.len() < self.kept {
@@ -68,7 +75,7 @@ impl Connections {
         self.idle().remove(authority);
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<String, Vec<(TcpStream, Instant)>>> {
+    fn idle(&self) -> MutexGuard<'_, Parked> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

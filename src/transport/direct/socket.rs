@@ -4,6 +4,8 @@ use std::io::{ErrorKind, IoSliceMut};
 
 use tokio::net::TcpStream;
 
+use super::wake::Wake;
+
 use super::broken;
 use crate::error::{Error, Kind, Result};
 
@@ -18,15 +20,17 @@ pub(super) struct Socket {
     /// The part of `ahead` that is filled and not used yet.
     start: usize,
     end: usize,
+    wake: Wake,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Socket { stream, ahead: vec![0; AHEAD_BYTES], start: 0, end: 0 }
+        Socket { stream, ahead: vec![0; AHEAD_BYTES], start: 0, end: 0, wake: Wake::default() }
     }
 
     /// The connection, if nothing arrived that was not asked for.
-    pub(super) fn into_idle(self) -> Option<TcpStream> {
+    pub(super) fn into_idle(mut self) -> Option<TcpStream> {
+        self.wake.set(&self.stream, 1);
         (self.start == self.end).then_some(self.stream)
     }
 
@@ -63,17 +67,16 @@ impl Socket {
             }
             self.ahead.resize((2 * self.end).min(most), 0);
         }
-        let count = self.receive(&mut []).await?;
-        Ok(count)
+        self.receive(&mut [], 1).await
     }
 
-    /// Moves bytes to `target`: those that are ahead, else from the socket, where what does not fit goes ahead. 0 only if
-    /// the peer has closed or `target` is empty.
-    pub(super) async fn read(&mut self, target: &mut [u8]) -> Result<usize> {
+    /// Moves bytes to `target`: those that are ahead, else from the socket, where what does not fit goes ahead. If there are none,
+    /// waits for about `least` of them. 0 only if the peer has closed or `target` is empty.
+    pub(super) async fn read(&mut self, target: &mut [u8], least: usize) -> Result<usize> {
         let ahead = self.ahead();
         if ahead.is_empty() && !target.is_empty() {
             (self.start, self.end) = (0, 0);
-            let count = self.receive(target).await?;
+            let count = self.receive(target, least).await?;
             self.end = count.saturating_sub(target.len());
             return Ok(count.min(target.len()));
         }
@@ -86,7 +89,7 @@ impl Socket {
     }
 
     /// One read from the socket into `target` and then into the free end of `ahead`.
-    async fn receive(&mut self, target: &mut [u8]) -> Result<usize> {
+    async fn receive(&mut self, target: &mut [u8], least: usize) -> Result<usize> {
         let only_ahead = target.is_empty();
         loop {
             let free = self.ahead.get_mut(self.end..).unwrap_or_default();
@@ -98,6 +101,7 @@ impl Socket {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.wake.set(&self.stream, least);
                     self.stream.readable().await.map_err(|error| broke(&error))?;
                 }
                 Err(error) => return Err(broke(&error)),
