@@ -62,7 +62,8 @@ pub unsafe extern "C" fn ms_scan_open(
 /// @param[out] out_array receives a struct array of at least one row, to be released by the caller from any thread; at the
 /// end of the data, and on failure, its release is NULL.
 /// @param[out] out_split may be NULL; receives the number of the split that the batch belongs to; -1 without a batch. With the option
-/// scan.ordered the numbers never go down, as long as one thread takes the batches; rows of one split always keep their order.
+/// scan.ordered the numbers never go down and rows keep their order, as long as one thread takes the batches. Without it, rows of one
+/// split keep theirs only in sessions whose splits the service made: several requests share the rows of a split of split.mode=row_offset.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return as ms_split_next_batch, but never MS_BUSY. The failure of one split is the failure of the scan, and stays.
 /// Thread: any, at any time, several at once, but not from inside a callback. Blocking: until a batch is there.
