@@ -159,7 +159,7 @@ fn a_peer_that_stalls_runs_into_the_idle_timeout_at_every_stage() {
 }
 
 #[test]
-fn cancel_wakes_a_reader_of_a_stalled_peer_at_once_and_stays() {
+fn cancel_wakes_a_reader_of_a_stalled_peer_and_stays() {
     for begin in [false, true] {
         let peer = Peer::table(COLUMN, 1, move |exchange, _| {
             if begin {
@@ -173,15 +173,12 @@ fn cancel_wakes_a_reader_of_a_stalled_peer_at_once_and_stays() {
         let split = Arc::new(Split::open(&session, 0, &options).unwrap());
         let reader = {
             let split = Arc::clone(&split);
-            std::thread::spawn(move || (split.next_batch().unwrap_err().kind(), Instant::now()))
+            std::thread::spawn(move || split.next_batch().unwrap_err().kind())
         };
         std::thread::sleep(Duration::from_millis(100));
-        let start = Instant::now();
         split.cancel();
-        let (kind, woke) = reader.join().unwrap();
-        assert_eq!(kind, Kind::Cancelled);
-        // 50 ms are promised; a busy machine may take longer to run the thread that woke.
-        assert!(woke - start < Duration::from_millis(500), "{:?}", woke - start);
+        // How soon is shown by tests/cancel.rs.
+        assert_eq!(reader.join().unwrap(), Kind::Cancelled);
         assert_eq!(split.next_batch().unwrap_err().kind(), Kind::Cancelled);
     }
 }

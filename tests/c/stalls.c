@@ -55,12 +55,27 @@ static void *read_in_thread(void *argument) {
   return NULL;
 }
 
-static void cancel_wakes_a_reader_blocked(enum peer_rule how, int64_t rows_before) {
+/* What is promised, for the median of three tries: a busy machine may run the thread that woke late, but not every time. */
+enum { WAKES_WITHIN_MS = 50 };
+
+static int by_size(const void *one, const void *other) {
+  const int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+  return (a > b) - (a < b);
+}
+
+static void check_promise(int64_t times[3]) {
+  qsort(times, 3, sizeof *times, by_size);
+  if (times[1] > limit_ms(WAKES_WITHIN_MS)) check_fail(__FILE__, __LINE__, "it took %" PRId64 " ms at best, %" PRId64 " as a rule", times[0], times[1]);
+}
+
+/* Milliseconds from the cancel to the return of a reader of a peer that sends `rows_before` rows and then nothing. */
+static int64_t time_to_wake(enum peer_rule how, int64_t rows_before) {
   peer service;
   stack use;
   begin(&service, &use, PEER_ANSWER, how);
   set(&use, MS_OPT_READ_IDLE_TIMEOUT_MS, "600000");
   reader blocked = {0};
+  int64_t took = INT64_MAX;
   if (stack_open(&use) == MS_OK) {
     pthread_t thread;
     blocked.split = use.split;
@@ -71,7 +86,7 @@ static void cancel_wakes_a_reader_blocked(enum peer_rule how, int64_t rows_befor
     const int64_t start = now_ms();
     ms_split_cancel(use.split);
     pthread_join(thread, NULL);
-    CHECK(now_ms() - start < limit_ms(1000));
+    took = now_ms() - start;
     CHECK_INT(blocked.status, MS_CANCELLED);
     CHECK_INT(blocked.rows, rows_before);
     for (int i = 0; i < 3; i++) { /* sticky: as often as it is asked */
@@ -84,6 +99,13 @@ static void cancel_wakes_a_reader_blocked(enum peer_rule how, int64_t rows_befor
     check_fail(__FILE__, __LINE__, "%s", ms_error_message(err));
   }
   end(&service, &use);
+  return took;
+}
+
+static void cancel_wakes_a_reader_blocked(enum peer_rule how, int64_t rows_before) {
+  int64_t times[3];
+  for (int i = 0; i < 3; i++) times[i] = time_to_wake(how, rows_before);
+  check_promise(times);
 }
 
 static void cancel_wakes_a_reader_that_waits_for_an_answer(void) { cancel_wakes_a_reader_blocked(PEER_STALL, 0); }
@@ -264,15 +286,21 @@ static void cancel_wakes_who_waits_for_a_plan(void) {
   stack use;
   begin(&service, &use, PEER_STALL, PEER_ANSWER);
   REQUIRE_OK(ms_client_open(use.options, &use.client, &err));
-  planner waiting = {.use = &use, .cancel = ms_cancel_new()};
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, plan, &waiting) != 0) abort();
-  nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-  const int64_t begin_ms = now_ms();
-  ms_cancel_now(waiting.cancel);
-  pthread_join(thread, NULL);
-  CHECK_INT(waiting.status, MS_CANCELLED);
-  CHECK(waiting.woke_ms - begin_ms < limit_ms(500));
+  planner waiting = {.use = &use};
+  int64_t times[3];
+  for (int i = 0; i < 3; i++) {
+    ms_cancel_free(waiting.cancel);
+    waiting.cancel = ms_cancel_new();
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, plan, &waiting) != 0) abort();
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    const int64_t begin_ms = now_ms();
+    ms_cancel_now(waiting.cancel);
+    pthread_join(thread, NULL);
+    CHECK_INT(waiting.status, MS_CANCELLED);
+    times[i] = waiting.woke_ms - begin_ms;
+  }
+  check_promise(times);
   /* It stays: a call that comes later does not begin. */
   CHECK_FAILS(ms_session_open_cancellable(use.client, use.options, NULL, waiting.cancel, &use.session, &err), MS_CANCELLED);
   ms_cancel_free(waiting.cancel);
