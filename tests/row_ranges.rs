@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::options::Options;
+use maxstorage::predicate::Predicate;
 use maxstorage::scan::Scan;
 use maxstorage::session::Session;
 use maxstorage::split::Split;
@@ -268,4 +270,73 @@ fn rows_without_columns_need_no_request() {
     options.set("read.row_count", "7").unwrap();
     assert_eq!(counts(Split::open(&session, 1, &options).unwrap()), [7]);
     assert_eq!(requests(&peer), 0);
+}
+
+/// A service of a partitioned table, which must not be asked for rows.
+fn parted(keys: &str) -> Peer {
+    let session = format!(
+        r#"{{"SessionId":"S1","SessionStatus":"NORMAL","RecordCount":{ROWS},
+            "DataSchema":{{"DataColumns":[],"PartitionColumns":[{keys}]}}}}"#
+    );
+    Peer::start(move |exchange, _| match exchange.path() {
+        path if path.contains("/sessions") => exchange.json("201 Created", &session),
+        _ => exchange.json("404 Not Found", r#"{"Code":"NoSuchObject","Message":"a request for rows"}"#),
+    })
+}
+
+/// The addresses tell the number of the rows, the name of the partition what is in them.
+#[test]
+fn keys_of_one_partition_need_no_request() {
+    let keys = r#"{"Name":"ds","Type":"string","Nullable":true},{"Name":"hour","Type":"bigint","Nullable":true}"#;
+    let peer = parted(keys);
+    let partition = [("partitions", "ds=a-1/hour=07"), ("partition_columns", "ds"), ("split.rows", "6000")];
+    let (session, mut options) = open(&peer, true, &[&partition[..], &[("types.string_view", "true")]].concat());
+    let split = Split::open(&session, 1, &options).unwrap();
+    let batch = split.next_batch().unwrap().unwrap();
+    assert_eq!((batch.schema(), batch.num_columns()), (Arc::clone(split.schema()), 1));
+    assert_eq!(
+        batch.column_by_name("ds").unwrap().as_string_view().iter().flatten().collect::<Vec<_>>(),
+        ["a-1"; 4000]
+    );
+    assert!(split.next_batch().unwrap().is_none());
+    for ordered in ["false", "true"] {
+        options.set("scan.ordered", ordered).unwrap();
+        options.set("read.batch_rows", "999").unwrap();
+        let scan = Scan::open(&session, &options).unwrap();
+        let rows: usize = std::iter::from_fn(|| scan.next_batch().unwrap()).map(|(_, batch)| batch.num_rows()).sum();
+        assert_eq!((rows as i64, scan.progress()), (ROWS, 1.0));
+    }
+    // Filters of the engine are evaluated as on rows that were read.
+    let split = Split::open(&session, 0, &options).unwrap();
+    split.add_filter(&Predicate::parse("ds <> 'a-1'").unwrap()).unwrap();
+    let rows: usize = std::iter::from_fn(|| split.next_batch().unwrap()).map(|batch| batch.num_rows()).sum();
+    assert!(rows <= 2 * 999, "what had not been handed out yet is left out: {rows} rows");
+    assert_eq!(requests(&peer), 0);
+}
+
+#[test]
+fn keys_that_are_not_told_are_asked_for() {
+    let ds = r#"{"Name":"ds","Type":"string","Nullable":true}"#;
+    for (keys, more) in [
+        (ds, &[][..]),
+        (ds, &[("partitions", "ds='a'")]),
+        (ds, &[("partitions", "hour=1")]),
+        (ds, &[("partitions", "ds=a"), ("filter.text", "ds = 'a'")]),
+        (r#"{"Name":"ds","Type":"char(3)","Nullable":true}"#, &[("partitions", "ds=a")]),
+    ] {
+        let peer = parted(keys);
+        let (session, options) = open(&peer, true, more);
+        let error = Split::open(&session, 0, &options).unwrap().next_batch().unwrap_err();
+        assert_eq!((error.kind(), requests(&peer)), (Kind::NotFound, 1), "{keys} {more:?}: {error}");
+    }
+    // Splits of the service do not tell how many rows they have; that is shown with the same answer to a plan.
+    let split = r#"{"SessionId":"S1","SessionStatus":"NORMAL","SplitsCount":1,
+        "DataSchema":{"DataColumns":[],"PartitionColumns":[{"Name":"ds","Type":"string","Nullable":true}]}}"#;
+    let peer = Peer::start(move |exchange, _| match exchange.path() {
+        path if path.contains("/sessions") => exchange.json("201 Created", split),
+        _ => exchange.json("404 Not Found", r#"{"Code":"NoSuchObject","Message":"a request for rows"}"#),
+    });
+    let (session, options) = open(&peer, false, &[("partitions", "ds=a")]);
+    Split::open(&session, 0, &options).unwrap().next_batch().unwrap_err();
+    assert_eq!(requests(&peer), 1);
 }

@@ -4,6 +4,7 @@
 
 mod assembly;
 mod chunk;
+mod constants;
 mod feed;
 mod metrics;
 mod position;

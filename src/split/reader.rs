@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::RecordBatch;
 
 use super::chunk::Chunk;
 use super::position::{Piece, Position, Rest};
@@ -44,8 +44,8 @@ impl Reader {
         if self.piece.is_empty() {
             return Ok(());
         }
-        if self.source.is_told_by_address(&self.piece) {
-            return self.count().await;
+        if let Some(rows) = self.source.told(&self.piece)? {
+            return self.tell(&rows).await;
         }
         let (plan, lease) = self.source.part_of(self.piece.split)?;
         let what = &plan.source;
@@ -61,18 +61,16 @@ impl Reader {
         result.map_err(|error| error.context(named))
     }
 
-    /// Delivers rows without columns, of which only the number matters, without a request.
-    async fn count(&self) -> Result<()> {
+    /// Delivers rows that are all alike, cut from `rows`, without a request.
+    async fn tell(&self, rows: &RecordBatch) -> Result<()> {
         loop {
-            let count = self.position.claim(self.source.form.max_batch_rows);
+            let count = self.position.claim(self.source.caps.next(rows, 0) as u64);
             if count == 0 {
                 return Ok(());
             }
-            let options = RecordBatchOptions::new().with_row_count(usize::try_from(count).ok());
-            let batch = RecordBatch::try_new_with_options(Arc::clone(self.source.delivered()), Vec::new(), &options);
             let chunk = Chunk {
                 split: self.piece.split,
-                batch: batch.map_err(|error| Error::new(Kind::Internal, error.to_string()))?,
+                batch: rows.slice(0, usize::try_from(count).unwrap_or(rows.num_rows())),
                 bytes: 0,
                 position: self.piece.before.saturating_add(self.position.delivered()),
                 passed: 0,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::constants;
 use super::metrics::Metrics;
 use super::position::Piece;
 use super::refine::Refinement;
@@ -35,8 +37,6 @@ pub(crate) struct Source {
     pub(super) refinement: Refinement,
     /// What happens to times that do not fit.
     pub(super) overflow: Overflow,
-    /// Whether the engine wants rows without columns.
-    counts_only: bool,
     pub(super) form: RowsForm,
     pub(super) caps: Caps,
     pub(super) slabs: Slabs,
@@ -82,7 +82,6 @@ impl Source {
             parts: session.parts().clone(),
             refinement: Refinement::new(session, &schema, projection.schema())?,
             overflow: session.plan().policies.timestamp_overflow,
-            counts_only: read.flag(&options::READ_ROW_COUNT_ONLY),
             schema,
             projection,
             caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
@@ -108,9 +107,14 @@ impl Source {
         self.refinement.add(filter, self.projection.schema())
     }
 
-    /// Whether the address of a piece tells everything that the engine wants to know of it.
-    pub(super) fn is_told_by_address(&self, piece: &Piece) -> bool {
-        self.counts_only && !piece.filtered && !self.refinement.selects() && piece.addressed().is_some()
+    /// The rows of a piece, as many as a batch has, if its address tells how many there are and its partition what is in them.
+    pub(super) fn told(&self, piece: &Piece) -> Result<Option<RecordBatch>> {
+        if piece.filtered || self.refinement.selects() {
+            return Ok(None);
+        }
+        let Some(rows) = piece.addressed() else { return Ok(None) };
+        let count = usize::try_from(rows).unwrap_or(usize::MAX).min(self.caps.rows);
+        constants::rows(self.projection.schema(), &self.part_of(piece.split)?.0.partitions, count)
     }
 
     /// All rows of split `index`.

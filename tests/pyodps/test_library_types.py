@@ -153,6 +153,14 @@ def test_partition_columns_alone(limits, protocol):
     assert [(batch.num_rows, batch.num_columns) for batch in batches] == [(7, 0)]
 
 
+@pytest.mark.parametrize("protocol", VERSIONS)
+def test_partition_columns_of_a_named_partition(limits, protocol):
+    """What the library knows by the name of the partition is what the service sends where it has no name."""
+    scan = {"partition_columns": ["ds"], "protocol": protocol, "split_mode": "row_offset", "split_rows": 4}
+    told = read_with_maxstorage(limits[0], "parted", partitions=["ds=1"], **scan)
+    assert told.equals(read_with_maxstorage(limits[0], "parted", **scan)) and told.num_rows == 7
+
+
 def test_options_are_refused_by_name():
     for key in ("types_decimal", "types_char_padding", "types_map_duplicate_keys", "types_timestamp_overflow"):
         with pytest.raises(maxstorage.Failure, match=f"MS_INVALID_OPTION.*{key.replace('_', '.', 1)} takes"):
