@@ -156,6 +156,36 @@ fn a_service_that_compresses_buffers_or_nothing_is_understood_as_well() {
     }
 }
 
+/// A service that sends the rows again which it was asked to skip. Where the plan has a number of rows, that is found out.
+#[test]
+fn a_service_that_does_not_skip_is_found_out_by_the_count_of_a_range() {
+    let peer = table(|exchange, number| {
+        let whole = ipc(&[batch(0..20, &["a", "s"]), batch(20..ROWS, &["a", "s"])], None);
+        match number {
+            0 => {
+                exchange.begin();
+                exchange.chunk(&whole[..whole.len() - 100]);
+                drop(exchange.stream.shutdown(std::net::Shutdown::Both));
+            }
+            _ => {
+                assert_eq!(body(exchange)["SkipRowNum"], 20);
+                send_all(exchange, &whole);
+            }
+        }
+    });
+    let (session, options) = open(&peer, &[("split.mode", "row_offset"), ("filter.text", "a >= 0")]).unwrap();
+    let split = Split::open(&session, 0, &options).unwrap();
+    let mut rows = 0;
+    let error = loop {
+        match split.next_batch() {
+            Ok(batch) => rows += batch.expect("the end would be wrong").num_rows(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), Kind::CorruptData, "{error}");
+    assert!(rows <= ROWS as usize, "not more than the range has: {rows}");
+}
+
 #[test]
 fn the_newest_route_token_is_sent_back_and_travels() {
     let peer = table(|exchange, number| {

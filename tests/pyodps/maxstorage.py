@@ -1,6 +1,7 @@
 """libmaxstorage through its C ABI: a table as a pyarrow Table, every split through the Arrow C stream interface."""
 import contextlib
 import ctypes
+import json
 import os
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ bytes_free = _declare("ms_bytes_free", None, POINTER)
 session_schema = _declare("ms_session_schema", STATUS, POINTER, POINTER, _OUT)
 session_split_count = _declare("ms_session_split_count", ctypes.c_int64, POINTER)
 session_free = _declare("ms_session_free", None, POINTER)
+session_explain = _declare("ms_session_explain", STATUS, POINTER, _OUT, _OUT)
 split_open = _declare("ms_split_open", STATUS, POINTER, ctypes.c_int64, POINTER, _OUT, _OUT)
 split_export_stream = _declare("ms_split_export_stream", STATUS, POINTER, POINTER, _OUT)
 status_name = _declare("ms_status_name", TEXT, STATUS)
@@ -107,11 +109,22 @@ def read(endpoint, table=None, **settings):
 def plan(endpoint, table, **settings):
     """The token of a session, and how many splits it has."""
     with _opened(endpoint, {**settings, "table": table}) as (_, session):
-        token = _open(session_serialize, session)
-        try:
-            return ctypes.string_at(bytes_data(token), bytes_len(token)), session_split_count(session)
-        finally:
-            bytes_free(token)
+        return _bytes(session_serialize, session), session_split_count(session)
+
+
+def splits(endpoint, table, **settings):
+    """What is known about each split, and its rows."""
+    with _opened(endpoint, {**settings, "table": table}) as (options, session):
+        told = json.loads(_bytes(session_explain, session))["splits"]
+        return [(split, pa.Table.from_batches(_batches(session, split["index"], options))) for split in told]
+
+
+def _bytes(function, session):
+    result = _open(function, session)
+    try:
+        return ctypes.string_at(bytes_data(result), bytes_len(result))
+    finally:
+        bytes_free(result)
 
 
 def read_split(endpoint, token, index, **settings):

@@ -58,6 +58,13 @@ def test_clustered_tables_by_bucket(service):
     assert sorted(by_bucket["id"].to_pylist()) == sorted(read_with_maxstorage(service, "ramp")["id"].to_pylist())
     one = assert_same_over_all(service, table, split_mode="bucket", bucket_ids=["1"])
     assert 0 < one.num_rows < by_bucket.num_rows
+    # Which bucket a split is said to be, is the one whose rows it has.
+    for protocol in ("1", *LATER):
+        splits = maxstorage.splits(f"{service}/api", f"local.default.{table}", split_mode="bucket", protocol=protocol)
+        assert sorted(split["bucket"] for split, _ in splits) == [0, 1, 2, 3]
+        for split, rows in splits:
+            bucket = read_with_maxstorage(service, table, split_mode="bucket", bucket_ids=[str(split["bucket"])], protocol=protocol)
+            assert rows.num_rows > 0 and rows.equals(bucket)
 
 
 # ------------------------------------------------------------------------------------------------------------- both layouts of times
