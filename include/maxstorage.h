@@ -585,6 +585,18 @@ MS_API int64_t ms_live_handles(void);
 MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
+ * Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, releases of
+ * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
+ * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
+ * @return MS_OK when no function of the host is running or will be called again; MS_WRONG_STATE from inside a callback.
+ * Thread: any, but not from inside a callback. Blocking: until calls that are running have returned.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_end_callbacks(void);
+
+/**
  * Registers the process-wide log callback in place of the former one. Without one the library logs nothing. Records
  * never contain credentials. A child made by fork starts without a callback. When the call returns, the former callback is not running and will not be called again.
  * @param[in] callback receives the records; NULL unregisters.

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 use super::args::{Context, borrow, text};
+use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
 use super::options::ms_options;
 use super::status::{MS_OK, ms_status};
 use crate::error::{Error, Kind, Result};
 use crate::options::{Grant, Provider, Who};
-use crate::runtime;
 
 /// What a credentials provider fills in: the form of an answer. It belongs to the library and exists during the call of the
 /// provider only.
@@ -193,7 +193,10 @@ impl Host {
         let place = (&raw const form).cast_mut();
         // SAFETY: the host promises that its function can be called with its context from any thread until the context is released,
         // which the drop of this value does. The form outlives the call and is used through shared references only.
-        let status = runtime::barred("a credentials provider", || unsafe { callback(self.context.0, place) });
+        let status =
+            call_host("a credentials provider", || unsafe { callback(self.context.0, place) }).ok_or_else(|| {
+                Error::new(Kind::Unavailable, "the host has ended its callbacks, its credentials provider too")
+            })?;
         let filled = form.filled.into_inner().unwrap_or_else(PoisonError::into_inner);
         match (status, filled.who) {
             (MS_OK, Some(who)) => Ok(Grant { who, expires: filled.expires }),
@@ -214,7 +217,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         if let (Some(release), true) = (self.release, self.pid == std::process::id()) {
             // SAFETY: the host promises that this may be called once, from any thread.
-            runtime::barred("a release callback", || unsafe { release(self.context.0) });
+            call_host("a release callback", || unsafe { release(self.context.0) });
         }
     }
 }

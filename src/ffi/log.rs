@@ -7,10 +7,11 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::args::{Context, c_text};
+use super::callbacks::call_host;
 use super::gate::gate;
 use super::status::ms_status;
 use crate::error::{Error, Kind};
-use crate::runtime::{self, PerProcess};
+use crate::runtime::PerProcess;
 
 /// Receives one record of the log. `level` is 1 error, 2 warning, 3 info, 4 debug or 5 trace; the texts are valid during
 /// the call only. It is called from any thread, several at once, must not throw, and must not call the library.
@@ -89,7 +90,7 @@ impl Log for Sink {
         };
         let (name, message) = (c_text(record.target()), c_text(&record.args().to_string()));
         RUNNING.set(true);
-        runtime::barred("a log callback", || {
+        call_host("a log callback", || {
             // SAFETY: the lock keeps the registration in place during the call; the texts live until it returns.
             unsafe { (target.callback)(target.context.0, level, name.as_ptr(), message.as_ptr()) }
         });

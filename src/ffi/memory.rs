@@ -3,13 +3,13 @@
 use std::ffi::c_void;
 
 use super::args::{Context, borrow};
+use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
 use super::options::ms_options;
 use super::status::ms_status;
 use crate::error::{Error, Kind};
 use crate::memory::{Hooks, Host};
-use crate::runtime;
 
 /// Whether the host lets the library allocate `bytes` more. False holds readers back until memory comes back. It is called from threads of
 /// the library, several at once, must return soon, must not throw, and must not call the library.
@@ -70,12 +70,12 @@ impl Host for Callbacks {
     fn reserve(&self, bytes: u64) -> bool {
         let Ok(bytes) = usize::try_from(bytes) else { return false };
         // SAFETY: the host promises that its hooks can be called with their context from any thread.
-        runtime::barred("a memory hook", || unsafe { (self.reserve)(self.context.0, bytes) })
+        call_host("a memory hook", || unsafe { (self.reserve)(self.context.0, bytes) }).unwrap_or(false)
     }
 
     fn release(&self, bytes: u64) {
         let Ok(bytes) = usize::try_from(bytes) else { return };
         // SAFETY: as above; the context lives until all is released.
-        runtime::barred("a memory hook", || unsafe { (self.release)(self.context.0, bytes) });
+        call_host("a memory hook", || unsafe { (self.release)(self.context.0, bytes) });
     }
 }

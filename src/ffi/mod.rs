@@ -20,6 +20,7 @@ mod status;
 
 mod version;
 
+mod callbacks;
 mod log;
 
 mod error;

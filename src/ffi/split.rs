@@ -11,6 +11,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 
 use super::args::{Context, Out, borrow, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
+use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
@@ -19,7 +20,7 @@ use super::predicate::ms_predicate;
 use super::session::ms_session;
 use super::status::ms_status;
 use crate::error::{Kind, Result};
-use crate::runtime::{self, Callback};
+use crate::runtime::Callback;
 use crate::split::Split;
 
 /// An open reader over one split of a session. One thread at a time pulls batches from it.
@@ -163,7 +164,7 @@ pub(super) fn wake_callback(wake: ms_wake_callback, context: *mut c_void) -> Opt
             let context = context;
             // SAFETY: the host promises that its callback can be called with its context from any thread until it is replaced
             // or what it was registered for is freed.
-            runtime::barred("a wake callback", || unsafe { wake(context.0) });
+            call_host("a wake callback", || unsafe { wake(context.0) });
         })
     })
 }

@@ -593,6 +593,7 @@ static void case_ms_metrics_name(void) {
 static void case_ms_metrics_value(void) { CHECK_INT(ms_metrics_value(NULL, 0), 0); }
 static void case_ms_metrics_unit(void) { CHECK_TEXT(ms_metrics_unit(NULL, 0), ""); }
 static void case_ms_metrics_free(void) { ms_metrics_free(NULL); }
+static void case_ms_end_callbacks(void) { CHECK_INT(ms_end_callbacks(), MS_OK); } /* the last: it is for the whole process */
 
 /* ------------------------------------------------------------------------------------------------- the list drives the cases */
 
@@ -623,7 +624,7 @@ static const struct {
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
     CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
-    CASE(ms_metrics_unit), CASE(ms_metrics_free),
+    CASE(ms_metrics_unit), CASE(ms_metrics_free), CASE(ms_end_callbacks),
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 

@@ -45,6 +45,13 @@ inline result<void> set_log(log_level level, log_sink sink) {
     return {};
 }
 
+/// Ends all calls of functions of the host, for good: log, wakers, providers, memory hooks. For hosts whose functions cannot be called any more
+/// while the process still ends; reads that need them fail then. From any thread, but not from a callback.
+inline result<void> end_callbacks() {
+    if (const ms_status status = ms_end_callbacks(); status != MS_OK) return error(status, nullptr);
+    return {};
+}
+
 /// Waits until no thread of the library is left, for hosts that must see them gone. MS_WRONG_STATE while anything is open, MS_TIMEOUT if a thread
 /// takes longer; a later client::open starts the threads again.
 inline result<void> shutdown(std::chrono::milliseconds timeout) {

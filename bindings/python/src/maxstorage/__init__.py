@@ -4,6 +4,8 @@
     client = maxstorage.Client(endpoint="http://127.0.0.1:8080/api", access_key_id="local", access_key_secret="local", project="local")
     table = pyarrow.table(client.read("lineitem", columns=["l_orderkey"]))
 """
+import atexit as _atexit
+
 from ._native import lib as _lib
 from .arrow import Batch, Schema, Stream
 from .client import Canceller, Client, Scan, Session, Split, SplitInfo
@@ -14,6 +16,9 @@ from .errors import failure as _failure
 from .log import set_log
 from .options import BearerToken, Options
 from .predicate import Column, Predicate, col
+
+# A thread of the library that calls Python while the interpreter ends would take the process with it.
+_atexit.register(_lib.ms_end_callbacks)
 
 __version__ = _lib.ms_version().decode()
 __all__ = [

@@ -57,6 +57,7 @@ FUNCTIONS = {
     "ms_status_name": (c_char_p, c_int32),
     "ms_live_handles": (c_int64,),
     "ms_shutdown": (c_int32, c_int64),
+    "ms_end_callbacks": (c_int32,),
     "ms_set_log_callback": (c_int32, LogCallback, c_void_p, c_int32),
     "ms_error_code": (c_int32, _HANDLE),
     "ms_error_message": (c_char_p, _HANDLE),

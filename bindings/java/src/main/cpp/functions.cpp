@@ -11,6 +11,7 @@ extern "C" JNIEXPORT jlong JNICALL Java_maxstorage_JniFunctions_ms_1build_1info(
 extern "C" JNIEXPORT jlong JNICALL Java_maxstorage_JniFunctions_ms_1status_1name(JNIEnv *, jobject, jint status) { return reinterpret_cast<jlong>(ms_status_name(static_cast<ms_status>(status))); }
 extern "C" JNIEXPORT jlong JNICALL Java_maxstorage_JniFunctions_ms_1live_1handles(JNIEnv *, jobject) { return static_cast<jlong>(ms_live_handles()); }
 extern "C" JNIEXPORT jint JNICALL Java_maxstorage_JniFunctions_ms_1shutdown(JNIEnv *, jobject, jlong timeout_ms) { return static_cast<jint>(ms_shutdown(static_cast<int64_t>(timeout_ms))); }
+extern "C" JNIEXPORT jint JNICALL Java_maxstorage_JniFunctions_ms_1end_1callbacks(JNIEnv *, jobject) { return static_cast<jint>(ms_end_callbacks()); }
 extern "C" JNIEXPORT jint JNICALL Java_maxstorage_JniFunctions_ms_1set_1log_1callback(JNIEnv *, jobject, jlong callback, jlong context, jint level) { return static_cast<jint>(ms_set_log_callback(reinterpret_cast<ms_log_callback>(callback), reinterpret_cast<void *>(context), static_cast<int32_t>(level))); }
 extern "C" JNIEXPORT jint JNICALL Java_maxstorage_JniFunctions_ms_1error_1code(JNIEnv *, jobject, jlong error) { return static_cast<jint>(ms_error_code(reinterpret_cast<const ms_error *>(error))); }
 extern "C" JNIEXPORT jlong JNICALL Java_maxstorage_JniFunctions_ms_1error_1message(JNIEnv *, jobject, jlong error) { return reinterpret_cast<jlong>(ms_error_message(reinterpret_cast<const ms_error *>(error))); }

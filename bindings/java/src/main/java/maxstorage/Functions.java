@@ -9,6 +9,7 @@ interface Functions {
     long ms_status_name(int status);
     long ms_live_handles();
     int ms_shutdown(long timeoutMs);
+    int ms_end_callbacks();
     int ms_set_log_callback(long callback, long context, int level);
     int ms_error_code(long error);
     long ms_error_message(long error);

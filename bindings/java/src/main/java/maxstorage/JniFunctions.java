@@ -22,6 +22,9 @@ class JniFunctions implements Functions {
     public native int ms_shutdown(long timeoutMs);
 
     @Override
+    public native int ms_end_callbacks();
+
+    @Override
     public native int ms_set_log_callback(long callback, long context, int level);
 
     @Override

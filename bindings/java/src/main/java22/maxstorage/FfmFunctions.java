@@ -26,6 +26,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_STATUS_NAME = function("ms_status_name", FunctionDescriptor.of(JAVA_LONG, JAVA_INT));
     private static final MethodHandle MS_LIVE_HANDLES = function("ms_live_handles", FunctionDescriptor.of(JAVA_LONG));
     private static final MethodHandle MS_SHUTDOWN = function("ms_shutdown", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
+    private static final MethodHandle MS_END_CALLBACKS = function("ms_end_callbacks", FunctionDescriptor.of(JAVA_INT));
     private static final MethodHandle MS_SET_LOG_CALLBACK = function("ms_set_log_callback", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
     private static final MethodHandle MS_ERROR_CODE = function("ms_error_code", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
     private static final MethodHandle MS_ERROR_MESSAGE = function("ms_error_message", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
@@ -176,6 +177,15 @@ class FfmFunctions implements Functions {
     public int ms_shutdown(long timeoutMs) {
         try {
             return (int) MS_SHUTDOWN.invokeExact(timeoutMs);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_end_callbacks() {
+        try {
+            return (int) MS_END_CALLBACKS.invokeExact();
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
