@@ -1,6 +1,6 @@
 # The commands of this repository; each is a script or cmake, which can be called directly as well.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench install package clean
+.PHONY: help demo test bench install package docs clean
 
 PREFIX ?= /usr/local
 BUILD := .cache/install-build
@@ -11,6 +11,7 @@ help:
 	@echo 'make bench     measure reading next to curl, codecs and official clients on the same bytes'
 	@echo 'make install   install library, header, CMake package and maxstorage.pc (PREFIX, DESTDIR)'
 	@echo 'make package   make a tarball and Debian packages in .cache/packages'
+	@echo 'make docs      make the reference of C, C++, Python, Java and Go in .cache/reference'
 	@echo 'make clean     remove what was built and generated'
 
 demo:
@@ -32,6 +33,10 @@ install:
 package:
 	@tools/setup
 	@tools/package
+
+docs:
+	@tools/setup test
+	@tools/reference
 
 clean:
 	cargo clean

@@ -61,6 +61,7 @@ type Error struct {
 	JSON       string // all of this as a JSON document, for logs
 }
 
+// Error is code, sentence and request id.
 func (e *Error) Error() string {
 	if e.RequestID == "" {
 		return fmt.Sprintf("%s: %s", e.Code, e.Message)

@@ -17,9 +17,11 @@ namespace maxstorage {
 /// Cancels calls that open something; one object may be given to several of them. Any thread.
 class canceller {
 public:
+    /// Cancels nothing yet.
     canceller() noexcept : handle_(ms_cancel_new()) {}
     /// Every call that was given this object, and those that will be, fail with MS_CANCELLED at once.
     void cancel() const noexcept { ms_cancel_now(handle_.get()); }
+    /// For calls of the C interface; stays this object's.
     const ms_cancel *get() const noexcept { return handle_.get(); }
 
 private:
@@ -29,7 +31,9 @@ private:
 /// Sessions and what is opened from them go on when the client is gone. Any thread may use it.
 class client {
 public:
+    /// Owns the handle of the C interface.
     using handle = detail::handle<ms_client, ms_client_free>;
+    /// Takes over a handle of the C interface.
     explicit client(handle owned) noexcept : handle_(std::move(owned)) {}
 
     /// Checks the options; makes no request.
@@ -41,6 +45,7 @@ public:
     }
 
     /// Plans a read of the table that the option `table` names. Blocks until the plan is ready.
+    ///@{
     result<session> open_session(const options &scan) const noexcept { return open_session_with(scan, nullptr, nullptr); }
     result<session> open_session(const options &scan, const canceller &cancel) const noexcept {
         return open_session_with(scan, nullptr, cancel.get());
@@ -54,6 +59,8 @@ public:
         return open_session_with(scan, filter.get(), cancel.get());
     }
 
+    ///@}
+
     /// A session that was planned elsewhere, from the bytes of session::serialize. Makes no request.
     result<session> attach(std::string_view token) const noexcept {
         auto made = detail::make<session::handle>(ms_session_attach, handle_.get(), static_cast<const void *>(token.data()), token.size());
@@ -62,7 +69,9 @@ public:
     }
 
     // The catalogue: streams of batches, whose columns docs/catalogue.md tells. Names may be NULL where that stands for the default.
+    /// Projects and their schemas; of all projects for NULL. Blocks until the service has answered.
     result<stream> projects_schemas(const char *project = nullptr) const noexcept { return list(ms_projects_schemas, project); }
+    /// The tables whose names match a pattern with * and ?. Blocks until the service has answered.
     result<stream> tables(const char *project = nullptr, const char *schema = nullptr, const char *pattern = nullptr) const noexcept {
         return list(ms_tables, project, schema, pattern);
     }
@@ -72,13 +81,18 @@ public:
         if (auto done = detail::call(ms_table_schema, handle_.get(), table, out.out()); !done) return done.error();
         return out;
     }
+    /// What is known of a table besides its columns: one row. Blocks until the service has answered.
     result<stream> table_details(const char *table) const noexcept { return list(ms_table_details, table); }
+    /// The partitions of a table, as far as a filter on the partition keys lets them through. Blocks until the service has answered.
+    ///@{
     result<stream> partitions(const char *table) const noexcept { return list(ms_partitions, table, static_cast<const ms_predicate *>(nullptr)); }
     result<stream> partitions(const char *table, const predicate &filter) const noexcept {
         if (auto built = filter.check(); !built) return built.error();
         return list(ms_partitions, table, filter.get());
     }
+    ///@}
     /// The first rows, without a session.
+    ///@{
     result<stream> preview(const char *table, int64_t rows) const noexcept {
         return list(ms_table_preview, table, static_cast<const ms_options *>(nullptr), rows);
     }
@@ -86,6 +100,7 @@ public:
         if (auto set = scan.check(); !set) return set.error();
         return list(ms_table_preview, table, scan.get(), rows);
     }
+    ///@}
     /// Walks from name resolution to the right to read, a row for each step.
     result<stream> diagnose(const char *table = nullptr) const noexcept { return list(ms_client_diagnose, table); }
 
@@ -95,6 +110,7 @@ public:
         if (!made) return made.error();
         return maxstorage::metrics(std::move(*made));
     }
+    /// For calls of the C interface; stays this object's.
     ms_client *get() const noexcept { return handle_.get(); }
 
 private:

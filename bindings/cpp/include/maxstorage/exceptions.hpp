@@ -13,7 +13,9 @@ namespace maxstorage {
 /// A failure as an exception; what() is error::to_string().
 class exception : public std::runtime_error {
 public:
+    /// Takes over a failure.
     explicit exception(maxstorage::error failure) : std::runtime_error(failure.to_string()), error_(std::move(failure)) {}
+    /// The failure; borrowed from this object.
     const maxstorage::error &error() const noexcept { return error_; }
 
 private:

@@ -18,30 +18,39 @@ namespace maxstorage {
 
 /// A DATE: days since 1970-01-01.
 struct date {
+    /// Days since 1970-01-01.
     int32_t days;
 };
 
 /// A DECIMAL: the unscaled value in two halves, and how many digits stand behind the point. decimal{5, 2} is 0.05.
 struct decimal {
+    /// A value of 64 bits.
     decimal(int64_t unscaled, int32_t digits_behind) : low(static_cast<uint64_t>(unscaled)), high(unscaled < 0 ? -1 : 0), scale(digits_behind) {}
+    /// A value of 128 bits, in two's complement.
     decimal(int64_t high_half, uint64_t low_half, int32_t digits_behind) : low(low_half), high(high_half), scale(digits_behind) {}
+    /// The lower 64 bits.
     uint64_t low;
+    /// The upper 64 bits.
     int64_t high;
+    /// How many digits stand behind the point.
     int32_t scale;
 };
 
 /// Bytes of a BINARY.
 struct binary {
+    /// The bytes.
     std::string bytes;
 };
 
 /// An array of values of one type, some of them NULL, that owns what it holds until it is exported.
 class literals {
 public:
+    /// Copies the values; std::nullopt stands for NULL.
     template <class T>
     explicit literals(const std::vector<std::optional<T>> &values) {
         for (const auto &value : values) add(value);
     }
+    /// An array of one value.
     template <class T>
     static literals one(const T &value) {
         return literals(std::vector<std::optional<T>>{value});

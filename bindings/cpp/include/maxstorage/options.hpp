@@ -15,6 +15,7 @@
 
 namespace maxstorage {
 
+/// How rows are compressed on the wire.
 enum class compression { none, lz4, zstd };
 
 /// Keys and values; docs/options.md lists them all, and MS_OPT_... has the keys. One object may serve a client, a session and a
@@ -24,9 +25,13 @@ enum class compression { none, lz4, zstd };
 ///     auto client = client::open(options().endpoint(url).credentials(id, secret).project("p"));
 class options {
 public:
+    /// All defaults.
     options() noexcept : handle_(ms_options_new()) {}
+    /// The other object may only be assigned to or destroyed afterwards.
+    ///@{
     options(options &&) noexcept = default;
     options &operator=(options &&) noexcept = default;
+    ///@}
 
     /// An independent copy.
     options clone() const {
@@ -35,6 +40,8 @@ public:
         return copy;
     }
 
+    /// Sets a key; an empty text puts it back to its default. Durations are written in milliseconds.
+    ///@{
     options &set(std::string_view key, std::string_view value) { return keep(ms_options_set, key, value); }
     options &set(std::string_view key, const char *value) { return set(key, std::string_view(value)); }
     options &set(std::string_view key, const std::string &value) { return set(key, std::string_view(value)); }
@@ -42,6 +49,7 @@ public:
     options &set(std::string_view key, int value) { return set(key, static_cast<int64_t>(value)); }
     options &set(std::string_view key, int64_t value) { return set(key, std::string_view(std::to_string(value))); }
     options &set(std::string_view key, std::chrono::milliseconds value) { return set(key, static_cast<int64_t>(value.count())); }
+    ///@}
     /// Adds to a key that holds a list.
     options &add(std::string_view key, std::string_view value) { return keep(ms_options_add, key, value); }
     /// Reads the environment variables of the MaxCompute SDKs. No other thread may change the environment meanwhile.
@@ -65,22 +73,36 @@ public:
     }
 
     // Shorter ways to write what nearly everybody sets.
+    /// The service endpoint, with scheme and path.
     options &endpoint(std::string_view url) { return set(MS_OPT_ENDPOINT, url); }
+    /// An AccessKey; with a security token a temporary one.
+    ///@{
     options &credentials(std::string_view id, std::string_view secret) {
         return set(MS_OPT_ACCESS_KEY_ID, id).set(MS_OPT_ACCESS_KEY_SECRET, secret);
     }
     options &credentials(std::string_view id, std::string_view secret, std::string_view token) {
         return credentials(id, secret).set(MS_OPT_SECURITY_TOKEN, token);
     }
+    ///@}
+    /// The default project.
     options &project(std::string_view name) { return set(MS_OPT_PROJECT, name); }
+    /// The quota to read with.
     options &quota(std::string_view name) { return set(MS_OPT_QUOTA, name); }
+    /// The table to read.
     options &table(std::string_view name) { return set(MS_OPT_TABLE, name); }
+    /// Adds data columns to read.
     options &columns(std::initializer_list<std::string_view> names) { return add_all(MS_OPT_COLUMNS, names); }
+    /// Adds partitions to read, each "key=value/key=value".
     options &partitions(std::initializer_list<std::string_view> specs) { return add_all(MS_OPT_PARTITIONS, specs); }
+    /// Cuts the table by stored bytes.
     options &split_by_size(int64_t bytes) { return set(MS_OPT_SPLIT_MODE, "size").set(MS_OPT_SPLIT_SIZE_BYTES, bytes); }
+    /// Cuts the table into about so many splits.
     options &split_by_count(int64_t count) { return set(MS_OPT_SPLIT_MODE, "parallelism").set(MS_OPT_SPLIT_PARALLELISM, count); }
+    /// Cuts the table into splits of so many rows.
     options &split_by_rows(int64_t rows) { return set(MS_OPT_SPLIT_MODE, "row_offset").set(MS_OPT_SPLIT_ROWS, rows); }
+    /// Makes a split of each bucket of a clustered table.
     options &split_by_bucket() { return set(MS_OPT_SPLIT_MODE, "bucket"); }
+    /// How rows are compressed on the wire.
     options &compress(compression kind) {
         return set(MS_OPT_READ_COMPRESSION, kind == compression::lz4 ? "lz4" : kind == compression::zstd ? "zstd" : "none");
     }
@@ -97,8 +119,10 @@ public:
         return out;
     }
     /// For calls of the C interface.
+    ///@{
     const ms_options *get() const noexcept { return handle_.get(); }
     ms_options *get() noexcept { return handle_.get(); }
+    ///@}
 
 private:
     using handle = detail::handle<ms_options, ms_options_free>;

@@ -22,6 +22,8 @@ public:
         return predicate([&](ms_predicate **out, ms_error **err) { return ms_predicate_parse(std::string(text).c_str(), out, err); });
     }
 
+    /// The same filter.
+    ///@{
     predicate(const predicate &other) : handle_(ms_predicate_clone(other.handle_.get())), failure_(other.failure_) {}
     predicate(predicate &&) noexcept = default;
     predicate &operator=(predicate other) noexcept {
@@ -30,6 +32,10 @@ public:
         return *this;
     }
 
+    ///@}
+
+    /// Both, either, or not. What an operand failed with, the outcome fails with.
+    ///@{
     friend predicate operator&&(const predicate &a, const predicate &b) { return join(ms_predicate_and, a, b); }
     friend predicate operator||(const predicate &a, const predicate &b) { return join(ms_predicate_or, a, b); }
     predicate operator!() const {
@@ -37,6 +43,7 @@ public:
         return predicate([&](ms_predicate **out, ms_error **err) { return ms_predicate_not(handle_.get(), out, err); });
     }
 
+    ///@}
     /// The text, for logs.
     const char *text() const noexcept { return ms_predicate_text(handle_.get()); }
     /// The first failure in building it.
@@ -72,24 +79,33 @@ private:
 /// numbers, bool, texts, date, decimal, binary and time points of the system clock.
 class col {
 public:
+    /// Copies the name.
     explicit col(std::string_view name) : name_(name) {}
 
+    /// Compares with a literal, which is converted to the type of the column when the read is planned.
+    ///@{
     template <class T> friend predicate operator==(const col &c, const T &value) { return c.compare(MS_COMPARE_EQ, value); }
     template <class T> friend predicate operator!=(const col &c, const T &value) { return c.compare(MS_COMPARE_NE, value); }
     template <class T> friend predicate operator<(const col &c, const T &value) { return c.compare(MS_COMPARE_LT, value); }
     template <class T> friend predicate operator<=(const col &c, const T &value) { return c.compare(MS_COMPARE_LE, value); }
     template <class T> friend predicate operator>(const col &c, const T &value) { return c.compare(MS_COMPARE_GT, value); }
     template <class T> friend predicate operator>=(const col &c, const T &value) { return c.compare(MS_COMPARE_GE, value); }
+    ///@}
 
+    /// Whether there is a value.
+    ///@{
     predicate is_null() const { return null(false); }
     predicate is_not_null() const { return null(true); }
+    ///@}
     /// One of some literals; std::nullopt stands for NULL.
+    ///@{
     template <class T>
     predicate in(std::initializer_list<std::optional<T>> values) const { return list(false, literals(std::vector<std::optional<T>>(values))); }
     template <class T>
     predicate not_in(std::initializer_list<std::optional<T>> values) const { return list(true, literals(std::vector<std::optional<T>>(values))); }
     predicate in(const literals &values) const { return list(false, values); }
     predicate not_in(const literals &values) const { return list(true, values); }
+    ///@}
 
 private:
     template <class T>

@@ -22,9 +22,12 @@ namespace maxstorage {
 template <class Reader>
 class batch_range {
 public:
+    /// The end.
     struct sentinel {};
+    /// Takes a batch when it is made and with each step, for one thread.
     class iterator {
     public:
+        ///@cond an input iterator, as the standard library has it
         using iterator_category = std::input_iterator_tag;
         using value_type = result<batch>;
         using difference_type = std::ptrdiff_t;
@@ -52,13 +55,17 @@ public:
         friend bool operator==(const iterator &self, sentinel) noexcept { return !self.current_; }
         friend bool operator!=(const iterator &self, sentinel) noexcept { return self.current_.has_value(); }
 
+    ///@endcond
     private:
         Reader *reader_;
         std::optional<result<batch>> current_;
     };
 
+    /// The reader must outlive the range.
     explicit batch_range(Reader *reader) noexcept : reader_(reader) {}
+    /// Takes the first batch.
     iterator begin() { return iterator(reader_); }
+    /// Behind the last batch.
     sentinel end() const noexcept { return {}; }
 
 private:
@@ -75,7 +82,9 @@ enum class readiness {
 /// An open reader over one split. One thread at a time; `cancel` may be called from any thread.
 class split {
 public:
+    /// Owns the handle of the C interface.
     using handle = detail::handle<ms_split, ms_split_free>;
+    /// Takes over a handle of the C interface.
     explicit split(handle owned) noexcept : handle_(std::move(owned)) {}
 
     /// The next batch, nothing at the end of the data. Blocks until it is there, the deadline passes, or somebody cancels.
@@ -109,8 +118,10 @@ public:
         const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
         return detail::call(ms_split_set_deadline_ms, handle_.get(), since > 0 ? static_cast<int64_t>(since) : int64_t{1});
     }
+    /// `next` waits as long as it takes.
     result<void> clear_deadline() noexcept { return detail::call(ms_split_set_deadline_ms, handle_.get(), int64_t{0}); }
 
+    /// The schema of every batch.
     result<maxstorage::schema> schema() const noexcept {
         maxstorage::schema out;
         if (auto done = detail::call(ms_split_schema, handle_.get(), out.out()); !done) return done.error();
@@ -125,6 +136,7 @@ public:
     int64_t rows_delivered() const noexcept { return ms_split_rows_delivered(handle_.get()); }
     /// From 0 to 1; -1 if it is not known.
     double progress() const noexcept { return ms_split_progress(handle_.get()); }
+    /// What the read has cost so far. Any thread.
     result<maxstorage::metrics> metrics() const noexcept {
         auto made = detail::make<maxstorage::metrics::handle>(ms_split_metrics, handle_.get());
         if (!made) return made.error();
@@ -148,14 +160,18 @@ private:
 
 /// A batch and the split it belongs to.
 struct scan_batch {
+    /// The rows.
     batch rows;
+    /// The number of the split; -1 without rows.
     int64_t split;
 };
 
 /// All splits of a session as one reader, for any number of threads.
 class scan {
 public:
+    /// Owns the handle of the C interface.
     using handle = detail::handle<ms_scan, ms_scan_free>;
+    /// Takes over a handle of the C interface.
     explicit scan(handle owned) noexcept : handle_(std::move(owned)) {}
 
     /// The next batch of any split, nothing at the end. Any thread, several at once; each batch goes to one of them.
@@ -165,6 +181,7 @@ public:
         if (!out.rows) return std::optional<scan_batch>();
         return std::optional<scan_batch>(std::move(out));
     }
+    /// The same without the number of the split.
     result<std::optional<batch>> next() const noexcept {
         auto taken = next_with_split();
         if (!taken) return taken.error();
@@ -180,9 +197,11 @@ public:
         if (status != MS_OK) return error(status, failure);
         return out.rows ? readiness::ready : readiness::end;
     }
+    /// As split::set_waker. One call may stand for several batches: take until try_next is pending.
     result<void> set_waker(ms_wake_callback wake, void *context) const noexcept {
         return detail::call(ms_scan_set_waker, handle_.get(), wake, context);
     }
+    /// As split::ready_fd; belongs to the scan.
     int ready_fd() const noexcept { return ms_scan_ready_fd(handle_.get()); }
     /// Keeps further rows out, as split::add_filter.
     result<void> add_filter(const predicate &filter) const noexcept {
@@ -192,6 +211,7 @@ public:
     /// The batches that are left; see batch_range. One range per thread.
     batch_range<const scan> batches() const noexcept { return batch_range<const scan>(this); }
 
+    /// The schema of every batch.
     result<maxstorage::schema> schema() const noexcept {
         maxstorage::schema out;
         if (auto done = detail::call(ms_scan_schema, handle_.get(), out.out()); !done) return done.error();
@@ -199,6 +219,7 @@ public:
     }
     /// From 0 to 1.
     double progress() const noexcept { return ms_scan_progress(handle_.get()); }
+    /// What the scan has cost so far. Any thread.
     result<maxstorage::metrics> metrics() const noexcept {
         auto made = detail::make<maxstorage::metrics::handle>(ms_scan_metrics, handle_.get());
         if (!made) return made.error();
@@ -213,6 +234,7 @@ public:
         if (auto done = detail::call(ms_scan_export_stream, handle_.release(), out.out()); !done) return done.error();
         return out;
     }
+    /// For calls of the C interface; stays this object's.
     ms_scan *get() const noexcept { return handle_.get(); }
 
 private:

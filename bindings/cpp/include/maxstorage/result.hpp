@@ -19,6 +19,7 @@ namespace maxstorage {
 /// default-constructed one is no failure (code MS_OK). May be read from any thread.
 class error {
 public:
+    /// No failure.
     error() noexcept = default;
 
     /// Takes over what a call of the C interface reported; `handle` may be NULL.
@@ -32,6 +33,7 @@ public:
     const char *name() const noexcept { return ms_status_name(code_); }
     /// One sentence, without credentials.
     const char *message() const noexcept { return ms_error_message(handle_.get()); }
+    /// Whether trying again at a higher level makes sense.
     bool retryable() const noexcept { return ms_error_is_retryable(handle_.get()); }
     /// The code of the service, for example "NoSuchTable"; empty if the failure did not come from it.
     const char *server_code() const noexcept { return ms_error_server_code(handle_.get()); }
@@ -65,18 +67,27 @@ private:
 template <class T>
 class [[nodiscard]] result {
 public:
+    /// A value, or a failure, which must be one.
+    ///@{
     result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
     result(maxstorage::error failure) : state_(std::in_place_index<1>, std::move(failure)) { assert(this->error()); }
 
+    ///@}
+
+    /// Whether there is a value.
+    ///@{
     explicit operator bool() const noexcept { return state_.index() == 0; }
     bool has_value() const noexcept { return state_.index() == 0; }
+    ///@}
 
     /// The value. Only where there is one: in a debug build anything else ends the program.
+    ///@{
     T &operator*() & noexcept { return *get(); }
     const T &operator*() const & noexcept { return *get(); }
     T &&operator*() && noexcept { return std::move(*get()); }
     T *operator->() noexcept { return get(); }
     const T *operator->() const noexcept { return get(); }
+    ///@}
 
     /// The failure; one with code MS_OK where there is a value.
     maxstorage::error error() const noexcept {
@@ -100,10 +111,16 @@ private:
 template <>
 class [[nodiscard]] result<void> {
 public:
+    /// Success.
     result() noexcept = default;
+    /// A failure; success if its code is MS_OK.
     result(maxstorage::error failure) noexcept : error_(std::move(failure)) {}
+    /// Whether there is no failure.
+    ///@{
     explicit operator bool() const noexcept { return !error_; }
     bool has_value() const noexcept { return !error_; }
+    ///@}
+    /// The failure; one with code MS_OK for success.
     maxstorage::error error() const noexcept { return error_; }
 
 private:

@@ -14,13 +14,21 @@ namespace maxstorage {
 /// What a split of a session covers; -1 and "" where it is not known.
 class split_info {
 public:
+    /// Owns the handle of the C interface.
     using handle = detail::handle<ms_split_info, ms_split_info_free>;
+    /// Takes over a handle of the C interface.
     explicit split_info(handle owned) noexcept : handle_(std::move(owned)) {}
+    /// The number of rows.
     int64_t rows() const noexcept { return ms_split_info_rows(handle_.get()); }
+    /// The first row, in a session that is cut by rows.
     int64_t start_row() const noexcept { return ms_split_info_start_row(handle_.get()); }
+    /// Stored bytes, as the service estimates them.
     int64_t estimated_bytes() const noexcept { return ms_split_info_estimated_bytes(handle_.get()); }
+    /// The partition, "key=value/key=value"; borrowed from this object.
     const char *partition() const noexcept { return ms_split_info_partition(handle_.get()); }
+    /// The bucket of a clustered table.
     int64_t bucket() const noexcept { return ms_split_info_bucket(handle_.get()); }
+    /// The share of the whole read, from 0 to 1.
     double weight() const noexcept { return ms_split_info_weight(handle_.get()); }
 
 private:
@@ -30,16 +38,23 @@ private:
 /// Columns, partitions, filter, snapshot, a list of splits. Never changes; any thread may use it.
 class session {
 public:
+    /// Owns the handle of the C interface.
     using handle = detail::handle<ms_session, ms_session_free>;
+    /// Takes over a handle of the C interface.
     explicit session(handle owned) noexcept : handle_(std::move(owned)) {}
 
+    /// The number of splits.
     int64_t split_count() const noexcept { return ms_session_split_count(handle_.get()); }
     /// -1 if unknown.
     int64_t estimated_rows() const noexcept { return ms_session_estimated_rows(handle_.get()); }
+    /// -1 if unknown.
     int64_t estimated_bytes() const noexcept { return ms_session_estimated_bytes(handle_.get()); }
+    /// The end of the session's life at the service, in milliseconds since 1970; -1 if unknown.
     int64_t expires_at_ms() const noexcept { return ms_session_expires_at_ms(handle_.get()); }
+    /// Prolongs the session's life. Blocks until the service has answered.
     result<void> refresh() const noexcept { return detail::call(ms_session_refresh, static_cast<const ms_session *>(handle_.get())); }
 
+    /// The schema of every batch.
     result<maxstorage::schema> schema() const noexcept {
         maxstorage::schema out;
         if (auto done = detail::call(ms_session_schema, handle_.get(), out.out()); !done) return done.error();
@@ -51,6 +66,7 @@ public:
 
     /// How the read was planned, as JSON; docs/explain.md has the keys.
     result<std::string> explain() const { return bytes(ms_session_explain); }
+    /// What a split covers.
     result<maxstorage::split_info> split_info(int64_t index) const noexcept {
         auto made = detail::make<maxstorage::split_info::handle>(ms_session_split_info, static_cast<const ms_session *>(handle_.get()), index);
         if (!made) return made.error();
@@ -58,17 +74,22 @@ public:
     }
 
     /// Starts to read a split; returns at once. Without options the defaults hold.
+    ///@{
     result<split> open_split(int64_t index) const noexcept { return open_split_with(index, nullptr); }
     result<split> open_split(int64_t index, const options &read) const noexcept {
         if (auto set = read.check(); !set) return set.error();
         return open_split_with(index, read.get());
     }
+    ///@}
     /// Starts to read all splits; returns at once.
+    ///@{
     result<scan> open_scan() const noexcept { return open_scan_with(nullptr); }
     result<scan> open_scan(const options &read) const noexcept {
         if (auto set = read.check(); !set) return set.error();
         return open_scan_with(read.get());
     }
+    ///@}
+    /// For calls of the C interface; stays this object's.
     ms_session *get() const noexcept { return handle_.get(); }
 
 private:

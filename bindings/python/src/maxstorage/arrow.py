@@ -71,6 +71,7 @@ class Schema(_Owner):
 
     @property
     def names(self):
+        """The name of each column."""
         return [self._content.children[i].contents.name.decode() for i in range(len(self))]
 
     @property

@@ -16,11 +16,17 @@ class SplitInfo(typing.NamedTuple):
     """What a split covers."""
 
     rows: int
+    """The number of rows."""
     start_row: int
+    """The first row, in a session that is cut by rows."""
     estimated_bytes: int
+    """Stored bytes, as the service estimates them."""
     partition: str
+    """The partition, "key=value/key=value"."""
     bucket: int
+    """The bucket of a clustered table."""
     weight: float
+    """The share of the whole read, from 0 to 1."""
 
 
 class _Handle:
@@ -32,6 +38,7 @@ class _Handle:
         self._handle = handle
 
     def close(self):
+        """Frees the handle; what was opened through it goes on. Cancel a read that blocks another thread first."""
         handle, self._handle = self.__dict__.get("_handle"), None
         if handle:
             self._free(handle)
@@ -79,6 +86,9 @@ class Client(_Handle):
 
     _free = staticmethod(lib.ms_client_free)
 
+    options: Options
+    """What the client was made with; what it opens takes its other options from here."""
+
     def __init__(self, options=None, **more):
         keys = options.copy().update(**more) if isinstance(options, Options) else Options(options, **more)
         self.options = keys.load_environment()
@@ -98,9 +108,11 @@ class Client(_Handle):
     # The catalogue: streams for any Arrow library, whose columns docs/catalogue.md tells.
 
     def projects_schemas(self, project=None):
+        """Projects and their schemas; without a name of all projects."""
         return read_stream(lib.ms_projects_schemas, self._handle, _name(project))
 
     def tables(self, project=None, schema=None, pattern=None):
+        """The tables of a schema whose names match a pattern with * and ?."""
         return read_stream(lib.ms_tables, self._handle, _name(project), _name(schema), _name(pattern))
 
     def table_schema(self, table):
@@ -108,6 +120,7 @@ class Client(_Handle):
         return Schema(lambda content: call(lib.ms_table_schema, self._handle, _name(table), byref(content)))
 
     def table_details(self, table):
+        """What is known of a table besides its columns: one row."""
         return read_stream(lib.ms_table_details, self._handle, _name(table))
 
     def partitions(self, table, filter=None):
@@ -143,6 +156,7 @@ class Canceller(_Handle):
         super().__init__(lib.ms_cancel_new())
 
     def cancel(self):
+        """Every call that was given this object, and those that will be, fail with CancelledError at once. Any thread."""
         lib.ms_cancel_now(self._handle)
 
 
@@ -161,6 +175,7 @@ class Session(_Handle):
 
     @property
     def schema(self):
+        """The schema of every batch."""
         return Schema(lambda content: call(lib.ms_session_schema, self._handle, byref(content)))
 
     @property
@@ -170,17 +185,21 @@ class Session(_Handle):
 
     @property
     def estimated_rows(self):
+        """-1 if it is not known."""
         return lib.ms_session_estimated_rows(self._handle)
 
     @property
     def estimated_bytes(self):
+        """-1 if it is not known."""
         return lib.ms_session_estimated_bytes(self._handle)
 
     @property
     def expires_at_ms(self):
+        """The end of the session's life at the service, in milliseconds since 1970; -1 if it is not known."""
         return lib.ms_session_expires_at_ms(self._handle)
 
     def refresh(self):
+        """Prolongs the session's life."""
         call(lib.ms_session_refresh, self._handle)
 
     def explain(self):
@@ -223,6 +242,7 @@ class Split(_Handle):
 
     @property
     def schema(self):
+        """The schema of every batch."""
         return Schema(lambda content: call(lib.ms_split_schema, self._handle, byref(content)))
 
     def __iter__(self):
@@ -272,14 +292,17 @@ class Split(_Handle):
 
     @property
     def progress(self):
+        """From 0 to 1; -1 if it is not known."""
         return lib.ms_split_progress(self._handle)
 
     @property
     def rows_delivered(self):
+        """How many rows were handed out: where a later read would go on."""
         return lib.ms_split_rows_delivered(self._handle)
 
     @property
     def metrics(self):
+        """What the read has cost so far, by name; docs/metrics.md explains the figures. Any thread."""
         return _metrics(lib.ms_split_metrics, self._handle)
 
     def cancel(self):
@@ -300,6 +323,7 @@ class Scan(_Handle):
 
     @property
     def schema(self):
+        """The schema of every batch."""
         return Schema(lambda content: call(lib.ms_scan_schema, self._handle, byref(content)))
 
     def __iter__(self):
@@ -340,10 +364,12 @@ class Scan(_Handle):
 
     @property
     def progress(self):
+        """From 0 to 1."""
         return lib.ms_scan_progress(self._handle)
 
     @property
     def metrics(self):
+        """What the read has cost so far, by name; docs/metrics.md explains the figures. Any thread."""
         return _metrics(lib.ms_scan_metrics, self._handle)
 
     def cancel(self):

@@ -7,8 +7,26 @@ OK, PENDING, UNAVAILABLE = 0, 1, 400
 
 
 class Error(Exception):
-    """A call failed. `code` and `name` are for programs, the text is for people, `request_id` for the support of the service, `json` (all of
-    it as a document) for logs."""
+    """A call failed."""
+
+    code: int
+    """The number of the status, for programs."""
+    name: str
+    """Its name, for example "MS_NOT_FOUND"."""
+    message: str
+    """One sentence for people, without credentials."""
+    is_retryable: bool
+    """Trying again at a higher level makes sense."""
+    server_code: str
+    """The code of the service; empty if the failure did not come from it."""
+    request_id: str
+    """For the support of the service; empty if no answer belongs to the failure."""
+    http_status: int
+    """0 without an answer."""
+    attempts: int
+    """How many requests were made."""
+    json: str
+    """All of this as a JSON document, for logs."""
 
     def __init__(self, code, handle):
         self.code = code

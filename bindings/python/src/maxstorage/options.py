@@ -22,10 +22,12 @@ def _text(value):
 
 
 class BearerToken(typing.NamedTuple):
-    """What a provider of credentials returns in place of an AccessKey; `expiry` is in milliseconds since 1970."""
+    """What a provider of credentials returns in place of an AccessKey."""
 
     token: str
+    """The token."""
     expiry: typing.Optional[int] = None
+    """When it ends, in milliseconds since 1970."""
 
 
 class Options:

@@ -75,9 +75,11 @@ class Column:
         return self._compare(_GE, value)
 
     def is_null(self):
+        """There is no value."""
         return Predicate(make(lib.ms_predicate_is_null, self._name, False))
 
     def is_not_null(self):
+        """There is a value."""
         return Predicate(make(lib.ms_predicate_is_null, self._name, True))
 
     def is_in(self, values):
@@ -85,6 +87,7 @@ class Column:
         return self._list(False, values)
 
     def not_in(self, values):
+        """None of some literals."""
         return self._list(True, values)
 
     def _compare(self, op, value):
@@ -96,7 +99,9 @@ class Column:
             return Predicate(make(lib.ms_predicate_in, self._name, negated, *literals))
 
 
-col = Column
+def col(name):
+    """A column in a filter: `col("id") >= 10`."""
+    return Column(name)
 
 
 class _Literals:

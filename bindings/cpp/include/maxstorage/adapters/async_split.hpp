@@ -26,21 +26,28 @@ using next_result = result<std::optional<batch>>;
 /// waits is then called with MS_CANCELLED.
 class async_split {
 public:
+    /// Runs a function later, on a thread of the caller.
     using executor = std::function<void(std::function<void()>)>;
+    /// What is called with the next batch.
     using continuation = std::function<void(next_result)>;
 
+    /// Takes over a split.
     static result<async_split> make(split reader, executor post) {
         auto shared = std::make_shared<state>(std::move(reader), std::move(post));
         if (auto set = shared->reader.set_waker(state::wake, shared.get()); !set) return set.error();
         return async_split(std::move(shared));
     }
 
+    /// The other object may only be assigned to or destroyed afterwards.
+    ///@{
     async_split(async_split &&) noexcept = default;
     async_split &operator=(async_split &&other) noexcept {
         end();
         state_ = std::move(other.state_);
         return *this;
     }
+    ///@}
+    /// Ends the read.
     ~async_split() { end(); }
 
     /// Calls `then` with the next batch: at once if it is there, else later on the executor.

@@ -14,6 +14,7 @@ namespace maxstorage {
 /// One split in chunks of at most so many rows. `open`, then `get_next` until it says `false`; `cancel` from any thread once it is open.
 class chunk_reader {
 public:
+    /// For a split of a plan, which must live until `open`.
     chunk_reader(const session &plan, int64_t index, int64_t chunk_rows) noexcept : plan_(&plan), index_(index), chunk_rows_(chunk_rows) {}
 
     /// Starts to fetch. The session is not needed afterwards.
@@ -38,9 +39,11 @@ public:
         return true;
     }
 
+    /// Ends the read for good: a `get_next` that blocks wakes at once with MS_CANCELLED. Any thread, but not beside `open` and `close`.
     void cancel() const noexcept {
         if (reader_) reader_->cancel();
     }
+    /// Frees the split and what is left of its batch.
     void close() noexcept {
         rest_ = slicer();
         reader_.reset();

@@ -22,16 +22,18 @@ public:
     struct answer {
         bool blocked = false;  ///< nothing yet: the future that was handed out becomes ready when it is worth asking again
         batch rows;            ///< empty while blocked, and at the end of the data
+        /// The data is at its end.
         bool finished() const noexcept { return !blocked && !rows; }
     };
 
+    /// Takes over a split.
     static result<basic_data_source> make(split reader) {
         auto gate = std::make_unique<waiter>();
         if (auto set = reader.set_waker(waiter::wake, gate.get()); !set) return set.error();
         return basic_data_source(std::move(gate), std::move(reader));
     }
 
-    /// At most `size` rows. If the answer is blocked, `future` was assigned what `Promise::get_future()` gave. Never blocks; one thread
+    /// At most `size` rows. If the answer is blocked, `future` was assigned what the promise gave. Never blocks; one thread
     /// at a time, any thread.
     template <class Future>
     result<answer> next(int64_t size, Future &future) {
@@ -53,6 +55,7 @@ public:
 
     /// From any thread.
     void cancel() const noexcept { reader_.cancel(); }
+    /// The split, for its schema, metrics and progress; borrowed from this object.
     const split &reader() const noexcept { return reader_; }
 
 private:
@@ -81,6 +84,7 @@ private:
     slicer rest_;
 };
 
+/// A data source whose futures are those of the standard library.
 using data_source = basic_data_source<std::promise<void>>;
 
 }  // namespace maxstorage

@@ -54,6 +54,7 @@ public:
         whole_ = std::make_shared<batch>(std::move(whole));
         next_ = 0;
     }
+    /// Whether there is nothing to hand out.
     bool empty() const noexcept { return whole_ == nullptr; }
     /// The next part; only while not empty.
     batch take(int64_t max_rows) {
