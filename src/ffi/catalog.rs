@@ -15,6 +15,7 @@ use super::options::ms_options;
 use super::predicate::ms_predicate;
 use super::status::ms_status;
 use crate::catalog::{self, Listing};
+use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 
 /// Most rows that a preview shows.
@@ -55,11 +56,8 @@ pub unsafe extern "C" fn ms_projects_schemas(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let client = borrow(client, "client")?;
-            out.fill(stream(catalog::schemas(&client.client, optional_text(project, "project")?)?));
-            Ok(())
+        list(client, (out_stream, "out_stream"), err, |client| {
+            catalog::schemas(client, optional_text(project, "project")?)
         })
     }
 }
@@ -89,13 +87,10 @@ pub unsafe extern "C" fn ms_tables(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let client = borrow(client, "client")?;
+        list(client, (out_stream, "out_stream"), err, |client| {
             let project = optional_text(project, "project")?;
             let (schema, pattern) = (optional_text(schema, "schema")?, optional_text(pattern, "pattern")?);
-            out.fill(stream(catalog::tables(&client.client, project, schema, pattern)?));
-            Ok(())
+            catalog::tables(client, project, schema, pattern)
         })
     }
 }
@@ -148,12 +143,7 @@ pub unsafe extern "C" fn ms_table_details(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let client = borrow(client, "client")?;
-            out.fill(stream(catalog::table_details(&client.client, text(table, "table")?)?));
-            Ok(())
-        })
+        list(client, (out_stream, "out_stream"), err, |client| catalog::table_details(client, text(table, "table")?))
     }
 }
 
@@ -181,13 +171,10 @@ pub unsafe extern "C" fn ms_partitions(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let client = borrow(client, "client")?;
+        list(client, (out_stream, "out_stream"), err, |client| {
             let table = text(table, "table")?;
             let filter = filter.as_ref().map(|filter| &filter.predicate);
-            out.fill(stream(catalog::partitions(&client.client, table, filter)?));
-            Ok(())
+            catalog::partitions(client, table, filter)
         })
     }
 }
@@ -216,9 +203,7 @@ pub unsafe extern "C" fn ms_table_preview(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let client = borrow(client, "client")?;
+        list(client, (out_stream, "out_stream"), err, |client| {
             let table = text(table, "table")?;
             let scan = scan.as_ref().map(ms_options::read).unwrap_or_default();
             let limit = u32::try_from(limit_rows).ok().filter(|_| (1..=MAX_PREVIEW_ROWS).contains(&limit_rows));
@@ -226,8 +211,7 @@ pub unsafe extern "C" fn ms_table_preview(
                 let message = format!("limit_rows is {limit_rows}; a preview shows 1 to {MAX_PREVIEW_ROWS} rows");
                 Error::new(Kind::InvalidArgument, message)
             })?;
-            out.fill(stream(catalog::preview(&client.client, table, &scan, limit)?));
-            Ok(())
+            catalog::preview(client, table, &scan, limit)
         })
     }
 }
@@ -254,15 +238,25 @@ pub unsafe extern "C" fn ms_client_diagnose(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        gate(err, || {
-            let out = Out::claim(out_report, ArrowArrayStream::released(), "out_report")?;
-            let client = borrow(client, "client")?;
-            out.fill(stream(catalog::diagnose(&client.client, optional_text(table, "table")?)?));
-            Ok(())
+        list(client, (out_report, "out_report"), err, |client| {
+            catalog::diagnose(client, optional_text(table, "table")?)
         })
     }
 }
 
-fn stream(listing: Listing) -> ArrowArrayStream {
-    export_source(Box::new(listing))
+/// What all listings have in common: hands what `listing` asks for to the caller, as a stream.
+unsafe fn list(
+    client: *const ms_client,
+    (out_stream, name): (*mut ArrowArrayStream, &'static str),
+    err: *mut *mut ms_error,
+    listing: impl FnOnce(&Client) -> Result<Listing>,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::claim(out_stream, ArrowArrayStream::released(), name)?;
+            let client = borrow(client, "client")?;
+            out.fill(export_source(Box::new(listing(&client.client)?)));
+            Ok(())
+        })
+    }
 }

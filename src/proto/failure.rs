@@ -39,7 +39,7 @@ impl Failure<'_> {
         let message = match (body.message.trim(), body.code.as_str()) {
             ("", "") => format!("the service answered HTTP {} without an explanation", self.status),
             ("", code) => format!("the service answered HTTP {} {code}", self.status),
-            (text, _) => one_line(text),
+            (text, _) => text.to_owned(),
         };
         Error::new(kind(self.status, &body.code, &message), message).with_server(ServerFacts {
             code: body.code,
@@ -63,10 +63,6 @@ fn parse_xml(text: &[u8]) -> Option<Body> {
     let of = |name| root.child(name).map(|child| child.text().to_owned()).unwrap_or_default();
     let body = Body { code: of("Code"), message: of("Message"), request_id: of("RequestId"), ..Body::default() };
     (!body.code.is_empty()).then_some(body)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The kind of a failure: by code first, by status if the code is not known.
