@@ -39,6 +39,11 @@ impl ApiError {
     pub fn not_implemented(message: impl Into<String>) -> ApiError {
         ApiError::new(501, "NotImplemented", message)
     }
+
+    /// A call that nothing here knows.
+    pub fn unknown_call(method: &str, path: &str) -> ApiError {
+        ApiError::not_implemented(format!("this server knows no call {method} {path}"))
+    }
 }
 
 impl fmt::Display for ApiError {

@@ -241,7 +241,7 @@ fn admin_paths_are_for_the_owner() {
     assert_eq!(server.get(faults).json(), json!({"rules": [], "unfired": []}));
     assert_eq!(server.raw("GET", "/_maxstorage/health", None, &[]).json()["status"], "ok");
     assert_eq!(server.send("PATCH", faults, None, &[]).status, 405);
-    assert_eq!(server.get("/_maxstorage/nothing").status, 404);
+    assert_eq!(server.get("/_maxstorage/nothing").status, 501);
     let bad = server.send("PUT", faults, Some(r#"[{"effect": {"kind": "stal"}}]"#), &[]);
     assert_eq!(bad.status, 400);
     assert!(bad.text().contains("rule 1: unknown variant"), "{}", bad.text());

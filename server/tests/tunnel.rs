@@ -462,7 +462,7 @@ fn refusals_have_their_codes() {
         ("POST", "/projects/local/tables/t/upserts?slotnum=1".into(), &[], 405, "MethodNotAllowed"),
         ("POST", "/projects/local/tables/t/streams?check_latest_schema=false".into(), &[], 405, "MethodNotAllowed"),
         ("PUT", "/projects/local/tables/t/streams?uploadid=1&slotid=1".into(), &body, 405, "MethodNotAllowed"),
-        ("DELETE", table("t", &format!("uploadid={upload}")), &[], 405, "MethodNotAllowed"),
+        ("DELETE", table("t", &format!("uploadid={upload}")), &[], 501, "NotImplemented"),
         ("POST", "/projects/local/instances/none?downloads".into(), &[], 404, "NoSuchObject"),
     ];
     for (method, target, body, status, code) in cases {

@@ -261,7 +261,7 @@ fn refusals_are_told_apart() {
     let refused = |action: &str, target: &str, query: &str| api.send(action, target, query, b"{}", &[]).error();
     let (table, create) = (target(TABLE), "TableCreateReadSession");
     for (action, target, query, status, code) in [
-        ("Nothing", table.as_str(), "", 400, "InvalidArgument"),
+        ("Nothing", table.as_str(), "", 501, "NotImplemented"),
         ("", table.as_str(), "", 400, "InvalidParameter"),
         ("VolumeRead", "projects.local.volumes.v", "", 501, "NotImplemented"),
         (create, "local.t", "", 400, "InvalidArgument"),

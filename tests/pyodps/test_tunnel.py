@@ -9,7 +9,8 @@ import pandas
 import pyarrow as pa
 import pytest
 from odps.errors import ODPSError
-from odps.tunnel import InstanceTunnel, TableTunnel
+from odps.tunnel import InstanceTunnel, TableTunnel, VolumeFSTunnel, VolumeTunnel
+from odps.tunnel.retry import RetryPolicy, TunnelRetryHandler
 
 import client
 import tables
@@ -226,3 +227,43 @@ def test_refusals_come_at_once(tunnel, service):
         tunnel.create_upsert_session("ramp")
     with pytest.raises(odps.errors.ODPSError, match="no download session"):
         tunnel.create_download_session("ramp", download_id="nothing")
+
+
+def test_volumes_are_refused_at_once(service, monkeypatch):
+    slept = sleeps(monkeypatch)
+    volumes = VolumeTunnel(client.entry(service))
+    with pytest.raises(ODPSError) as refused:
+        volumes.create_upload_session("v", "p")
+    assert refused.value.status_code == 404
+    with pytest.raises(ODPSError) as refused:
+        volumes.create_download_session("v", "p", "f")
+    assert refused.value.status_code == 404
+    files = VolumeFSTunnel(client.entry(service))
+    with pytest.raises(ODPSError) as refused:
+        files.open_reader("v", "f", start=0, length=1)
+    assert refused.value.status_code == 404
+    with pytest.raises(ODPSError) as refused:
+        with files.open_writer("v", "f") as writer:
+            writer.write(b"bytes")
+    assert refused.value.status_code == 404
+    with pytest.raises(ODPSError) as refused:
+        client.entry(service).create_parted_volume("v")
+    assert refused.value.status_code == 501
+    assert slept == []
+
+
+def test_what_the_tunnel_answers_501_is_repeated_for_two_minutes(tunnel, monkeypatch):
+    """Why refusals of the tunnel that this client can meet are 404 and 405."""
+    slept = sleeps(monkeypatch)
+    rest = tunnel.tunnel_rest
+    with pytest.raises(ODPSError) as refused:
+        TunnelRetryHandler().execute_with_retry(lambda: rest.get(f"{rest.endpoint}/nonsense"))
+    assert refused.value.status_code == 501 and "GET /nonsense" in str(refused.value)
+    assert sum(slept) == 127
+
+
+def sleeps(monkeypatch):
+    """What the tunnel sleeps before it repeats something, which takes no time now."""
+    slept = []
+    monkeypatch.setattr(RetryPolicy, "wait_for_next_retry", lambda self, attempt: slept.append(self.get_retry_wait_time(attempt)))
+    return slept

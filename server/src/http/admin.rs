@@ -85,7 +85,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
             let message = format!("{} is not called with {method}", head.raw_path);
             Err(ApiError::new(405, "MethodNotAllowed", message))
         }
-        _ => Err(ApiError::new(404, "NoSuchObject", format!("this server has no {}", head.raw_path))),
+        _ => Err(ApiError::unknown_call(&method, &head.raw_path)),
     }
 }
 

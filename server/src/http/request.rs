@@ -132,8 +132,11 @@ impl Head {
     /// Whether this is a call of the classic tunnel.
     pub fn is_tunnel_call(&self) -> bool {
         let last = self.segments.last().filter(|_| self.segments.len() > 4);
+        // Files of volumes.
+        let kind = self.segments.get(2).filter(|_| self.segments.len() > 3);
         self.segments.first().is_some_and(|first| first == "projects")
             && (TUNNEL_NAMES.iter().any(|name| self.query.has(name))
+                || kind.is_some_and(|kind| ["tunnel", "volumes"].contains(&kind.as_str()))
                 || last.is_some_and(|last| ["streams", "upserts", "preview"].contains(&last.as_str())))
     }
 

@@ -19,8 +19,8 @@ pub enum Call {
     Action,
     /// A call of the classic tunnel; path and query name it.
     ClassicTunnel,
-    /// `GET /logview/host` and the like: a link the server has not.
-    NoLink,
+    /// A question about something that this server has none of.
+    Absent(&'static str),
     Security(SecurityCall),
     UsageLog,
     Tunnel(String),
@@ -37,15 +37,38 @@ pub enum Call {
     CreateInstance(String),
     GetInstance(String, String),
     ChangeInstance(String, String),
-    /// A call of the service that this server does not offer.
+    /// A call that this server does not offer.
     Missing(&'static str),
-    /// Not a URL of the service.
+    /// Path and method of no call that this server knows.
     Unknown,
 }
 
-/// Objects of a project that the service has and this server does not.
-const OTHER_OBJECTS: [&str; 8] =
-    ["functions", "offlinemodels", "registration", "resources", "streams", "volumes", "xflows", "xflowinstances"];
+/// Objects of a project that official clients ask for and this server has none of. Asking finds nothing (404): after a
+/// 5xx a Java client waits minutes before it repeats a GET.
+const OTHER_OBJECTS: [&str; 22] = [
+    "authorization",
+    "cachedinstances",
+    "classifications",
+    "events",
+    "functions",
+    "matrices",
+    "models",
+    "offlinemodels",
+    "registration",
+    "resources",
+    "servers",
+    "session",
+    "sessions",
+    "streamjobs",
+    "streamobjects",
+    "streams",
+    "system",
+    "tags",
+    "topologies",
+    "volumes",
+    "xflowinstances",
+    "xflows",
+];
 
 /// Finds the call, or says that path and method do not go together.
 pub fn route(head: &Head) -> Result<Call, ApiError> {
@@ -117,7 +140,7 @@ fn service(head: &Head, path: &[&str]) -> Result<Call, ApiError> {
         return Ok(service_call(head, &head.method, path));
     }
     match service_call(head, "GET", path) {
-        Call::Unknown => Ok(Call::Unknown),
+        call @ (Call::Unknown | Call::Absent(_)) => Ok(call),
         _ => Err(ApiError::new(405, "MethodNotAllowed", format!("{} is not called with HEAD", head.raw_path))),
     }
 }
@@ -128,7 +151,7 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         return Call::Security(call);
     }
     match path {
-        ["logview", "host"] | ["webconsole", "host"] if get => Call::NoLink,
+        ["logview", "host"] | ["webconsole", "host"] | ["catalogapi"] if get => Call::Absent("link"),
         ["projects", _, "logs"] if method == "PUT" => Call::UsageLog,
         // PyODPS and odps-sdk-core add `?service`, odps-sdk-storage-api only `?quota=`.
         ["projects", project, "tunnel"] if get => Call::Tunnel((*project).to_string()),
@@ -138,8 +161,7 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", project, "tables"] if get => Call::Tables((*project).to_string()),
         ["projects", project, "tables", table] if get => Call::Table((*project).to_string(), (*table).to_string()),
         ["projects"] if get => Call::Projects,
-        ["projects"] => Call::Missing("changing projects"),
-        ["projects", _] => Call::Missing("changing projects"),
+        ["projects"] | ["projects", _] => Call::Missing("changing projects"),
         ["projects", project, "tables"] if method == "POST" && head.query.has("query") => {
             Call::LoadTables((*project).to_string())
         }
@@ -147,19 +169,20 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         ["projects", project, "schemas", schema] if method == "DELETE" => {
             Call::DropSchema((*project).to_string(), (*schema).to_string())
         }
-        ["projects", _, "tables", ..] => Call::Missing("changing tables over REST: use SQL"),
-        ["projects", _, "schemas", ..] => Call::Missing("changing schemas in this way"),
+        ["projects", _, "tables", ..] if !get => Call::Missing("changing tables over REST: use SQL"),
+        ["projects", _, "schemas", ..] if !get => Call::Missing("changing schemas in this way"),
         ["projects", project, "instances"] if get => Call::ListInstances((*project).to_string()),
         ["projects", project, "instances"] if method == "POST" => Call::CreateInstance((*project).to_string()),
         ["projects", project, "instances", id] if get => Call::GetInstance((*project).to_string(), (*id).to_string()),
         ["projects", project, "instances", id] if method == "PUT" => {
             Call::ChangeInstance((*project).to_string(), (*id).to_string())
         }
-        ["quotas", ..] => Call::Missing("changing quotas over REST"),
-        // Asking for one of these finds nothing (404): a Java client would wait minutes before it repeats a GET after 5xx.
-        ["projects", _, kind, ..] if !get && OTHER_OBJECTS.contains(kind) => {
-            Call::Missing("functions, resources, volumes, models and other objects besides tables")
-        }
+        ["quotas", ..] if !get => Call::Missing("changing quotas over REST"),
+        ["clusters", ..] | ["tenants", _, ..] if get => Call::Absent("object of this kind"),
+        ["projects", _, kind, ..] if OTHER_OBJECTS.contains(kind) => match get {
+            true => Call::Absent("object of this kind"),
+            false => Call::Missing("functions, resources, volumes, models and other objects besides tables"),
+        },
         _ => Call::Unknown,
     }
 }

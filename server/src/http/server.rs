@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::governance::QuotaLoad;
 use crate::store::clean;
 use crate::subject::Protocol;
-use crate::write::resume_commits;
+use crate::write::{drain, resume_commits};
 
 /// How often usage is stored: a crash loses no more than this.
 const USAGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -192,10 +192,18 @@ pub async fn answer(shared: &Arc<Shared>, head: &mut Head, body: Body) -> Result
         Call::Commit(table) => write_sessions::commit(shared, head, table, body).await,
         Call::Action => v2::answer(shared, head, body).await,
         Call::ClassicTunnel => tunnel::answer(shared, head, body).await,
-        Call::Missing(what) => Err(ApiError::not_implemented(format!("this server does not implement {what}"))),
-        Call::Unknown => {
-            let message = format!("Unknown http request location: {}", head.raw_path);
+        Call::Absent(what) => {
+            drain(body).await;
+            let message = format!("ODPS-0420111:Object not found - this server has no {what}: {}", head.raw_path);
             Err(ApiError::new(404, "NoSuchObject", message))
+        }
+        Call::Missing(what) => {
+            drain(body).await;
+            Err(ApiError::not_implemented(format!("this server does not implement {what}")))
+        }
+        Call::Unknown => {
+            drain(body).await;
+            Err(ApiError::unknown_call(&head.method, &head.raw_path))
         }
         call => {
             security::guard(shared, head, &call).await?;

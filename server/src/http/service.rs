@@ -21,7 +21,6 @@ pub use crate::governance::OWNER;
 pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -> Result<Reply, ApiError> {
     let schema = head.query.get("curr_schema").filter(|s| !s.is_empty()).unwrap_or("default").to_string();
     match call {
-        Call::NoLink => Err(ApiError::new(404, "NoSuchObject", "this server has no such link")),
         Call::UsageLog => Ok(Reply::whole(200, "text/plain", "")),
         Call::Tunnel(project) => tunnel(shared, head, project).await,
         Call::Projects => {

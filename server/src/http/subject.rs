@@ -69,7 +69,9 @@ fn first(head: &Head, path: &[&str]) -> Subject {
 
 /// Versions 2 and 3 (storage-api-v2-v3.md section 1).
 fn later(head: &Head, protocol: Protocol) -> Subject {
-    let name = head.query.get("Action").and_then(action).unwrap_or(UNKNOWN);
+    // Calls of other protocols have names in fault plans and logs, and are no actions.
+    let is_action = |name: &&str| ["Table", "Instance", "Blob"].iter().any(|kind| name.starts_with(kind));
+    let name = head.query.get("Action").and_then(action).filter(is_action).unwrap_or(UNKNOWN);
     let mut subject = Subject::new(protocol, name);
     let target = head.query.get("Target").unwrap_or_default();
     // Names may hold dots, so the keywords cut.

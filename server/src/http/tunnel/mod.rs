@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 
-use self::place::{Place, previewed};
+use self::place::{Place, previewed, unknown};
 use super::reply::Reply;
 use super::request::Head;
 use super::state::Shared;
@@ -24,7 +24,8 @@ use crate::catalog::TableName;
 use crate::error::ApiError;
 use crate::write::drain;
 
-/// Answers a call of the tunnel. What the tunnel does not do is refused with 405: clients repeat every 5xx for minutes.
+/// Answers a call of the tunnel. What official clients send and this tunnel does not do is refused with 405: they repeat
+/// every 5xx for minutes.
 pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply, ApiError> {
     if let Some(table) = previewed(head) {
         return preview(shared, head, table).await;
@@ -47,8 +48,7 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Rep
         ("POST", Place::Table(table)) if has("uploadid") => upload::commit(shared, head, table).await,
         _ => {
             drain(body).await;
-            let message = format!("the tunnel has no call {} {}?{}", head.method, head.raw_path, head.raw_query);
-            Err(ApiError::new(405, "MethodNotAllowed", message))
+            Err(unknown(head))
         }
     }
 }

@@ -37,10 +37,6 @@ impl Place {
         }
         match on_table(&segments) {
             Some((table, [])) => Ok(Place::Table(table)),
-            Some((_, ["streams"])) => Err(missing("stream uploads: upload blocks, or write through the Storage API")),
-            Some((_, ["upserts"])) => {
-                Err(missing("upserts: write to primary-key tables through the Storage API or SQL"))
-            }
             _ => Err(unknown(head)),
         }
     }
@@ -70,10 +66,15 @@ impl Place {
     }
 }
 
-fn missing(what: &str) -> ApiError {
-    ApiError::new(405, "MethodNotAllowed", format!("this server's tunnel has no {what}"))
-}
-
-fn unknown(head: &Head) -> ApiError {
-    ApiError::new(405, "MethodNotAllowed", format!("{} is not a place of the tunnel", head.raw_path))
+/// The refusal of a call that this tunnel does not have.
+pub fn unknown(head: &Head) -> ApiError {
+    if head.segments.get(2).is_some_and(|kind| ["tunnel", "volumes"].contains(&kind.as_str())) {
+        return ApiError::new(404, "NoSuchObject", format!("this server has no volumes: {}", head.raw_path));
+    }
+    let missing = match head.subject.action {
+        "TunnelStream" => "stream uploads: upload blocks, or write through the Storage API",
+        "TunnelUpsert" => "upserts: write to primary-key tables through the Storage API or SQL",
+        _ => return ApiError::unknown_call(&head.method, &format!("{}?{}", head.raw_path, head.raw_query)),
+    };
+    ApiError::new(405, "MethodNotAllowed", format!("this server's tunnel has no {missing}"))
 }

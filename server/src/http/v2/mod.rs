@@ -38,6 +38,10 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Rep
     // Whatever is refused, the body is read, so that the client sees the answer and not a broken connection.
     let reply = match head.subject.action {
         "TableWrite" | "TableWriteBlob" => store(shared, head, body).await,
+        UNKNOWN => {
+            drain(body).await;
+            Err(unknown(head))
+        }
         _ => act(shared, head, Body::from(head.read_body(body).await?)).await,
     };
     let reply = reply.map_err(spell)?;
@@ -102,8 +106,7 @@ fn unknown(head: &Head) -> ApiError {
         Some(volume) if volume.starts_with("Volume") => {
             ApiError::not_implemented(format!("this server has no volumes, so it does not implement {volume}"))
         }
-        Some(other) if head.subject.action == UNKNOWN => ApiError::argument(format!("there is no action {other}")),
-        Some(other) => ApiError::not_implemented(format!("this server does not implement {other}")),
+        Some(other) => ApiError::not_implemented(format!("this server knows no action {other}")),
     }
 }
 
