@@ -114,7 +114,7 @@ fn fsck_finds_what_does_not_fit() {
     std::fs::write(blobs.join(blob), "abc").unwrap();
     assert_eq!(check(&[]).1, ["orphan"]);
     assert_eq!(check(&["--repair"]).2["removed"], 1);
-    sql(&format!("insert into blobs values ('{blob}', 's', 'local', 3, null, null, 1)"));
+    sql(&format!("insert into blobs values ('{blob}', 's', 'local', null, 3, null, null, 1)"));
     assert_eq!(check(&["--repair"]).1, ["missing"]);
     std::fs::write(blobs.join(blob), "ab").unwrap();
     assert_eq!(check(&[]).1, ["size"]);

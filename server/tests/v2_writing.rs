@@ -1,42 +1,25 @@
-//! Writing through versions 2 and 3 over the wire: sessions, streams, exactly once, blocks, blobs.
+//! Writing through versions 2 and 3 over the wire: sessions, streams, exactly once, blocks.
 
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int8Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, Int8Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
 use arrow::ipc::CompressionType;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use common::upload::stream;
-use common::v2::{Api, target};
+use common::v2::{Api, at, commit, open, target};
 use common::{Answer, Root, Server, numbers};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "x-odps-max-storage-write-access-token";
 
-/// Empty tables: `t` (id bigint not null, name string), `p`, which has these columns and is partitioned by `ds`, and
-/// `b` (id bigint, picture blob, album array<blob>).
+/// Empty tables: `t` (id bigint not null, name string), and `p`, which has these columns and is partitioned by `ds`.
 fn root() -> Root {
     let root = Root::new();
     let empty = root.parquet("empty.parquet", &numbers(0, 0));
     root.load("local.default.t", &empty, &[]);
     root.load("local.default.p", &empty, &["--partition", "ds=0"]);
-    let typed = |name: &str, ty: DataType, of: &str| {
-        Field::new(name, ty, true)
-            .with_metadata(std::collections::HashMap::from([("maxcompute.type".to_string(), of.to_string())]))
-    };
-    let list = DataType::new_list(DataType::Binary, true);
-    let fields = vec![
-        Field::new("id", DataType::Int64, true),
-        typed("picture", DataType::Binary, "blob"),
-        typed("album", list, "array<blob>"),
-    ];
-    let blobs = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
-    root.load("local.default.b", &root.parquet("blobs.parquet", &blobs), &[]);
     root
 }
 
@@ -57,20 +40,6 @@ fn ids(api: &Api<'_>, table: &str) -> Vec<i64> {
 
 fn range(start: i64, end: i64) -> Vec<i64> {
     (start..end).collect()
-}
-
-fn at(session: &str, stream: &str, version: i64) -> String {
-    format!("&SessionId={session}&StreamId={stream}&StreamVersion={version}&Count=7")
-}
-
-fn open(api: &Api<'_>, table: &str, session: &str, stream: &str, version: i64) -> Value {
-    let body = json!({"StreamId": stream, "StreamVersion": version});
-    api.call("TableCreateWriteStream", table, &format!("&SessionId={session}"), body)
-}
-
-fn commit(api: &Api<'_>, table: &str, session: &str, body: Value) -> Answer {
-    let query = format!("&SessionId={session}");
-    api.send("TableCommitWriteSession", &target(table), &query, body.to_string().as_bytes(), &[])
 }
 
 fn refusal(answer: Answer) -> (u16, String) {
@@ -380,189 +349,4 @@ fn the_last_operation_on_a_key_wins() {
     assert_eq!((ids(&api, "t"), rows.num_columns()), (vec![1, 2], 2));
     let names: Vec<&str> = rows.column(1).as_string::<i32>().iter().flatten().collect();
     assert!(names.contains(&"a") && names.contains(&"B"), "{names:?}");
-}
-
-/// A frame of an upload, with a CRC-32 or an MD5 of `checked`.
-fn frame(header: Value, data: &[u8], checked: Option<&[u8]>) -> Vec<u8> {
-    let checksum = checked.map_or(json!({"Type": 0}), |bytes| json!({"Type": 1, "Crc32": crc32fast::hash(bytes)}));
-    let parts =
-        [header.to_string().into_bytes(), data.to_vec(), json!({"Checksum": checksum}).to_string().into_bytes()];
-    parts.iter().flat_map(|part| [&(part.len() as i64).to_le_bytes()[..], part].concat()).collect()
-}
-
-/// Takes the checksums out of an answer of BlobRead.
-fn checked(body: &[u8]) -> Vec<u8> {
-    let blocks = body.chunks(4100).map(|block| {
-        let (data, sum) = block.split_at(block.len() - 4);
-        assert_eq!(crc32c::crc32c(data).to_le_bytes(), sum);
-        data
-    });
-    blocks.flatten().copied().collect()
-}
-
-fn text(encoded: &Value) -> String {
-    String::from_utf8(STANDARD.decode(encoded.as_str().unwrap()).unwrap()).unwrap()
-}
-
-fn read_blobs(api: &Api<'_>, references: &[&str], coding: &str) -> Answer {
-    let body = json!({"BlobReferences": references}).to_string();
-    api.send("BlobRead", "generic.blob", "", body.as_bytes(), &[("accept-encoding", coding)])
-}
-
-fn blob_files(root: &Root) -> Vec<PathBuf> {
-    std::fs::read_dir(root.path().join("blobs")).unwrap().map(|entry| entry.unwrap().path()).collect()
-}
-
-fn pictures(references: &[&str]) -> RecordBatch {
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..references.len() as i64));
-    let cells: ArrayRef = Arc::new(BinaryArray::from_iter_values(references));
-    RecordBatch::try_from_iter([("id", ids), ("picture", cells)]).unwrap()
-}
-
-#[test]
-fn blobs_go_up_and_come_back_in_every_coding() {
-    let root = root();
-    let server = serve(&root, &[]);
-    let api = Api { server: &server, version: 3 };
-    let session = api.writing("b", "", json!({}));
-    let created = open(&api, "b", &session, "a", 1);
-    let leaf = &created["TableSchema"]["DataColumns"][2]["columnType"]["SubTypes"][0];
-    assert_eq!(
-        (leaf["MemberName"].as_str(), leaf["ColumnId"].as_i64(), leaf["Type"].as_i64()),
-        (Some("element"), Some(4), Some(22))
-    );
-    let noise: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let zstd = zstd::encode_all(noise.as_slice(), 1).unwrap();
-    let linked = lz4_flex::frame::FrameInfo::new().block_mode(lz4_flex::frame::BlockMode::Linked);
-    let mut lz4 = lz4_flex::frame::FrameEncoder::with_frame_info(linked, Vec::new());
-    lz4.write_all(&noise).unwrap();
-    let lz4 = lz4.finish().unwrap();
-    let up = |query: &str, body: &[u8], coding: &str| {
-        let headers: &[(&str, &str)] = if coding.is_empty() { &[] } else { &[("content-encoding", coding)] };
-        api.send("TableWriteBlob", &target("b"), &format!("{}{query}", at(&session, "a", 1)), body, headers)
-    };
-    let single = "&PartitionValues=&ColumnIndex=2";
-    let mut references = Vec::new();
-    for (body, coding) in [(&noise, ""), (&zstd, "zstd"), (&lz4, "x-lz4-frame")] {
-        let answer = up(single, body, coding).json();
-        let md5: String = <md5::Md5 as md5::Digest>::digest(&noise).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((answer["Size"].as_i64(), answer["MD5Value"].as_str()), (Some(300_000), Some(md5.as_str())));
-        references.push(text(&answer["BlobReference"]));
-    }
-    let empty = text(&up(single, b"", "zstd").json()["BlobReference"]);
-    let hello =
-        json!({"PartitionValues": [], "ColumnIndex": 4, "ContentType": "text/plain", "CustomFileName": "ü.txt"});
-    let frames = [frame(hello.clone(), b"hello", Some(b"hello")), frame(json!({"ColumnIndex": 2}), b"", None)].concat();
-    for (body, coding) in [(frames.clone(), ""), (zstd::encode_all(frames.as_slice(), 1).unwrap(), "zstd")] {
-        let answer = up("&Mode=Batch", &body, coding).json();
-        assert_eq!((answer["BlobReferences"].as_array().unwrap().len(), answer["Size"].as_i64()), (2, Some(5)));
-        references.push(text(&answer["BlobReferences"][0]));
-    }
-    let stored = blob_files(&root).len();
-    for (query, body, coding) in [
-        ("&Mode=Batch", frame(hello.clone(), b"hello", Some(b"hullo")), ""),
-        ("&Mode=Batch", [frame(hello, b"hello", None), b"\x05\0\0".to_vec()].concat(), ""),
-        ("&Mode=Batch", frame(json!({"ColumnIndex": 1}), b"x", None), ""),
-        ("&Mode=Stream", Vec::new(), ""),
-        ("&ColumnIndex=3", b"x".to_vec(), ""),
-        (single, zstd[..1000].to_vec(), "zstd"),
-        (single, lz4[..lz4.len() - 4].to_vec(), "x-lz4-frame"),
-        (single, b"x".to_vec(), "gzip"),
-    ] {
-        assert_eq!(up(query, &body, coding).error(), (400, "InvalidArgument".into()), "{query} {coding}");
-    }
-    assert_eq!(blob_files(&root).len(), stored, "nothing of a refused upload stays");
-    // One blob is bare, several are framed; checksums are around everything.
-    let one = |coding: &str| read_blobs(&api, &[&references[1]], coding);
-    assert!(checked(&one("identity").body) == noise);
-    assert_eq!(one("zstd").header("content-encoding"), Some("zstd"));
-    assert!(zstd::decode_all(checked(&one("zstd").body).as_slice()).unwrap() == noise);
-    let mut plain = Vec::new();
-    let frame_of = checked(&one("x-lz4-frame").body);
-    std::io::Read::read_to_end(&mut lz4_flex::frame::FrameDecoder::new(frame_of.as_slice()), &mut plain).unwrap();
-    assert!(plain == noise);
-    assert!(read_blobs(&api, &[&empty], "identity").body.is_empty());
-    let two = checked(&read_blobs(&api, &[&references[3], &references[3]], "identity").body);
-    let header = json!({"ContentType": "text/plain", "CustomFileName": "ü.txt"}).to_string();
-    let parts: [&[u8]; 3] = [header.as_bytes(), b"hello", b"{}"];
-    let want: Vec<u8> = parts.iter().flat_map(|part| [&(part.len() as i64).to_le_bytes()[..], part].concat()).collect();
-    assert_eq!(two, [want.clone(), want].concat());
-    assert_eq!(read_blobs(&api, &[], "").error(), (400, "InvalidArgument".into()));
-    for unknown in ["blob:0123456789abcdef0123456789abcdef", "../catalog.sqlite"] {
-        assert_eq!(read_blobs(&api, &[unknown], "").error(), (404, "NoSuchObject".into()));
-    }
-}
-
-#[test]
-fn blobs_live_as_long_as_rows_refer_to_them() {
-    let root = root();
-    let server = serve(&root, &["--garbage-interval-ms", "20"]);
-    let api = Api { server: &server, version: 2 };
-    let session = api.writing("b", "", json!({}));
-    open(&api, "b", &session, "a", 1);
-    let upload = |data: &[u8]| {
-        let query = format!("{}&PartitionValues=&ColumnIndex=2", at(&session, "a", 1));
-        let answer = api.send("TableWriteBlob", &target("b"), &query, data, &[]).json();
-        text(&answer["BlobReference"])
-    };
-    let (kept, forgotten) = (upload(b"kept"), upload(b"forgotten"));
-    let unknown = api.try_write("b", &at(&session, "a", 1), &pictures(&["blob:none"]), &[]);
-    assert_eq!(refusal(unknown), (400, "InvalidArgument".into()));
-    api.write("b", &at(&session, "a", 1), &pictures(&[&kept]));
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert_eq!(blob_files(&root).len(), 2, "the session may still refer to both");
-    assert_eq!(commit(&api, "b", &session, json!({})).status, 200);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while blob_files(&root).len() > 1 {
-        assert!(std::time::Instant::now() < end, "the blob that no row refers to stays");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    assert_eq!(read_blobs(&api, &[&forgotten], "").error().0, 404);
-    let cell = api.rows("b").column(1).as_binary::<i32>().value(0).to_vec();
-    let reference = String::from_utf8(cell).unwrap();
-    // What a crash left behind goes at the next start, what rows refer to stays.
-    std::fs::write(root.path().join("blobs").join("f".repeat(32)), "half an upload").unwrap();
-    drop(server);
-    let server = serve(&root, &[]);
-    let api = Api { server: &server, version: 3 };
-    assert_eq!(checked(&read_blobs(&api, &[&reference], "").body), b"kept");
-    assert_eq!(blob_files(&root).len(), 1);
-}
-
-#[test]
-fn a_few_bytes_do_not_become_any_number() {
-    let root = root();
-    let server = serve(&root, &["--upload-blob-bytes", "1000000"]);
-    let api = Api { server: &server, version: 3 };
-    let session = api.writing("b", "", json!({}));
-    open(&api, "b", &session, "a", 1);
-    let up = |query: &str, body: &[u8], coding: &str| {
-        let query = format!("{}{query}", at(&session, "a", 1));
-        api.send("TableWriteBlob", &target("b"), &query, body, &[("content-encoding", coding)])
-    };
-    let single = "&PartitionValues=&ColumnIndex=2";
-    let zeros = |count: usize| vec![0; count];
-    let lz4 = |bytes: &[u8]| {
-        let mut coder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-        coder.write_all(bytes).unwrap();
-        coder.finish().unwrap()
-    };
-    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-    let frames: Vec<u8> = (0..3).flat_map(|_| frame(json!({"ColumnIndex": 2}), &zeros(400_000), None)).collect();
-    for (query, body, coding) in [
-        (single, zstd(&zeros(50_000_000)), "zstd"),
-        (single, lz4(&zeros(50_000_000)), "x-lz4-frame"),
-        (single, zeros(1_000_001), "identity"),
-        (single, zeros(3_000_000), "identity"),
-        ("&Mode=Batch", zstd(&frames), "zstd"),
-        ("&Mode=Batch", frames, "identity"),
-    ] {
-        let refused = up(query, &body, coding);
-        assert_eq!(refused.error(), (413, "MaxMessageLengthExceeded".into()), "{query} {coding} {}", body.len());
-        assert!(refused.text().contains("at most 1000000 bytes"), "{}", refused.text());
-    }
-    assert_eq!(blob_files(&root), Vec::<PathBuf>::new(), "nothing of a refused upload stays");
-    for (body, coding) in [(zeros(1_000_000), "identity"), (zstd(&zeros(1_000_000)), "zstd")] {
-        assert_eq!(up(single, &body, coding).json()["Size"], json!(1_000_000));
-    }
 }

@@ -1,7 +1,6 @@
 //! The body of an upload, first as it comes, then decoded.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use futures::StreamExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::file::{BlobWriter, open};
 use crate::error::ApiError;
 use crate::private;
-use crate::store::{RootLock, new_file_id};
+use crate::store::{RootLock, Secret, new_file_id};
 use crate::write::drain;
 
 /// A body that stands still for this long is given up (service-behaviour.md 3.5).
@@ -27,8 +27,12 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// A body in a file of its own, removed when dropped. So a slow client holds neither a thread nor memory.
 pub struct Upload {
-    path: PathBuf,
+    dir: PathBuf,
+    name: String,
+    /// What the file is encrypted with.
+    secret: Option<Secret>,
     bytes: u64,
+    ends: Ends,
     /// What it may have, as sent and decoded.
     limit: u64,
     _lock: RootLock,
@@ -37,18 +41,25 @@ pub struct Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         // Best effort: what stays behind is removed at the next start of `serve`.
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(self.dir.join(&self.name));
     }
 }
 
 impl Upload {
     /// Takes a body of at most `limit` bytes to its end. `dir` is the directory of blobs of the root that `lock` is of.
-    pub async fn receive(dir: PathBuf, lock: RootLock, limit: u64, body: Body) -> Result<Upload, ApiError> {
-        let mut upload = Upload { path: dir.join(new_file_id()), bytes: 0, limit, _lock: lock };
-        let path = upload.path.clone();
+    pub async fn receive(
+        dir: PathBuf,
+        lock: RootLock,
+        limit: u64,
+        secret: Option<Secret>,
+        body: Body,
+    ) -> Result<Upload, ApiError> {
+        let ends = Ends::default();
+        let mut upload = Upload { dir, name: new_file_id(), secret, bytes: 0, ends, limit, _lock: lock };
+        let (dir, name, secret) = (upload.dir.clone(), upload.name.clone(), upload.secret.clone());
         let mut file = blocking(move || {
             private::directory(&dir)?;
-            private::create_new(&path)
+            BlobWriter::create(&dir, &name, secret.as_ref())
         })
         .await?;
         let mut body = body.into_data_stream();
@@ -61,18 +72,21 @@ impl Upload {
             let is_last = piece.is_none();
             if let Some(piece) = piece {
                 let incomplete = |_| ApiError::new(400, "IncompleteBody", "the request body ended too early");
-                waiting.extend_from_slice(&piece.map_err(incomplete)?);
+                let piece = piece.map_err(incomplete)?;
+                upload.ends.see(&piece);
+                waiting.extend_from_slice(&piece);
             }
             if upload.bytes + waiting.len() as u64 > limit {
                 drain(Body::from_stream(body)).await;
                 return Err((&TooLarge(limit)).into());
             }
-            if waiting.len() >= COLLECT_BYTES || (is_last && !waiting.is_empty()) {
+            if waiting.len() >= COLLECT_BYTES || is_last {
                 let bytes = waiting.split();
                 upload.bytes += bytes.len() as u64;
-                file = blocking(move || file.write_all(&bytes).map(|()| file)).await?;
+                file = blocking(move || Ok(file.write_all(&bytes).map(|()| file)?)).await?;
             }
             if is_last {
+                blocking(move || Ok(file.finish()?)).await?;
                 return Ok(upload);
             }
         }
@@ -84,7 +98,7 @@ impl Upload {
     }
 
     fn decoded(&self, encoding: Option<&str>) -> Result<Box<dyn Read>, ApiError> {
-        let file = File::open(&self.path).context("an upload is gone")?;
+        let file = open(&self.dir, &self.name, self.secret.as_ref()).context("an upload is gone")?;
         let file = BufReader::with_capacity(BUFFER_BYTES, file);
         let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
         match encoding.as_str() {
@@ -97,11 +111,43 @@ impl Upload {
                 Ok(Box::new(decoder))
             }
             "x-lz4-frame" => {
-                let mut file = file;
-                demand_end_mark(file.get_mut(), self.bytes)?;
+                self.ends.demand_end_mark()?;
                 Ok(Box::new(lz4_flex::frame::FrameDecoder::new(file)))
             }
             other => Err(ApiError::argument(format!("Content-Encoding {other} is neither zstd nor x-lz4-frame"))),
+        }
+    }
+}
+
+/// The first and the last bytes of a body.
+#[derive(Default)]
+struct Ends {
+    /// Magic bytes and flags of an LZ4 frame.
+    first: Vec<u8>,
+    /// Its end mark, and a checksum behind it.
+    last: Vec<u8>,
+}
+
+impl Ends {
+    const FIRST: usize = 5;
+    const LAST: usize = 8;
+
+    fn see(&mut self, piece: &[u8]) {
+        let missing = Self::FIRST.saturating_sub(self.first.len());
+        self.first.extend(piece.iter().take(missing));
+        self.last.extend(piece.iter().skip(piece.len().saturating_sub(Self::LAST)));
+        self.last.drain(..self.last.len().saturating_sub(Self::LAST));
+    }
+
+    /// Refuses an LZ4 frame without its end mark, which the decoder takes for a whole one if the cut is between two blocks.
+    fn demand_end_mark(&self) -> Result<(), ApiError> {
+        /// Of the flags, behind the four magic bytes: a checksum of four bytes follows the end mark.
+        const CONTENT_CHECKSUM: u8 = 1 << 2;
+        let has_checksum = self.first.get(4).is_some_and(|flags| flags & CONTENT_CHECKSUM != 0);
+        let mark = if has_checksum { self.last.first_chunk::<4>() } else { self.last.last_chunk::<4>() };
+        match (self.first.len(), mark) {
+            (Self::FIRST, Some([0, 0, 0, 0])) => Ok(()),
+            _ => Err(ApiError::argument("the body cannot be decoded: its LZ4 frame has no end")),
         }
     }
 }
@@ -143,25 +189,7 @@ pub fn unreadable(error: &io::Error) -> ApiError {
     }
 }
 
-/// Refuses an LZ4 frame without its end mark, which the decoder takes for a whole one if the cut is between two blocks.
-fn demand_end_mark(file: &mut File, bytes: u64) -> Result<(), ApiError> {
-    /// Of the flags, behind the four magic bytes: a checksum of four bytes follows the end mark.
-    const CONTENT_CHECKSUM: u8 = 1 << 2;
-    let cut = || ApiError::argument("the body cannot be decoded: its LZ4 frame has no end");
-    let mut head = [0; 5];
-    file.read_exact(&mut head).map_err(|_| cut())?;
-    let behind = if head.last().is_some_and(|flags| flags & CONTENT_CHECKSUM != 0) { 4 } else { 0 };
-    let at = bytes.checked_sub(4 + behind).ok_or_else(cut)?;
-    let mut mark = [0xff; 4];
-    file.seek(SeekFrom::Start(at)).context("cannot read an upload")?;
-    file.read_exact(&mut mark).context("cannot read an upload")?;
-    file.rewind().context("cannot read an upload")?;
-    if mark == [0; 4] { Ok(()) } else { Err(cut()) }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, ApiError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T, ApiError> {
     match spawn_blocking(work).await {
         Ok(result) => Ok(result.context("cannot store an upload")?),
         Err(error) => Err(anyhow::anyhow!("storing an upload failed: {error}").into()),

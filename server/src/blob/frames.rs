@@ -1,9 +1,9 @@
 //! Frames: several blobs in one body, up and down (storage-api-v2-v3.md 5.5).
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, ErrorKind, Read, Take};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
@@ -11,10 +11,12 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::body::unreadable;
+use super::file::open;
 use super::store::Sums;
 use crate::catalog::Blob;
 use crate::error::ApiError;
 use crate::read::Pieces;
+use crate::store::Keyring;
 
 /// Bounds of the JSON around a blob.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -157,15 +159,28 @@ fn cut() -> ApiError {
 /// The payload of an answer: the bytes of one blob, or frames of several.
 pub struct Payload {
     dir: PathBuf,
+    keyring: Arc<Keyring>,
     blobs: VecDeque<Blob>,
     framed: bool,
-    open: Option<(File, Blob, u64)>,
+    open: Option<(Box<dyn Read + Send>, Blob, u64)>,
+    /// What was read ahead.
+    first: Option<Bytes>,
 }
 
 impl Payload {
     /// Blobs in this order. `dir` is the directory of blobs.
-    pub fn new(dir: PathBuf, blobs: Vec<Blob>) -> Payload {
-        Payload { dir, framed: blobs.len() > 1, blobs: blobs.into(), open: None }
+    pub fn new(dir: PathBuf, keyring: Arc<Keyring>, blobs: Vec<Blob>) -> Payload {
+        Payload { dir, keyring, framed: blobs.len() > 1, blobs: blobs.into(), open: None, first: None }
+    }
+
+    /// Reads the first piece, so that what cannot be read at all is refused before an answer begins. Blocking.
+    pub fn begun(mut self) -> Result<Payload, ApiError> {
+        let failure = |error: anyhow::Error| {
+            tracing::error!("a blob cannot be read: {error:#}");
+            ApiError::new(500, "DataStoreError", format!("a blob cannot be read: {}", error.root_cause()))
+        };
+        self.first = self.next_piece().map_err(failure)?;
+        Ok(self)
     }
 
     /// Opens the next blob and writes what stands in front of it. False if there is none.
@@ -182,26 +197,34 @@ impl Payload {
             put_text(piece, &serde_json::to_string(&header)?);
             piece.extend_from_slice(&(blob.bytes as i64).to_le_bytes());
         }
-        let path = self.dir.join(&blob.id);
-        let file = File::open(&path).with_context(|| format!("cannot open blob {}", path.display()))?;
-        self.open = Some((file, blob, 0));
+        let secret = blob.key.as_deref().map(|key| self.keyring.secret(key)).transpose()?;
+        let bytes = open(&self.dir, &blob.id, secret.as_ref())?;
+        self.open = Some((bytes, blob, 0));
         Ok(true)
     }
 }
 
 impl Pieces for Payload {
     fn next_piece(&mut self) -> Result<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         let mut piece = BytesMut::new();
         while piece.len() < PIECE_BYTES {
-            let Some((file, blob, sent)) = &mut self.open else {
+            let Some((bytes, blob, sent)) = &mut self.open else {
                 if self.begin(&mut piece)? {
                     continue;
                 }
                 break;
             };
+            // The key may have been disabled since.
+            if let Some(key) = &blob.key {
+                self.keyring.check_key(key)?;
+            }
             let start = piece.len();
             piece.resize(PIECE_BYTES.max(start + 1), 0);
-            let count = file.read(piece.get_mut(start..).unwrap_or_default()).context("cannot read a blob")?;
+            let buffer = piece.get_mut(start..).unwrap_or_default();
+            let count = bytes.read(buffer).with_context(|| format!("cannot read blob {}", blob.id))?;
             piece.truncate(start + count);
             *sent += count as u64;
             if count > 0 {
@@ -272,12 +295,13 @@ mod tests {
             id: id.into(),
             session: String::new(),
             project: String::new(),
+            key: None,
             bytes,
             content_type: content_type.map(Into::into),
             file_name: None,
         };
         let body = |blobs: Vec<Blob>| -> Result<Vec<u8>> {
-            let mut payload = Payload::new(dir.path().to_path_buf(), blobs);
+            let mut payload = Payload::new(dir.path().to_path_buf(), Arc::new(Keyring::new(dir.path())), blobs);
             let mut body = Vec::new();
             while let Some(piece) = payload.next_piece()? {
                 body.extend_from_slice(&piece);

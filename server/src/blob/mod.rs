@@ -2,12 +2,14 @@
 
 mod body;
 mod crc;
+mod file;
 mod frames;
 mod reference;
 mod store;
 
 pub use body::Upload;
 pub use crc::CrcBlocks;
+pub use file::open as open_blob;
 pub use frames::{FrameReader, Payload, UploadHeader};
 pub use reference::{blob_id, reference, references};
 pub use store::PendingBlobs;

@@ -1,6 +1,5 @@
 //! Blobs on their way into the directory of blobs.
 
-use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
 
@@ -8,10 +7,10 @@ use anyhow::Context;
 use md5::{Digest, Md5};
 
 use super::body::unreadable;
+use super::file::BlobWriter;
 use crate::catalog::{Blob, Catalog};
 use crate::error::ApiError;
-use crate::private;
-use crate::store::{RootLock, new_file_id, sync_dir};
+use crate::store::{RootLock, Secret, new_file_id, sync_dir};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -21,6 +20,7 @@ pub struct PendingBlobs {
     blobs: Vec<Blob>,
     session: String,
     project: String,
+    secret: Option<Secret>,
     _lock: RootLock,
 }
 
@@ -34,10 +34,15 @@ pub struct Sums {
 }
 
 impl PendingBlobs {
-    /// No blobs yet, for a session of a project. Waits for a clean-up that is running.
-    pub fn new(catalog: &Catalog, session: String, project: String) -> anyhow::Result<PendingBlobs> {
+    /// No blobs yet, for a session of a project; encrypted if there is a key. Waits for a clean-up that is running.
+    pub fn new(
+        catalog: &Catalog,
+        session: String,
+        project: String,
+        secret: Option<Secret>,
+    ) -> anyhow::Result<PendingBlobs> {
         let _lock = RootLock::for_writing(catalog.root())?;
-        Ok(PendingBlobs { dir: catalog.blob_dir(), blobs: Vec::new(), session, project, _lock })
+        Ok(PendingBlobs { dir: catalog.blob_dir(), blobs: Vec::new(), session, project, secret, _lock })
     }
 
     /// Stores and syncs the bytes of `source`, which end where it ends.
@@ -51,14 +56,14 @@ impl PendingBlobs {
             id: new_file_id(),
             session: self.session.clone(),
             project: self.project.clone(),
+            key: self.secret.as_ref().map(|secret| secret.id.clone()),
             bytes: 0,
             content_type,
             file_name,
         };
-        let path = self.dir.join(&blob.id);
-        let file = private::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let target = BlobWriter::create(&self.dir, &blob.id, self.secret.as_ref());
         self.blobs.push(blob);
-        let sums = copy(source, file)?;
+        let sums = copy(source, target?)?;
         if let Some(blob) = self.blobs.last_mut() {
             blob.bytes = sums.bytes;
         }
@@ -91,8 +96,8 @@ impl Drop for PendingBlobs {
     }
 }
 
-fn copy(source: &mut dyn Read, file: File) -> Result<Sums, ApiError> {
-    let mut target = BufWriter::with_capacity(BUFFER_BYTES, file);
+fn copy(source: &mut dyn Read, target: BlobWriter) -> Result<Sums, ApiError> {
+    let mut target = BufWriter::with_capacity(BUFFER_BYTES, target);
     let (mut md5, mut crc32, mut bytes) = (Md5::new(), crc32fast::Hasher::new(), 0);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -108,8 +113,8 @@ fn copy(source: &mut dyn Read, file: File) -> Result<Sums, ApiError> {
         bytes += count as u64;
         target.write_all(piece).context("cannot write a blob")?;
     }
-    let file = target.into_inner().map_err(|error| error.into_error()).context("cannot write a blob")?;
-    file.sync_all().context("cannot sync a blob")?;
+    let target = target.into_inner().map_err(|error| error.into_error()).context("cannot write a blob")?;
+    target.finish().and_then(|file| file.sync_all()).context("cannot complete a blob")?;
     let md5 = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Sums { bytes, md5, crc32: crc32.finalize() })
 }

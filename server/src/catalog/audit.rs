@@ -106,14 +106,6 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Every blob: its id and its bytes.
-    pub fn known_blobs(&self) -> Result<Vec<(String, u64)>> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("select id, byte_count from blobs order by id")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0) as u64)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
     /// Data files of ours that the catalogue does not name, and other things in their directory.
     pub fn unknown_files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         let known: HashSet<PathBuf> = self.known_files()?.iter().map(|file| self.file_path(&file.id)).collect();
@@ -128,7 +120,7 @@ impl Catalog {
             let ours = is_ours(&path) && entry.file_type().is_ok_and(|kind| kind.is_file());
             if ours { orphans.push(path) } else { foreign.push(path) }
         }
-        let blobs: HashSet<String> = self.known_blobs()?.into_iter().map(|(id, _)| id).collect();
+        let blobs: HashSet<String> = self.known_blobs()?.into_iter().map(|blob| blob.id).collect();
         for entry in std::fs::read_dir(self.blob_dir()).into_iter().flatten() {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -4,17 +4,17 @@
 //! uploaded in can still write a row that does.
 
 use anyhow::{Context, Result};
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::Catalog;
 use crate::clock::now_ms;
 
-/// `session_id` is a write session, or that of a table whose rows are visible at once. A reference may be noted before
-/// the catalogue names its file.
+/// `session_id` is a write session, or that of a table whose rows are visible at once. `key_id` is null for plain bytes. A
+/// reference may be noted before the catalogue names its file.
 pub(super) const SCHEMA: &str = "
 create table blobs(
-  id text primary key, session_id text not null, project text not null collate nocase, byte_count integer not null,
-  content_type text, file_name text, created_ms integer not null) strict;
+  id text primary key, session_id text not null, project text not null collate nocase, key_id text,
+  byte_count integer not null, content_type text, file_name text, created_ms integer not null) strict;
 create table blob_refs(
   blob_id text not null, file_id text not null, noted_ms integer not null, primary key(blob_id, file_id)) strict;
 ";
@@ -32,6 +32,9 @@ pub struct Blob {
     pub id: String,
     pub session: String,
     pub project: String,
+    /// The id of the key that its file is encrypted with.
+    pub key: Option<String>,
+    /// Before they are encrypted.
     pub bytes: u64,
     pub content_type: Option<String>,
     pub file_name: Option<String>,
@@ -54,14 +57,15 @@ impl Catalog {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut insert = transaction.prepare_cached(
-                "insert into blobs(id, session_id, project, byte_count, content_type, file_name, created_ms)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "insert into blobs(id, session_id, project, key_id, byte_count, content_type, file_name, created_ms)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             for blob in blobs {
                 insert.execute(params![
                     blob.id,
                     blob.session,
                     blob.project,
+                    blob.key,
                     blob.bytes as i64,
                     blob.content_type,
                     blob.file_name,
@@ -75,20 +79,16 @@ impl Catalog {
     /// The blob of that id, if it is still there.
     pub fn blob(&self, id: &str) -> Result<Option<Blob>> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "select id, session_id, project, byte_count, content_type, file_name from blobs where id = ?1",
-        )?;
-        let found = statement.query_row([id], |row| {
-            Ok(Blob {
-                id: row.get(0)?,
-                session: row.get(1)?,
-                project: row.get(2)?,
-                bytes: row.get::<_, i64>(3)?.max(0) as u64,
-                content_type: row.get(4)?,
-                file_name: row.get(5)?,
-            })
-        });
-        Ok(found.optional()?)
+        let mut statement = connection.prepare_cached(&format!("{SELECT} where id = ?1"))?;
+        Ok(statement.query_row([id], blob).optional()?)
+    }
+
+    /// Every blob.
+    pub fn known_blobs(&self) -> Result<Vec<Blob>> {
+        let connection = self.lock();
+        let mut statement = connection.prepare(&format!("{SELECT} order by id"))?;
+        let found = statement.query_map([], blob)?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
     /// The ids of the tables of a project whose cells refer to a blob, or did so lately.
@@ -157,6 +157,21 @@ pub fn is_ours(name: &str) -> bool {
     name.len() == 32 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
+const SELECT: &str = "select id, session_id, project, key_id, byte_count, content_type, file_name from blobs";
+
+/// A row of [`SELECT`].
+fn blob(row: &Row<'_>) -> rusqlite::Result<Blob> {
+    Ok(Blob {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        project: row.get(2)?,
+        key: row.get(3)?,
+        bytes: row.get::<_, i64>(4)?.max(0) as u64,
+        content_type: row.get(5)?,
+        file_name: row.get(6)?,
+    })
+}
+
 fn collect(transaction: &Transaction<'_>, now: i64) -> Result<Vec<String>> {
     let doomed = transaction
         .prepare(
@@ -189,6 +204,7 @@ mod tests {
             id: id.clone(),
             session: session.into(),
             project: "p".into(),
+            key: None,
             bytes: 1,
             content_type: Some("text/plain".into()),
             file_name: None,

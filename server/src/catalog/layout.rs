@@ -6,7 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{blobs, commit, credentials, files, instances, rights, sessions, streams, tables, tenant, usage, writes};
 
 /// The layout that this version reads and writes; stored as `user_version`.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 /// Every table of the database, by the module that owns it. `STRICT` makes SQLite check types. A change of one that has
 /// been released needs a new [`LAYOUT`].
@@ -61,7 +61,7 @@ mod tests {
             |text: &str| Connection::open(root.path().join("catalog.sqlite")).unwrap().execute_batch(text).unwrap();
         let open = || Catalog::open(root.path()).map(|_| ()).map_err(|error| format!("{error:#}"));
         open().unwrap();
-        for other in [0, 2, 7] {
+        for other in [0, 3, 7] {
             sql(&format!("pragma user_version = {other}"));
             let expected = format!("has storage layout {other}, this version reads layout {LAYOUT}");
             assert!(open().unwrap_err().contains(&expected));

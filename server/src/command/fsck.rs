@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::Root;
 use super::output::say;
-use crate::catalog::{Catalog, KnownFile, Table};
+use crate::blob::open_blob;
+use crate::catalog::{Blob, Catalog, KnownFile, Table};
 use crate::ingest::Progress;
-use crate::store::{Footers, clean, column_index};
+use crate::store::{Footers, clean, column_index, sealed_length};
 
 /// Exit code if something was found.
 const FOUND: u8 = 3;
@@ -47,8 +48,8 @@ pub fn run(args: &Fsck) -> Result<ExitCode> {
     findings.extend(catalog.database_damage()?.into_iter().map(|why| finding("database", "catalog.sqlite", why)));
     findings.extend(catalog.contradictions()?.into_iter().map(|(what, why)| finding("contradiction", what, why)));
     let tables = tables(&catalog, &mut findings)?;
-    let files = catalog.known_files()?;
-    let progress = Progress::of("fsck", "files", files.len() as u64);
+    let (files, blobs) = (catalog.known_files()?, catalog.known_blobs()?);
+    let progress = Progress::of("fsck", "files", (files.len() + blobs.len()) as u64);
     let footers = Footers::new(catalog.keyring());
     let mut rows = 0;
     for file in &files {
@@ -58,15 +59,9 @@ pub fn run(args: &Fsck) -> Result<ExitCode> {
         rows += file.rows;
         progress.add(1);
     }
-    for (id, bytes) in catalog.known_blobs()? {
-        match std::fs::metadata(catalog.blob_dir().join(&id)) {
-            Ok(found) if found.len() >= bytes => {}
-            Ok(found) => {
-                let why = format!("it has {} bytes, the catalogue says {bytes}", found.len());
-                findings.push(finding("size", format!("blob {id}"), why));
-            }
-            Err(error) => findings.push(finding("missing", format!("blob {id}"), error.to_string())),
-        }
+    for blob in &blobs {
+        findings.extend(look_at_blob(&catalog, blob));
+        progress.add(1);
     }
     progress.finish();
     let (orphans, foreign) = catalog.unknown_files()?;
@@ -139,6 +134,26 @@ fn look(catalog: &Catalog, footers: &Footers, table: Option<&Table>, file: &Know
     }
     let missing = table.filter(|_| file.visible).and_then(|table| missing_column(table, footer.schema()));
     missing.map(|name| finding("columns", what, format!("it has no column {name}")))
+}
+
+/// What is wrong with one blob. Those that are encrypted are read to their end, which shows every change.
+fn look_at_blob(catalog: &Catalog, blob: &Blob) -> Option<Finding> {
+    let (dir, what) = (catalog.blob_dir(), format!("blob {}", blob.id));
+    let found = match std::fs::metadata(dir.join(&blob.id)) {
+        Ok(metadata) => metadata.len(),
+        Err(error) => return Some(finding("missing", what, error.to_string())),
+    };
+    let expected = if blob.key.is_some() { sealed_length(blob.bytes) } else { blob.bytes };
+    if found != expected {
+        return Some(finding("size", what, format!("it has {found} bytes, the catalogue says {expected}")));
+    }
+    let read = |key: &str| -> Result<()> {
+        let secret = catalog.keyring().secret(key)?;
+        std::io::copy(&mut open_blob(&dir, &blob.id, Some(&secret))?, &mut std::io::sink())?;
+        Ok(())
+    };
+    let error = read(blob.key.as_deref()?).err()?;
+    Some(finding("damaged", what, format!("{error:#}")))
 }
 
 fn missing_column<'a>(table: &'a Table, schema: &Schema) -> Option<&'a str> {

@@ -20,9 +20,11 @@ use crate::catalog::check_name;
 use crate::private;
 
 /// Bytes of every key: AES-256.
-const KEY: usize = 32;
+pub(super) const KEY: usize = 32;
 /// Bytes of the nonce before a wrapped key.
 const NONCE: usize = 12;
+/// Bytes of a wrapped key: nonce, encrypted key, tag.
+pub(super) const WRAPPED: usize = NONCE + KEY + 16;
 
 /// Why a file cannot be read although it is there. A client gets 500 `DataStoreError`.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,14 @@ pub struct ProjectKey {
     pub encrypts: bool,
     /// A disabled key neither reads nor writes.
     pub enabled: bool,
+}
+
+/// A key as it encrypts and decrypts.
+#[derive(Clone)]
+pub struct Secret {
+    /// As in [`ProjectKey::id`].
+    pub id: String,
+    pub(super) bytes: [u8; KEY],
 }
 
 /// The keys of one root directory. Holds none of them in memory.
@@ -102,32 +112,38 @@ impl Keyring {
         self.check(id.split('/').next().unwrap_or_default())
     }
 
-    /// How new files of a project are encrypted; `None` is not at all.
+    /// How new data files of a project are encrypted; `None` is not at all.
     pub fn encryption(&self, project: &str) -> Result<Option<Arc<FileEncryptionProperties>>> {
-        let Some(key) = self.project(project)?.filter(|key| key.encrypts) else { return Ok(None) };
-        let secret = self.unwrap(project, &key)?;
-        let properties = FileEncryptionProperties::builder(secret)
-            .with_footer_key_metadata(key.id.into_bytes())
+        let Some(secret) = self.for_writing(project)? else { return Ok(None) };
+        let properties = FileEncryptionProperties::builder(secret.bytes.to_vec())
+            .with_footer_key_metadata(secret.id.into_bytes())
             .build()
             .context("cannot encrypt files")?;
         Ok(Some(properties))
     }
 
-    /// The secret of a key by its id.
-    fn secret(&self, id: &str) -> Result<Vec<u8>> {
+    /// The key for new files of a project; `None` if they are not encrypted.
+    pub fn for_writing(&self, project: &str) -> Result<Option<Secret>> {
+        let Some(key) = self.project(project)?.filter(|key| key.encrypts) else { return Ok(None) };
+        self.unwrap(project, key).map(Some)
+    }
+
+    /// The key of that id.
+    pub fn secret(&self, id: &str) -> Result<Secret> {
         let project = id.split('/').next().unwrap_or_default();
         match self.project(project)? {
-            Some(key) if key.id == id => self.unwrap(project, &key),
+            Some(key) if key.id == id => self.unwrap(project, key),
             _ => bail!("the encryption key {id} is not in {}", self.dir.display()),
         }
     }
 
-    fn unwrap(&self, project: &str, key: &ProjectKey) -> Result<Vec<u8>> {
+    fn unwrap(&self, project: &str, key: ProjectKey) -> Result<Secret> {
         if !key.enabled {
             return Err(KeyDisabled(project.to_string()).into());
         }
         let wrapped = STANDARD.decode(&key.wrapped).context("a wrapped key is not base64")?;
-        unwrap(&self.root_key()?, wrapped, &key.id)
+        let bytes = unwrap(&self.root_key()?, wrapped, &key.id)?;
+        Ok(Secret { id: key.id, bytes })
     }
 
     fn path(&self, project: &str) -> PathBuf {
@@ -178,19 +194,19 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(file.sync_all()?)
 }
 
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the system gives no random numbers"))?;
     Ok(bytes)
 }
 
-fn cipher(root: &[u8; KEY]) -> Result<LessSafeKey> {
-    let key = UnboundKey::new(&AES_256_GCM, root).map_err(|_| anyhow!("the root key is not usable"))?;
+pub(super) fn cipher(key: &[u8; KEY]) -> Result<LessSafeKey> {
+    let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| anyhow!("a key is not usable"))?;
     Ok(LessSafeKey::new(key))
 }
 
 /// Nonce and encrypted key; the id is authenticated with it.
-fn wrap(root: &[u8; KEY], key: &[u8; KEY], id: &str) -> Result<Vec<u8>> {
+pub(super) fn wrap(root: &[u8; KEY], key: &[u8; KEY], id: &str) -> Result<Vec<u8>> {
     let nonce = random::<NONCE>()?;
     let mut sealed = key.to_vec();
     cipher(root)?
@@ -199,15 +215,15 @@ fn wrap(root: &[u8; KEY], key: &[u8; KEY], id: &str) -> Result<Vec<u8>> {
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-fn unwrap(root: &[u8; KEY], mut wrapped: Vec<u8>, id: &str) -> Result<Vec<u8>> {
-    let broken = || anyhow!("the key {id} was not wrapped under this root key");
+pub(super) fn unwrap(root: &[u8; KEY], mut wrapped: Vec<u8>, id: &str) -> Result<[u8; KEY]> {
+    let broken = || anyhow!("the key {id} was not wrapped under this key");
     if wrapped.len() < NONCE {
         return Err(broken());
     }
     let mut sealed = wrapped.split_off(NONCE);
     let nonce = Nonce::try_assume_unique_for_key(&wrapped).map_err(|_| broken())?;
     let key = cipher(root)?.open_in_place(nonce, Aad::from(id.as_bytes()), &mut sealed).map_err(|_| broken())?;
-    Ok(key.to_vec())
+    (*key).try_into().map_err(|_| broken())
 }
 
 /// Finds the key of one file while its footer is read, and remembers what it found.
@@ -247,7 +263,7 @@ impl KeyRetriever for FileKey {
         let secret = self.keyring.secret(&id);
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.id = Some(id);
-        secret.map_err(|error| {
+        secret.map(|secret| secret.bytes.to_vec()).map_err(|error| {
             let text = error.to_string();
             found.error = Some(error);
             ParquetError::General(text)
@@ -266,8 +282,7 @@ mod tests {
         assert!(keyring.encryption("p").unwrap().is_none());
         keyring.set_encrypts("p", true).unwrap();
         let key = keyring.project("P").unwrap().unwrap();
-        let secret = keyring.secret(&key.id).unwrap();
-        assert_eq!(secret.len(), KEY);
+        let secret = keyring.secret(&key.id).unwrap().bytes;
         for entry in std::fs::read_dir(root.path().join("keys")).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(KEY).any(|window| window == secret));
@@ -276,16 +291,16 @@ mod tests {
         // Off and on again keeps the key: old files stay readable.
         keyring.set_encrypts("p", false).unwrap();
         assert!(keyring.encryption("p").unwrap().is_none());
-        assert_eq!(keyring.secret(&key.id).unwrap(), secret);
+        assert_eq!(keyring.secret(&key.id).unwrap().bytes, secret);
         keyring.set_encrypts("p", true).unwrap();
         assert_eq!(keyring.project("p").unwrap().unwrap(), key);
 
         keyring.set_encrypts("q", true).unwrap();
         let other = keyring.project("q").unwrap().unwrap();
         keyring.store("q", &ProjectKey { wrapped: key.wrapped.clone(), ..other.clone() }).unwrap();
-        assert!(keyring.secret(&other.id).unwrap_err().to_string().contains("not wrapped under this root key"));
+        assert!(keyring.secret(&other.id).err().unwrap().to_string().contains("not wrapped under this key"));
         std::fs::remove_file(root.path().join("keys/root.key")).unwrap();
-        assert!(keyring.secret(&key.id).unwrap_err().to_string().contains("not wrapped under this root key"));
+        assert!(keyring.secret(&key.id).err().unwrap().to_string().contains("not wrapped under this key"));
     }
 
     #[test]
@@ -312,7 +327,7 @@ mod tests {
         assert!(keyring.set_enabled("p", false).unwrap());
         assert!(keyring.check("p").unwrap_err().is::<KeyDisabled>());
         assert!(keyring.encryption("p").unwrap_err().is::<KeyDisabled>());
-        assert!(keyring.secret(&id).unwrap_err().is::<KeyDisabled>());
+        assert!(keyring.secret(&id).err().unwrap().is::<KeyDisabled>());
         keyring.check("q").unwrap();
         keyring.set_enabled("p", true).unwrap();
         keyring.secret(&id).unwrap();

@@ -207,6 +207,7 @@ fn merged_files_refer_to_the_blobs_of_their_rows() {
             id: id.clone(),
             session: "s".into(),
             project: "p".into(),
+            key: None,
             bytes: 1,
             content_type: None,
             file_name: None,

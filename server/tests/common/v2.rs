@@ -22,6 +22,23 @@ pub fn target(table: &str) -> String {
     format!("projects.local.tables.{table}")
 }
 
+/// The parameters that name a stream of a write session.
+pub fn at(session: &str, stream: &str, version: i64) -> String {
+    format!("&SessionId={session}&StreamId={stream}&StreamVersion={version}&Count=7")
+}
+
+/// Creates a stream.
+pub fn open(api: &Api<'_>, table: &str, session: &str, stream: &str, version: i64) -> Value {
+    let body = json!({"StreamId": stream, "StreamVersion": version});
+    api.call("TableCreateWriteStream", table, &format!("&SessionId={session}"), body)
+}
+
+/// Commits a write session.
+pub fn commit(api: &Api<'_>, table: &str, session: &str, body: Value) -> Answer {
+    let query = format!("&SessionId={session}");
+    api.send("TableCommitWriteSession", &target(table), &query, body.to_string().as_bytes(), &[])
+}
+
 impl Api<'_> {
     /// A call with any bytes, sent chunked.
     pub fn send(&self, action: &str, target: &str, query: &str, body: &[u8], headers: &[(&str, &str)]) -> Answer {

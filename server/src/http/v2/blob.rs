@@ -20,7 +20,7 @@ use crate::http::request::Head;
 use crate::http::sessions::blocking;
 use crate::http::state::Shared;
 use crate::read::{Coded, Coding, pieces};
-use crate::store::RootLock;
+use crate::store::{RootLock, Secret};
 use crate::write::drain;
 
 /// Blobs of one request at most.
@@ -28,7 +28,7 @@ const MAX_BLOBS: usize = 100_000;
 
 /// Stores one blob, or with `Mode=Batch` all those of a body of frames, or none of them.
 pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Body) -> Result<Reply, ApiError> {
-    let (place, permit) = match prepare(shared, head, &name).await {
+    let (place, secret, permit) = match prepare(shared, head, &name).await {
         Ok(prepared) => prepared,
         Err(error) => {
             drain(body).await;
@@ -37,15 +37,15 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
     };
     let catalog = shared.catalog.clone();
     let lock = blocking(move || Ok(RootLock::for_writing(catalog.root())?)).await?;
-    let upload =
-        Upload::receive(shared.catalog.blob_dir(), lock, shared.upload_blob_bytes, permit.incoming(body)).await?;
+    let (dir, limit) = (shared.catalog.blob_dir(), shared.upload_blob_bytes);
+    let upload = Upload::receive(dir, lock, limit, secret.clone(), permit.incoming(body)).await?;
     let encoding = head.header("content-encoding").map(str::to_string);
     let batch = is_batch(head)?;
     // Both are checked before the body is stored.
     let column: Option<i64> = if batch { None } else { head.integer("ColumnIndex")? };
     let shared = shared.clone();
     blocking(move || {
-        let mut blobs = PendingBlobs::new(&shared.catalog, place.key(), name.project.clone())?;
+        let mut blobs = PendingBlobs::new(&shared.catalog, place.key(), name.project.clone(), secret)?;
         let mut source = upload.open(encoding.as_deref())?;
         let columns = blob_ids(place.table());
         if !batch {
@@ -82,7 +82,12 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
     .await
 }
 
-async fn prepare(shared: &Arc<Shared>, head: &Head, name: &TableName) -> Result<(Place, governance::Permit), ApiError> {
+/// Where the blobs belong, and what they and the body are encrypted with.
+async fn prepare(
+    shared: &Arc<Shared>,
+    head: &Head,
+    name: &TableName,
+) -> Result<(Place, Option<Secret>, governance::Permit), ApiError> {
     let id = required(head, "SessionId")?.to_string();
     is_batch(head)?;
     let permit = governance::admit(shared, head, Operation::WriteRows, Target::Table(name)).await?;
@@ -90,11 +95,8 @@ async fn prepare(shared: &Arc<Shared>, head: &Head, name: &TableName) -> Result<
     blocking(move || {
         let place = Place::find(&shared, &name, &id)?;
         place.demand_open()?;
-        if shared.catalog.keyring().encryption(&name.project)?.is_some() {
-            let message = format!("{} is encrypted, and this server does not encrypt blobs", name.project);
-            return Err(ApiError::not_implemented(message));
-        }
-        Ok((place, permit))
+        let secret = shared.catalog.keyring().for_writing(&name.project)?;
+        Ok((place, secret, permit))
     })
     .await
 }
@@ -144,6 +146,7 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
         };
         let blobs = request.blob_references.iter().map(find).collect::<Result<Vec<Blob>, ApiError>>()?;
         governance::require_blobs(&state, &caller, &blobs)?;
+        blobs.iter().filter_map(|blob| blob.key.as_deref()).try_for_each(|key| catalog.keyring().check_key(key))?;
         Ok(blobs)
     })
     .await?;
@@ -159,7 +162,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, body: Body) -> Result<Reply
     let permit = governance::admit(shared, head, Operation::ReadRows, Target::Project(first)).await?;
     permit.add(0, blobs.iter().map(|blob| blob.bytes).sum());
     let coding = Coding::from_header(head.header("accept-encoding"));
-    let payload = Coded::new(Payload::new(shared.catalog.blob_dir(), blobs), coding)?;
+    let payload = Payload::new(shared.catalog.blob_dir(), shared.catalog.keyring().clone(), blobs);
+    let payload = Coded::new(blocking(move || payload.begun()).await?, coding)?;
     let body = Body::from_stream(permit.outgoing(pieces(CrcBlocks::new(payload), head.request_id.clone())));
     let reply = Reply::chunked(200, "application/octet-stream", body);
     Ok(match coding.name() {
