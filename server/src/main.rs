@@ -14,6 +14,8 @@ mod datum;
 mod delta;
 mod error;
 mod fault;
+#[cfg(test)]
+mod figures;
 mod filter;
 mod governance;
 mod http;

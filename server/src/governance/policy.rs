@@ -178,7 +178,9 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::Figures;
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     /// The policy of the product page, as printed there.
     const PAGE: &str = r#"{ "Statement": [{ "Action": [ "odps:List", "odps:Usage"], "Effect": "Allow",
@@ -257,9 +259,21 @@ mod tests {
         }
     }
 
+    const SEED: u64 = 11;
+
+    static FIGURES: Figures<2> = Figures::new("patterns of policies match as defined", ["cases", "matches"]);
+
+    #[test]
+    fn patterns_match_as_defined() {
+        patterns();
+        FIGURES.print(SEED);
+    }
+
     proptest! {
-        #[test]
-        fn patterns_match_as_defined(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(SEED), ..ProptestConfig::default() })]
+
+        fn patterns(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
+            FIGURES.add([1, usize::from(matches(&pattern, &text))]);
             prop_assert_eq!(matches(&pattern, &text), slow(pattern.as_bytes(), text.as_bytes()));
         }
     }

@@ -1,14 +1,14 @@
 //! From a plan to bytes on the wire: rows out of Parquet, into an Arrow IPC stream, in pieces of bounded size.
 
 mod changes;
-#[cfg(test)]
-mod clustered_test;
 mod coding;
 mod constants;
 #[cfg(test)]
 mod delta_test;
 mod encode;
 mod overflow;
+#[cfg(test)]
+mod property_test;
 mod recast;
 mod replay;
 #[cfg(test)]

@@ -286,7 +286,7 @@ mod tests {
         for entry in std::fs::read_dir(root.path().join("keys")).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(KEY).any(|window| window == secret));
-            assert!(!String::from_utf8_lossy(&bytes).contains(&STANDARD.encode(&secret)));
+            assert!(!String::from_utf8_lossy(&bytes).contains(&STANDARD.encode(secret)));
         }
         // Off and on again keeps the key: old files stay readable.
         keyring.set_encrypts("p", false).unwrap();

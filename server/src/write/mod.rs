@@ -18,6 +18,8 @@ mod layout;
 mod merge;
 mod order;
 mod partitions;
+#[cfg(test)]
+mod property_test;
 mod sizes;
 mod target;
 #[cfg(test)]

@@ -1,6 +1,5 @@
-//! Whatever is written is stored once, in its partition, bucket and order; whatever does not fit is refused.
+//! What is written is stored as it should be; whatever does not fit is refused.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::RngSeed;
 
 use super::partitions::Invalid;
 use super::*;
@@ -25,19 +23,19 @@ use crate::catalog::{
     StreamWrite, Table, TableKind, TableProperties,
 };
 
-struct Fixture {
+pub(super) struct Fixture {
     _root: tempfile::TempDir,
-    catalog: Catalog,
+    pub(super) catalog: Catalog,
 }
 
-fn fixture() -> Fixture {
+pub(super) fn fixture() -> Fixture {
     let root = tempfile::tempdir().unwrap();
     let catalog = Catalog::open(root.path()).unwrap();
     Fixture { _root: root, catalog }
 }
 
 impl Fixture {
-    fn table(&self, columns: &[(&str, &str)], keys: &[(&str, &str)], properties: TableProperties) -> Table {
+    pub(super) fn table(&self, columns: &[(&str, &str)], keys: &[(&str, &str)], properties: TableProperties) -> Table {
         let column = |(name, ty): &(&str, &str)| {
             let (ty, nullable) = ty.strip_suffix(" not null").map_or((*ty, true), |ty| (ty, false));
             Column::new(*name, ty.parse().unwrap(), nullable)
@@ -55,7 +53,7 @@ impl Fixture {
         self.catalog.table(&table.name).unwrap().unwrap()
     }
 
-    fn write(&self, target: &Target, batches: &[RecordBatch]) -> Result<Written, WriteError> {
+    pub(super) fn write(&self, target: &Target, batches: &[RecordBatch]) -> Result<Written, WriteError> {
         let mut writer = TableWriter::new(&self.catalog, target, batches[0].schema_ref())?;
         batches.iter().try_for_each(|batch| writer.write(batch))?;
         writer.finish()
@@ -68,7 +66,7 @@ impl Fixture {
         error.to_string()
     }
 
-    fn read(&self, file: &NewFile) -> RecordBatch {
+    pub(super) fn read(&self, file: &NewFile) -> RecordBatch {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(self.catalog.file_path(&file.id)).unwrap());
         let reader = reader.unwrap();
         let schema = reader.schema().clone();
@@ -77,19 +75,19 @@ impl Fixture {
     }
 }
 
-fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
 }
 
-fn ints(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+pub(super) fn ints(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<Int64Array>())
 }
 
-fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+pub(super) fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringArray>())
 }
 
-fn clustered(kind: ClusteringKind, columns: &[&str], sort: &[&str], buckets: u32) -> TableProperties {
+pub(super) fn clustered(kind: ClusteringKind, columns: &[&str], sort: &[&str], buckets: u32) -> TableProperties {
     let clustering = Clustering {
         kind,
         columns: columns.iter().map(|c| c.to_string()).collect(),
@@ -97,57 +95,6 @@ fn clustered(kind: ClusteringKind, columns: &[&str], sort: &[&str], buckets: u32
         buckets,
     };
     TableProperties { clustering: Some(clustering), ..TableProperties::default() }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 12, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
-    })]
-    #[test]
-    fn every_row_is_stored_once_where_it_belongs(
-        rows in prop::collection::vec((prop::option::of(-50i64..50), 0i64..7), 1..400),
-        buckets in 0u32..9, cut in 1usize..90, buffer_bytes in 0usize..4000, open_files in 1usize..5,
-    ) {
-        let at = fixture();
-        let properties = match buckets {
-            0 => TableProperties::default(),
-            n => clustered(ClusteringKind::Hash, &["k"], &["k"], n),
-        };
-        let table = at.table(&[("k", "bigint"), ("n", "bigint")], &[("part", "int")], properties);
-        let target = Target { block_rows: 16, ..Target::table(table) };
-        let all = batch(vec![
-            ("N", ints((0..rows.len() as i64).map(Some))),
-            ("part", ints(rows.iter().map(|row| Some(row.1)))),
-            ("K", ints(rows.iter().map(|row| row.0))),
-        ]);
-        let mut writer = TableWriter::new(&at.catalog, &target, all.schema_ref()).unwrap();
-        writer.set_room(buffer_bytes, open_files);
-        for start in (0..rows.len()).step_by(cut) {
-            writer.write(&all.slice(start, cut.min(rows.len() - start))).unwrap();
-        }
-        let written = writer.finish().unwrap();
-        prop_assert_eq!(written.rows, rows.len() as u64);
-        let mut found: BTreeMap<i64, (Option<i64>, i64)> = BTreeMap::new();
-        for file in written.files.files() {
-            let part: i64 = file.partition[0].parse().unwrap();
-            let stored = at.read(file);
-            prop_assert_eq!(stored.num_rows() as u64, file.rows);
-            let (keys, numbers) = (stored.column(0), stored.column(1).as_primitive::<Int64Type>());
-            let keys = keys.as_primitive::<Int64Type>();
-            let values: Vec<Option<i64>> = keys.iter().collect();
-            if buckets > 0 {
-                prop_assert!(values.is_sorted());
-                let expected = hash::buckets(&[stored.column(0)], stored.num_rows(), buckets).unwrap();
-                prop_assert!(expected.iter().all(|bucket| Some(*bucket) == file.bucket));
-            } else {
-                prop_assert_eq!(file.bucket, None);
-            }
-            for (i, key) in values.into_iter().enumerate() {
-                prop_assert!(found.insert(numbers.value(i), (key, part)).is_none());
-            }
-        }
-        prop_assert_eq!(found.into_values().collect::<Vec<_>>(), rows);
-    }
 }
 
 #[test]
@@ -244,57 +191,6 @@ fn a_table_that_gets_another_name_meanwhile_gets_its_rows() {
     let late = at.write(&target, &[batch(vec![("k", ints([Some(1)]))])]).unwrap();
     let gone = commit_rows(&at.catalog, &target.destination(false), &table, late.files).unwrap_err();
     assert_eq!(gone.downcast_ref(), Some(&crate::catalog::CommitRefusal::Gone));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 10, failure_persistence: None, rng_seed: RngSeed::Fixed(20_261_124), ..ProptestConfig::default()
-    })]
-    /// Commits to a range-clustered table, each of several blocks; `true` overwrites.
-    #[test]
-    fn buckets_of_ranges_stay_disjoint_and_ordered_over_commits(
-        commits in prop::collection::vec(
-            (any::<bool>(), prop::collection::vec(prop::collection::vec(prop::option::of(-40i64..40), 0..60), 1..4)),
-            1..5),
-        buckets in 0u32..6,
-    ) {
-        let at = fixture();
-        let table = at.table(&[("v", "string"), ("k", "bigint")], &[], clustered(ClusteringKind::Range, &["k"], &[], buckets));
-        let mut expected: Vec<Option<i64>> = Vec::new();
-        for (overwrite, blocks) in commits {
-            let target = Target::table(table.clone());
-            let mut all: Option<crate::store::PendingFiles> = None;
-            if overwrite {
-                expected.clear();
-            }
-            for keys in blocks {
-                expected.extend(&keys);
-                let rows = batch(vec![("k", ints(keys.iter().copied())), ("v", texts(keys.iter().map(|_| Some("x"))))]);
-                let files = at.write(&target, &[rows]).unwrap().files;
-                match &mut all {
-                    Some(all) => all.append(files),
-                    None => all = Some(files),
-                }
-            }
-            commit_rows(&at.catalog, &target.destination(overwrite), &table, all.unwrap()).unwrap();
-        }
-        expected.sort_unstable();
-        let mut found: Vec<(Option<i64>, u32)> = Vec::new();
-        for file in at.catalog.files(table.id).unwrap() {
-            let file = NewFile { id: file.id, partition: Vec::new(), bucket: file.bucket, rows: file.rows, bytes: file.bytes };
-            let keys: Vec<Option<i64>> = at.read(&file).column(1).as_primitive::<Int64Type>().iter().collect();
-            prop_assert!(keys.is_sorted());
-            found.extend(keys.into_iter().map(|key| (key, file.bucket.unwrap())));
-        }
-        found.sort_unstable();
-        prop_assert!(found.windows(2).all(|w| w[0].1 <= w[1].1 && (w[0].0 != w[1].0 || w[0].1 == w[1].1)));
-        prop_assert!(found.iter().all(|(_, bucket)| buckets == 0 || *bucket < buckets));
-        prop_assert_eq!(found.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), expected);
-        let on_disk = std::fs::read_dir(at.catalog.data_dir()).unwrap().count();
-        let named: i64 = rusqlite::Connection::open(at.catalog.root().join("catalog.sqlite")).unwrap()
-            .query_row("select count(*) from files", [], |row| row.get(0)).unwrap();
-        prop_assert_eq!(on_disk as i64, named, "what was rearranged is gone");
-    }
 }
 
 /// The keys and buckets of the rows of a table whose column 0 is `k`.
