@@ -122,6 +122,9 @@ pub struct Serve {
     /// Bytes of blobs that one upload may bring, as they are sent and after decoding.
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub upload_blob_bytes: u64,
+    /// Bytes that one block of the classic tunnel may have after decoding.
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tunnel_block_bytes: u64,
     /// Blocks that are taken through the classic tunnel at once; what is beyond gets 429 and comes again. Each holds a
     /// thread while it is read.
     #[arg(long, value_name = "N", default_value_t = 512,

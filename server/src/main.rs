@@ -20,6 +20,7 @@ mod filter;
 mod governance;
 mod http;
 mod ingest;
+mod limited;
 mod logging;
 mod observe;
 mod plan;
@@ -132,6 +133,7 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
         reader_idle: (args.reader_idle_s > 0).then(|| Duration::from_secs(args.reader_idle_s)),
         upload_blob_bytes: args.upload_blob_bytes,
+        tunnel_block_bytes: args.tunnel_block_bytes,
         tunnel_uploads: args.tunnel_uploads as usize,
         grace: Duration::from_millis(args.grace_ms),
         faults,

@@ -104,6 +104,10 @@ fn service_plane() {
         assert!(answer.text().contains(id) && id.bytes().all(|b| b.is_ascii_hexdigit()));
         assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
     }
+    for query in ["", "?data", "?partitions"] {
+        let text = server.get(&format!("/api/projects/local/tables/nope{query}")).text();
+        assert!(text.contains("table local.default.nope cannot be resolved"), "{text}");
+    }
     for known in ["/api/projects/local", "/api/projects/local/tables/t", "/api/tenants", "/api/projects/local/schemas"]
     {
         assert_eq!(server.send("HEAD", known, None, &[]).status, 405, "{known}");

@@ -107,18 +107,22 @@ fn a_queue_waits_and_off_does_not_count() {
     server.run("create quota group slots 1 rate 2000000");
     allow(&server, "group");
     let target = split(&server, "group");
-    let started = Instant::now();
-    let stream = open(&server, &target);
-    let reader = std::thread::spawn(move || {
-        let mut stream = stream;
-        stream.read_to_end(&mut Vec::new()).unwrap();
-        started.elapsed()
+    let mut first = open(&server, &target);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| server.get(&target).batch().num_rows());
+        let waiting = || {
+            let status = server.admin("GET", "status", None);
+            let quotas = status["quotas"].as_array().unwrap().clone();
+            quotas.iter().find(|quota| quota["name"] == "group").unwrap()["waiting"].as_u64().unwrap()
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        while waiting() != 1 {
+            assert!(Instant::now() < end, "the second read does not wait for the slot of the first");
+        }
+        server.run("alter quota group rate 1000000000");
+        first.read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(second.join().unwrap(), ROWS as usize);
     });
-    server.run("alter quota group rate 1000000000");
-    assert_eq!(server.get(&target).batch().num_rows(), ROWS as usize);
-    let second = started.elapsed();
-    let first = reader.join().unwrap();
-    assert!(second >= first, "the second read ended after {second:?}, the first after {first:?}");
     drop(server);
     let server = root.serve(&["--profile", "cloud", "--over-slots", "off"]);
     let _one = open(&server, &target);

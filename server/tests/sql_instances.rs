@@ -201,6 +201,9 @@ fn statements_and_results_have_limits() {
     // Also where a star stands for many.
     let stars = format!("select {}* from w", "*,".repeat(8));
     assert!(failure(&server, &stars).contains("more than 10000 columns"));
+    let ordered = |keys: usize| format!("select 1 as a order by {}a", "a,".repeat(keys - 1));
+    ok(&server, &ordered(1000));
+    assert!(failure(&server, &ordered(1001)).contains("ORDER BY has more than 1000 keys"));
     // A megabyte of words ends at once; it took a minute.
     let start = Instant::now();
     failure(&server, &format!("grant {}", "ab c-d ".repeat(150_000)));
@@ -220,6 +223,8 @@ fn clustered_delta_and_derived_tables() {
     );
     ok(&server, "insert into pk values (1, 'a'), (2, 'b'), (1, 'c')");
     ok(&server, "update pk set v = 'z' where id = 2");
+    let twice = failure(&server, "update pk set v = 'z', V = 'y' where id = 2");
+    assert!(twice.starts_with("ODPS-0130071:[1,28]") && twice.contains("column V is set twice"), "{twice}");
     ok(&server, "delete from pk where id = 1");
     assert_eq!(ok(&server, "select id, v from pk"), "\"id\",\"v\"\n2,\"z\"\n");
     ok(&server, "create materialized view mv (key, value) partitioned on (value) as select k, v from h where k > 1");

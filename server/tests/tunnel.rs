@@ -623,3 +623,31 @@ fn an_upload_that_goes_away_gives_its_turn_back() {
         }
     }
 }
+
+#[test]
+fn a_few_bytes_do_not_become_any_number_of_rows() {
+    let root = root();
+    let server = root.serve(&["--tunnel-block-bytes", "100000"]);
+    let id = upload(&server, "t", "");
+    let before = root.data_files().len();
+    let body = records(&rows(0, 100_000));
+    assert!(body.len() > 400_000, "{}", body.len());
+    for (number, coding) in [(0, "zstd"), (1, "identity")] {
+        let bytes = if coding == "zstd" { zstd::encode_all(body.as_slice(), 9).unwrap() } else { body.clone() };
+        let target = table("t", &format!("uploadid={id}&blockid={number}"));
+        let refused = call(&server, "PUT", &target, &bytes, &[("content-encoding", coding)]);
+        assert_eq!(refused.error(), (413, "MaxMessageLengthExceeded".into()), "{coding}");
+        assert!(refused.text().contains("--tunnel-block-bytes"), "{}", refused.text());
+    }
+    // The same for Arrow: one chunk that says it has 1 MiB, of zeros.
+    let chunk = [1u32 << 20].map(u32::to_be_bytes).concat();
+    let bytes = zstd::encode_all([chunk, vec![0; 1 << 20]].concat().as_slice(), 1).unwrap();
+    let target = table("t", &format!("uploadid={id}&blockid=2&arrow"));
+    let refused = call(&server, "PUT", &target, &bytes, &[("content-encoding", "zstd")]);
+    assert_eq!(refused.error(), (413, "MaxMessageLengthExceeded".into()));
+    assert_eq!(blocks(&server, "t", &id), json!([]));
+    assert_eq!(root.data_files().len(), before, "nothing of a refused block stays");
+    ok(block(&server, "t", &id, 0, &records(&rows(0, 1000))));
+    ok(commit(&server, "t", &id));
+    assert_eq!(all(&server, "t", ""), rows(0, 1000));
+}

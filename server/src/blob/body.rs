@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::file::{BlobWriter, open};
 use crate::error::ApiError;
+use crate::limited::{Limit, Limited, TooLarge};
 use crate::private;
 use crate::store::{RootLock, Secret, new_file_id};
 use crate::write::drain;
@@ -34,7 +35,7 @@ pub struct Upload {
     bytes: u64,
     ends: Ends,
     /// What it may have, as sent and decoded.
-    limit: u64,
+    limit: Limit,
     _lock: RootLock,
 }
 
@@ -46,11 +47,11 @@ impl Drop for Upload {
 }
 
 impl Upload {
-    /// Takes a body of at most `limit` bytes to its end. `dir` is the directory of blobs of the root that `lock` is of.
+    /// Takes a body within a limit to its end. `dir` is the directory of blobs of the root that `lock` is of.
     pub async fn receive(
         dir: PathBuf,
         lock: RootLock,
-        limit: u64,
+        limit: Limit,
         secret: Option<Secret>,
         body: Body,
     ) -> Result<Upload, ApiError> {
@@ -76,7 +77,7 @@ impl Upload {
                 upload.ends.see(&piece);
                 waiting.extend_from_slice(&piece);
             }
-            if upload.bytes + waiting.len() as u64 > limit {
+            if upload.bytes + waiting.len() as u64 > limit.bytes {
                 drain(Body::from_stream(body)).await;
                 return Err((&TooLarge(limit)).into());
             }
@@ -94,7 +95,7 @@ impl Upload {
 
     /// The bytes, decoded as `Content-Encoding` says; reading fails with [`TooLarge`] beyond the limit. Blocking.
     pub fn open(&self, encoding: Option<&str>) -> Result<Limited<Box<dyn Read>>, ApiError> {
-        Ok(Limited { inner: self.decoded(encoding)?, limit: self.limit, taken: 0 })
+        Ok(Limited::new(self.decoded(encoding)?, self.limit))
     }
 
     fn decoded(&self, encoding: Option<&str>) -> Result<Box<dyn Read>, ApiError> {
@@ -152,38 +153,9 @@ impl Ends {
     }
 }
 
-/// An upload has more bytes than it may.
-#[derive(Debug, thiserror::Error)]
-#[error("the blobs of one request have at most {0} bytes here, as sent and decoded (--upload-blob-bytes)")]
-struct TooLarge(u64);
-
-impl From<&TooLarge> for ApiError {
-    fn from(error: &TooLarge) -> ApiError {
-        ApiError::new(413, "MaxMessageLengthExceeded", error.to_string())
-    }
-}
-
-/// Bytes up to a limit. A few bytes can decode into any number, so what comes out is counted.
-pub struct Limited<R> {
-    inner: R,
-    limit: u64,
-    taken: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.taken += count as u64;
-        match self.taken > self.limit {
-            true => Err(io::Error::other(TooLarge(self.limit))),
-            false => Ok(count),
-        }
-    }
-}
-
 /// Why reading an upload failed.
 pub fn unreadable(error: &io::Error) -> ApiError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
+    match TooLarge::in_error(error) {
         Some(too_large) => too_large.into(),
         None => ApiError::argument(format!("the body cannot be decoded: {error}")),
     }

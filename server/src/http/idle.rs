@@ -10,11 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::queues::{Queues, queues};
+
 /// How often a connection that takes nothing is asked again, at most.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A connection that ends with an error when its client has taken nothing for a while of what waits for it. As long as
-/// nothing waits, no time runs.
+/// After which part of the limit the queues are looked at first; most readers take something before.
+const FIRST: u32 = 8;
+
+/// A connection that ends with an error when its client has taken nothing for a while of what waits for it, not even a byte
+/// as far as the system knows. As long as nothing waits, no time runs.
 pub struct Impatient {
     stream: TcpStream,
     /// `None` waits for ever.
@@ -25,6 +30,8 @@ pub struct Impatient {
 /// Bytes that the client does not take.
 struct Waiting {
     since: Instant,
+    /// What the system held for the client when it was asked last.
+    held: Option<Queues>,
     look: Pin<Box<Sleep>>,
 }
 
@@ -49,7 +56,7 @@ impl Impatient {
             }
         };
         let pause = LOOK.min(limit / 4);
-        let fresh = || Waiting { since: Instant::now(), look: Box::pin(sleep(pause)) };
+        let fresh = || Waiting { since: Instant::now(), held: None, look: Box::pin(sleep(pause)) };
         let waiting = self.waiting.get_or_insert_with(fresh);
         while waiting.look.as_mut().poll(cx).is_ready() {
             match again(SockRef::from(&self.stream)) {
@@ -59,7 +66,17 @@ impl Impatient {
                     return Poll::Ready(taken);
                 }
             }
-            if waiting.since.elapsed() >= limit {
+            let elapsed = waiting.since.elapsed();
+            if elapsed >= limit / FIRST && waiting.held.is_none() {
+                waiting.held = held(&self.stream);
+            }
+            if elapsed >= limit {
+                let now = held(&self.stream);
+                if now != waiting.held {
+                    (waiting.since, waiting.held) = (Instant::now(), now);
+                    waiting.look.as_mut().reset(Instant::now() + pause);
+                    continue;
+                }
                 let seconds = limit.as_secs_f64();
                 tracing::warn!("cut an answer: its client has taken nothing for {seconds} s");
                 // What the system holds for the client goes as well. Best effort: without it, it goes later.
@@ -70,6 +87,10 @@ impl Impatient {
         }
         Poll::Pending
     }
+}
+
+fn held(stream: &TcpStream) -> Option<Queues> {
+    queues(stream.local_addr().ok()?, stream.peer_addr().ok()?)
 }
 
 impl AsyncRead for Impatient {
@@ -172,6 +193,23 @@ mod tests {
         for _ in 0..16 {
             write(&mut server, &vec![7; 1 << 20]).await.unwrap();
         }
+        drop(server);
+        assert_eq!(reader.join().unwrap(), 16 << 20);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_a_few_bytes_at_a_time_is_not_cut_off() {
+        let (mut server, mut client) = pair(Some(LIMIT)).await;
+        let reader = std::thread::spawn(move || {
+            let (start, mut total) = (std::time::Instant::now(), 0);
+            while start.elapsed() < LIMIT * 6 {
+                client.read_exact(&mut [0; 100]).unwrap();
+                total += 100;
+                std::thread::sleep(LIMIT / 10);
+            }
+            total + std::io::copy(&mut client, &mut std::io::sink()).unwrap()
+        });
+        write(&mut server, &vec![7; 16 << 20]).await.unwrap();
         drop(server);
         assert_eq!(reader.join().unwrap(), 16 << 20);
     }

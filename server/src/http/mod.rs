@@ -12,6 +12,7 @@ mod instances;
 mod paging;
 mod projects;
 mod query;
+mod queues;
 mod reply;
 mod request;
 mod route;

@@ -81,6 +81,8 @@ pub struct ServeOptions {
     pub reader_idle: Option<Duration>,
     /// Bytes of blobs that one request may bring, as they are sent and decoded.
     pub upload_blob_bytes: u64,
+    /// Bytes that one body of the classic tunnel may have after decoding.
+    pub tunnel_block_bytes: u64,
     /// Bodies of the classic tunnel that are read at once.
     pub tunnel_uploads: usize,
     /// How long running answers may go on after a signal to stop.
@@ -114,6 +116,8 @@ pub struct Shared {
     pub admin_needs_key: bool,
     /// Bytes of blobs that one request may bring, as they are sent and decoded.
     pub upload_blob_bytes: u64,
+    /// Bytes that one body of the classic tunnel may have after decoding.
+    pub tunnel_block_bytes: u64,
     /// A turn for each body of the classic tunnel that may be read: it holds a thread.
     pub tunnel_uploads: Arc<Semaphore>,
     /// Blocks that are being written.
@@ -147,6 +151,7 @@ impl Shared {
             observed: Arc::default(),
             admin_needs_key: options.admin_needs_key,
             upload_blob_bytes: options.upload_blob_bytes,
+            tunnel_block_bytes: options.tunnel_block_bytes,
             tunnel_uploads: Arc::new(Semaphore::new(options.tunnel_uploads)),
             plans: Mutex::default(),
         }

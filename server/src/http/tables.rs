@@ -123,7 +123,7 @@ fn full(shared: &Shared, table: &Table) -> Result<String, ApiError> {
 /// A table, its partitions, or one partition: the query decides.
 pub fn get(shared: &Shared, project: &str, schema: &str, table: &str, query: &Query) -> Result<Reply, ApiError> {
     let name = TableName { project: project.into(), schema: schema.into(), table: table.into() };
-    let missing = || no_such(Plane::Service, "Table", &format!("{project}.{table}"));
+    let missing = || no_such(Plane::Service, "Table", &name.to_string());
     let table = shared.catalog.table(&name)?.ok_or_else(missing)?;
     if query.has("partitions") {
         return partitions(shared, &table, query);
@@ -154,7 +154,7 @@ pub async fn preview(shared: &Arc<Shared>, head: &Head, name: TableName) -> Resu
     let mut right = governance::check(shared, head, Operation::Preview, Target::Table(&name)).await?;
     let state = shared.clone();
     let (name, all) = blocking(move || {
-        let missing = || no_such(Plane::Service, "Table", &format!("{}.{}", name.project, name.table));
+        let missing = || no_such(Plane::Service, "Table", &name.to_string());
         let table = state.catalog.table(&name)?.ok_or_else(missing)?;
         let all = table.columns.into_iter().chain(table.partition_keys).map(|column| column.name);
         Ok((table.name, all.collect::<Vec<String>>()))

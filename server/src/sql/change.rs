@@ -10,7 +10,7 @@ use super::context::{Context, short};
 use super::error::SqlError;
 use super::expr::fold;
 use super::rows::{plan, predicate_columns};
-use crate::catalog::{Arranged, CommitRefusal, NewFile};
+use crate::catalog::{Arranged, Column, CommitRefusal, NewFile};
 use crate::datum::{self, Datum};
 use crate::error::ApiError;
 use crate::governance::require_table;
@@ -45,13 +45,17 @@ fn attempt(context: &Context, change: &Change) -> Result<bool, SqlError> {
             format_args!("{} has no primary key: this server changes rows of Delta tables only", short(&table.name));
         return Err(SqlError::semantic(at, what));
     }
-    let mut values = Vec::new();
+    let mut values: Vec<(Column, Datum)> = Vec::new();
     for (name, expr) in change.set.iter().flatten() {
         let Some(column) = table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)) else {
             return Err(SqlError::semantic(expr.at, format_args!("column {name} cannot be set")));
         };
         if table.properties.primary_key.iter().any(|key| key.eq_ignore_ascii_case(name)) {
             return Err(SqlError::semantic(expr.at, format_args!("key column {name} cannot be set")));
+        }
+        // So there are no more of them than columns.
+        if values.iter().any(|(set, _)| set.name == column.name) {
+            return Err(SqlError::semantic(expr.at, format_args!("column {name} is set twice")));
         }
         let value = fold(expr.clone())?.cast(&column.ty).map_err(|why| SqlError::semantic(expr.at, why))?;
         values.push((column.clone(), value));

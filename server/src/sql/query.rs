@@ -31,6 +31,9 @@ const CLAUSES: [&str; 17] = [
     "offset",
 ];
 
+/// Keys of `ORDER BY` at most.
+const MAX_KEYS: usize = 1000;
+
 /// Reads a `SELECT` over at most one table.
 pub fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     let at = cursor.position();
@@ -67,6 +70,12 @@ pub fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     if cursor.accept(&["order", "by"]) {
         select.order.push(order(cursor)?);
         while cursor.accept_symbol(",") {
+            if select.order.len() == MAX_KEYS {
+                return Err(SqlError::semantic(
+                    cursor.position(),
+                    format_args!("ORDER BY has more than {MAX_KEYS} keys"),
+                ));
+            }
             select.order.push(order(cursor)?);
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::error::ApiError;
+use crate::limited::TooLarge;
 
 /// A stream that is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -16,11 +17,17 @@ pub enum StreamError {
     /// It is no stream of rows of this table.
     #[error("{0}")]
     Malformed(String),
+    /// It decodes into more than it may.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl StreamError {
     /// The failure of reading the bytes or of taking them out of their coding.
     pub fn read(error: &io::Error, what: &'static str) -> StreamError {
+        if let Some(too_large) = TooLarge::in_error(error) {
+            return StreamError::TooLarge(too_large.to_string());
+        }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => StreamError::Incomplete(what),
             _ => StreamError::Malformed(format!("the body cannot be decoded: {error}")),
@@ -30,11 +37,12 @@ impl StreamError {
 
 impl From<StreamError> for ApiError {
     fn from(error: StreamError) -> ApiError {
-        let code = match error {
-            StreamError::Incomplete(_) => "IncompleteBody",
-            StreamError::Corrupted(_) => "CorruptedDataStream",
-            StreamError::Malformed(_) => "MalformedDataStream",
+        let (status, code) = match error {
+            StreamError::Incomplete(_) => (400, "IncompleteBody"),
+            StreamError::Corrupted(_) => (400, "CorruptedDataStream"),
+            StreamError::Malformed(_) => (400, "MalformedDataStream"),
+            StreamError::TooLarge(_) => (413, "MaxMessageLengthExceeded"),
         };
-        ApiError::new(400, code, error.to_string())
+        ApiError::new(status, code, error.to_string())
     }
 }

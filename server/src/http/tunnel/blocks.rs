@@ -16,6 +16,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Head;
 use crate::http::sessions::blocking;
 use crate::http::state::Shared;
+use crate::limited::{Limit, Limited};
 use crate::tunnel::{Coding, Instants, RecordReader, arrow_schema, decoder, record_schema};
 use crate::write::{MAX_BLOCKS, Matching, TableWriter, Target, WriteError, Written, demand_open, drain, receive};
 
@@ -40,6 +41,8 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
         }
     };
     let Block { session_id, unit, target, coding, permit, turn } = block;
+    let what = "after decoding, a block of the classic tunnel has (--tunnel-block-bytes)";
+    let limit = Limit { bytes: shared.tunnel_block_bytes, what };
     let (catalog, counter) = (shared.catalog.clone(), permit.clone());
     let body = permit.incoming(body);
     let written = if head.query.has("arrow") {
@@ -47,7 +50,7 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
         let open = move |schema: &_| -> Result<TableWriter, WriteError> {
             Ok(TableWriter::new(&catalog, &target, schema)?.observed_by(move |rows| counter.count(rows)))
         };
-        let (body, outcome) = arrow_body(body, turn, coding, &schema)?;
+        let (body, outcome) = arrow_body(body, turn, coding, limit, &schema)?;
         let written = receive(body, open).await;
         // What went wrong inside the chunks is more to the point than that the stream in them broke off.
         outcome.settle(written).await?
@@ -55,8 +58,8 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
         let (reader, feeder) = feed(body, turn);
         let work = move || -> Result<Written, ApiError> {
             let schema = record_schema(&target.table.columns);
-            let input = decoder(coding, reader).map_err(anyhow::Error::from)?;
-            let mut records = RecordReader::new(input, &target.table.columns, schema.clone())?;
+            let input = Limited::new(decoder(coding, reader).map_err(anyhow::Error::from)?, limit);
+            let mut records = RecordReader::new(Box::new(input), &target.table.columns, schema.clone())?;
             let mut writer = TableWriter::new(&catalog, &target, &schema)?.observed_by(move |rows| counter.count(rows));
             while let Some(batch) = records.next_batch()? {
                 writer.write(&batch)?;

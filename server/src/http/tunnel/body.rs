@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::error::ApiError;
+use crate::limited::{Limit, Limited};
 use crate::tunnel::{Coding, FrameReader, StreamError, decoder, schema_message};
 use crate::write::drain;
 
@@ -116,12 +117,13 @@ impl Reading for Unframing {
     }
 }
 
-/// Turns a body of chunks with bare batches into a complete Arrow stream of that schema. A body without batches becomes
+/// Turns a body of chunks with bare batches into a complete Arrow stream of that schema, within a limit after decoding. A body without batches becomes
 /// one without bytes.
 pub fn arrow_body(
     body: Body,
     turn: OwnedSemaphorePermit,
     coding: Coding,
+    limit: Limit,
     schema: &Arc<Schema>,
 ) -> Result<(Body, Unframing), ApiError> {
     let head = Bytes::from(schema_message(schema)?);
@@ -130,7 +132,7 @@ pub fn arrow_body(
     let work = spawn_blocking(move || {
         let work = || -> Result<(), StreamError> {
             let input = decoder(coding, reader).map_err(|e| StreamError::read(&e, "the body is empty"))?;
-            let mut frames = FrameReader::new(input);
+            let mut frames = FrameReader::new(Limited::new(input, limit));
             while let Some(chunk) = frames.next_chunk()? {
                 if sender.blocking_send(Ok(chunk.into())).is_err() {
                     // The batches were refused; what comes does not matter.

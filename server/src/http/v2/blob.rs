@@ -19,6 +19,7 @@ use crate::http::reply::Reply;
 use crate::http::request::Head;
 use crate::http::sessions::blocking;
 use crate::http::state::Shared;
+use crate::limited::Limit;
 use crate::read::{Coded, Coding, pieces};
 use crate::store::{RootLock, Secret};
 use crate::write::drain;
@@ -37,7 +38,8 @@ pub async fn write(shared: &Arc<Shared>, head: &Head, name: TableName, body: Bod
     };
     let catalog = shared.catalog.clone();
     let lock = blocking(move || Ok(RootLock::for_writing(catalog.root())?)).await?;
-    let (dir, limit) = (shared.catalog.blob_dir(), shared.upload_blob_bytes);
+    let what = "as sent and decoded, the blobs of one request have (--upload-blob-bytes)";
+    let (dir, limit) = (shared.catalog.blob_dir(), Limit { bytes: shared.upload_blob_bytes, what });
     let upload = Upload::receive(dir, lock, limit, secret.clone(), permit.incoming(body)).await?;
     let encoding = head.header("content-encoding").map(str::to_string);
     let batch = is_batch(head)?;
