@@ -234,6 +234,8 @@
 #define MS_OPT_READ_REQUEST_ROWS "read.request_rows"
 /** Requests that a scan has under way at the same time. */
 #define MS_OPT_SCAN_CONCURRENCY "scan.concurrency"
+/** Rows that a scan delivers at most, whichever come first, with `scan.ordered` the first ones; then it ends, and nothing more is read. 0 means all. For a few rows lower `scan.concurrency` as well: as many requests begin before the first row is there. For ms_scan_open and ms_session_export_stream only. */
+#define MS_OPT_SCAN_ROW_LIMIT "scan.row_limit"
 /** Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive. */
 #define MS_OPT_SCAN_ORDERED "scan.ordered"
 /** Forces a panic inside the named call or in the background reader, so that a host can test that it is contained. */
@@ -1293,6 +1295,26 @@ ms_status ms_scan_next_batch(const ms_scan *scan,
                              struct ArrowArray *out_array,
                              int64_t *out_split,
                              ms_error **err);
+
+/**
+ * As ms_scan_next_batch, with a time until which this call waits. A wait that ends so fails with MS_DEADLINE_EXCEEDED; the scan goes
+ * on, and a later call may succeed. A batch that is there is given whatever the time.
+ * @param[in] scan the scan.
+ * @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+ * @param[out] out_array as for ms_scan_next_batch.
+ * @param[out] out_split as for ms_scan_next_batch.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_scan_next_batch; MS_DEADLINE_EXCEEDED.
+ * Thread: any, at any time, several at once, but not from inside a callback. Blocking: until a batch is there, or the time has come.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_next_batch_until(const ms_scan *scan,
+                                   int64_t monotonic_deadline_ms,
+                                   struct ArrowArray *out_array,
+                                   int64_t *out_split,
+                                   ms_error **err);
 
 /**
  * Takes the next batch if there is one now: ms_scan_next_batch for threads that must not block.

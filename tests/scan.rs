@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow_array::{Int64Array, RecordBatch};
@@ -14,6 +14,7 @@ use maxstorage::error::Kind;
 use maxstorage::options::Options;
 use maxstorage::scan::Scan;
 use maxstorage::session::Session;
+use maxstorage::split::Split;
 use support::{Exchange, Peer, ipc};
 
 const COLUMN: &str = r#"{"Name":"a","Type":"bigint","Nullable":true}"#;
@@ -209,6 +210,85 @@ fn cancel_and_drop_end_everything_at_once() {
         assert!(start.elapsed() < Duration::from_secs(2), "connections stay open");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_scan_with_a_row_limit_ends_there_and_stops_reading() {
+    for (limit, threads) in [(1, 1), (100, 2), (150, 1), (299, 3), (450, 2), (1199, 4), (1200, 2), (5000, 2)] {
+        let peer = Peer::table(COLUMN, 4, |exchange, _| send_whole(exchange));
+        let scan = Arc::new(open(&peer, &[("scan.row_limit", &limit.to_string())]));
+        let threads: Vec<_> = (0..threads)
+            .map(|_| {
+                let scan = Arc::clone(&scan);
+                std::thread::spawn(move || {
+                    let mut rows = Vec::new();
+                    while let Some((split, batch)) = scan.next_batch().unwrap() {
+                        assert!(batch.num_rows() > 0);
+                        rows.extend(values(&batch).into_iter().inspect(|value| assert_eq!(value / 1000, split)));
+                    }
+                    rows
+                })
+            })
+            .collect();
+        let mut rows: Vec<i64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(rows.len(), limit.min(4 * ROWS as usize));
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), limit.min(4 * ROWS as usize), "no row twice");
+        assert!(scan.next_batch().unwrap().is_none() && scan.try_next_batch().map(Result::unwrap).is_ready());
+    }
+}
+
+#[test]
+fn an_ordered_scan_with_a_row_limit_has_the_first_rows() {
+    let peer = Peer::table(COLUMN, 3, |exchange, _| {
+        if split_of(exchange) == 2 {
+            exchange.stall();
+        }
+        send_whole(exchange);
+    });
+    let scan = open(&peer, &[("scan.row_limit", "420"), ("scan.ordered", "true")]);
+    let mut rows = Vec::new();
+    while let Some((_, batch)) = scan.next_batch().unwrap() {
+        rows.extend(values(&batch));
+    }
+    assert_eq!(rows, (0..300).chain(1000..1120).collect::<Vec<i64>>());
+}
+
+#[test]
+fn row_limits_are_for_scans() {
+    let peer = Peer::table(COLUMN, 1, |exchange, _| send_whole(exchange));
+    let mut options = peer.options();
+    options.set("scan.row_limit", "5").unwrap();
+    let session = Session::open(&peer.client(), &options).unwrap();
+    let error = Split::open(&session, 0, &options).unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidOption);
+    assert!(error.message().contains("read.row_count"), "{error}");
+}
+
+#[test]
+fn a_deadline_ends_a_wait_and_the_scan_goes_on() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let closed = Arc::clone(&gate);
+    let peer = Peer::table(COLUMN, 2, move |exchange, _| {
+        let (open, changed) = &*closed;
+        drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+        send_whole(exchange);
+    });
+    let scan = Arc::new(open(&peer, &[]));
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let scan = Arc::clone(&scan);
+            let deadline = Instant::now() + Duration::from_millis(50);
+            std::thread::spawn(move || scan.next_batch_until(Some(deadline)).unwrap_err())
+        })
+        .collect();
+    for thread in waiting {
+        assert_eq!(thread.join().unwrap().kind(), Kind::DeadlineExceeded);
+    }
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    read_all(&scan, 2, 2);
 }
 
 #[test]

@@ -437,6 +437,19 @@ var scenarios = map[string]func(*testing.T){
 		split.Cancel()
 		_, err = split.Next(ctx)
 		fails(t, maxstorage.Cancelled, err)
+		session := read("fault_stall")
+		defer session.Close()
+		scan := must(session.Scan())
+		defer scan.Close()
+		for range 2 {
+			soon, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+			_, _, err = scan.Next(soon)
+			stop()
+			fails(t, maxstorage.DeadlineExceeded, err)
+		}
+		scan.Cancel()
+		_, _, err = scan.Next(ctx)
+		fails(t, maxstorage.Cancelled, err)
 	},
 	"resume": func(t *testing.T) {
 		split := oneSplit("fault_cut")

@@ -258,16 +258,20 @@ func (s *Scan) Close() {
 // Schema of every batch.
 func (s *Scan) Schema() *arrow.Schema { return s.schema }
 
-// Next is the next batch of any split, to be released by the caller, and the number of its split; nil after the last. A context that
-// ends, also by its deadline, ends the scan for good.
+// Next is the next batch of any split, to be released by the caller, and the number of its split; nil after the last. It blocks until the
+// batch is there or the context ends. When the context is cancelled the scan ends for good; when its deadline passes only this call does.
 func (s *Scan) Next(ctx context.Context) (batch arrow.RecordBatch, split int64, err error) {
-	stop := context.AfterFunc(ctx, s.Cancel)
+	stop := context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.Canceled {
+			s.Cancel()
+		}
+	})
 	defer stop()
 	s.use(func(p *C.ms_scan) {
 		var array C.struct_ArrowArray
 		var number C.int64_t
 		var reported *C.ms_error
-		if err = failure(C.ms_scan_next_batch(p, &array, &number, &reported), reported); err == nil {
+		if err = failure(C.ms_scan_next_batch_until(p, deadline(ctx), &array, &number, &reported), reported); err == nil {
 			split = int64(number)
 			batch, err = importBatch(&array, s.schema)
 		}

@@ -11,6 +11,7 @@
 mod args;
 mod arrow;
 mod byte_arrays;
+mod deadline;
 mod gate;
 mod signals;
 mod sockets;

@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
@@ -10,6 +11,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 
 use super::args::{Out, borrow};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
+use super::deadline::instant;
 use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
@@ -76,13 +78,47 @@ pub unsafe extern "C" fn ms_scan_next_batch(
     out_split: *mut i64,
     err: *mut *mut ms_error,
 ) -> ms_status {
+    // SAFETY: the contract of this function.
+    unsafe { next_batch(scan, None, out_array, out_split, err) }
+}
+
+/// As ms_scan_next_batch, with a time until which this call waits. A wait that ends so fails with MS_DEADLINE_EXCEEDED; the scan goes
+/// on, and a later call may succeed. A batch that is there is given whatever the time.
+/// @param[in] scan the scan.
+/// @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+/// @param[out] out_array as for ms_scan_next_batch.
+/// @param[out] out_split as for ms_scan_next_batch.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return as ms_scan_next_batch; MS_DEADLINE_EXCEEDED.
+/// Thread: any, at any time, several at once, but not from inside a callback. Blocking: until a batch is there, or the time has come.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_next_batch_until(
+    scan: *const ms_scan,
+    monotonic_deadline_ms: i64,
+    out_array: *mut FFI_ArrowArray,
+    out_split: *mut i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    // SAFETY: the contract of this function.
+    unsafe { next_batch(scan, instant(monotonic_deadline_ms), out_array, out_split, err) }
+}
+
+unsafe fn next_batch(
+    scan: *const ms_scan,
+    deadline: Option<Instant>,
+    out_array: *mut FFI_ArrowArray,
+    out_split: *mut i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
     unsafe {
         gate(err, || {
             if !out_split.is_null() {
                 out_split.write(-1);
             }
             let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
-            if let Some((split, batch)) = borrow(scan, "scan")?.scan.next_batch()? {
+            if let Some((split, batch)) = borrow(scan, "scan")?.scan.next_batch_until(deadline)? {
                 if !out_split.is_null() {
                     out_split.write(split);
                 }

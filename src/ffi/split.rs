@@ -3,7 +3,6 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
@@ -12,6 +11,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use super::args::{Context, Out, borrow, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::callbacks::call_host;
+use super::deadline::instant;
 use super::error::ms_error;
 use super::gate::{free, gate, gate_poll, quiet, take_handle};
 use super::metrics::ms_metrics;
@@ -203,17 +203,6 @@ pub unsafe extern "C" fn ms_split_set_deadline_ms(
             Ok(())
         })
     }
-}
-
-/// The moment of a reading of CLOCK_MONOTONIC; `None` for 0 and less, and for a time that never comes.
-fn instant(monotonic_ms: i64) -> Option<Instant> {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writable memory for the result; this clock exists everywhere.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    let here = Instant::now();
-    let now_ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
-    let left = u64::try_from(monotonic_ms.saturating_sub(now_ms)).unwrap_or(0);
-    if monotonic_ms > 0 { here.checked_add(Duration::from_millis(left)) } else { None }
 }
 
 /// The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.

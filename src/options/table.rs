@@ -121,6 +121,7 @@ keys! {
     READ_REQUEST_ROWS = "read.request_rows", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split.";
 
     SCAN_CONCURRENCY = "scan.concurrency", Read, Type::Integer(1, 4096), "8", false, "Requests that a scan has under way at the same time.";
+    SCAN_ROW_LIMIT = "scan.row_limit", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Rows that a scan delivers at most, whichever come first, with `scan.ordered` the first ones; then it ends, and nothing more is read. 0 means all. For a few rows lower `scan.concurrency` as well: as many requests begin before the first row is there. For ms_scan_open and ms_session_export_stream only.";
     SCAN_ORDERED = "scan.ordered", Read, Type::Bool, "false", false, "Whether a scan delivers the batches of one split after those of the other, by their numbers. Else they come as they arrive.";
 
     DEBUG_PANIC = "debug.panic", Debug, Type::Choice(&["none", "session_open", "next_batch", "reader"]), "none", false, "Forces a panic inside the named call or in the background reader, so that a host can test that it is contained.";

@@ -130,6 +130,11 @@ impl<T> Handoff<T> {
         self.cut_off(End::Cancelled);
     }
 
+    /// As [`Handoff::cancel`], because what was taken is all that was wanted: for the consumer this is the end of the data.
+    pub fn stop(&self) {
+        self.cut_off(End::Finished);
+    }
+
     /// As [`Handoff::cancel`], because what was taken is of no use. A queue that was cancelled stays so.
     pub fn fail(&self, error: Error) {
         self.cut_off(End::Failed(error));

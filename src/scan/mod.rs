@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -59,7 +60,7 @@ impl Scan {
         let cutter = Arc::clone(&source);
         let pieces: Pieces = Box::new(splits.into_iter().flat_map(move |piece| cutter.cut(piece)).map(Ok));
         let told = Arc::clone(&progress);
-        let feed = if read.flag(&options::SCAN_ORDERED) {
+        let mut feed = if read.flag(&options::SCAN_ORDERED) {
             // The batches wait in lanes.
             let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
             let done = move |piece: &Piece| told.done(piece);
@@ -71,6 +72,10 @@ impl Scan {
             let work = order::as_it_comes(Arc::clone(&source), pieces, requests, Arc::clone(&queue), told);
             Feed::start(session, queue, source, work)
         };
+        match read.number(&options::SCAN_ROW_LIMIT) {
+            0 => {}
+            rows => feed.set_limit(rows),
+        }
         Ok(Scan { feed, progress })
     }
 
@@ -82,7 +87,12 @@ impl Scan {
     /// The next batch of any split, never an empty one, and the number of its split; `None` after the last. Blocks until there
     /// is one. Many threads may wait; each batch goes to one of them.
     pub fn next_batch(&self) -> Result<Option<(i64, RecordBatch)>> {
-        self.feed.take(None)
+        self.next_batch_until(None)
+    }
+
+    /// As [`Scan::next_batch`], until `deadline`. A call that fails so may be made again.
+    pub fn next_batch_until(&self, deadline: Option<Instant>) -> Result<Option<(i64, RecordBatch)>> {
+        self.feed.take(deadline)
     }
 
     /// As [`Scan::next_batch`], without blocking.

@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::chunk::Chunk;
+use super::row_limit::RowLimit;
 use super::source::Source;
 use crate::error::Result;
 use crate::metrics::Metric;
@@ -28,6 +29,7 @@ pub(crate) struct Feed {
     source: Arc<Source>,
     /// Of the last batch that was handed out.
     position: AtomicU64,
+    limit: Option<RowLimit>,
     task: Task,
     _holds: Vec<Hold>,
 }
@@ -42,7 +44,20 @@ impl Feed {
     ) -> Self {
         let fed = Arc::clone(&queue);
         let task = session.client().runtime().spawn(work, move |result| fed.finish(result));
-        Feed { session: session.clone(), queue, source, position: AtomicU64::new(0), task, _holds: session.hold() }
+        Feed {
+            session: session.clone(),
+            queue,
+            source,
+            position: AtomicU64::new(0),
+            limit: None,
+            task,
+            _holds: session.hold(),
+        }
+    }
+
+    /// Has the read end as soon as so many rows were handed out.
+    pub(crate) fn set_limit(&mut self, rows: u64) {
+        self.limit = Some(RowLimit::new(rows));
     }
 
     /// The schema of every batch.
@@ -113,12 +128,24 @@ impl Feed {
             self.task.abort();
         })?;
         self.position.store(position, Ordering::Relaxed);
+        let batch = self.within_limit(batch);
         if batch.num_rows() == 0 {
             return Ok(None);
         }
         metrics.rows.add(batch.num_rows() as u64);
         metrics.batches.add(1);
         Ok(Some((split, batch)))
+    }
+
+    /// The rows of a batch that are wanted. Behind the last of them nothing is read any more.
+    fn within_limit(&self, batch: RecordBatch) -> RecordBatch {
+        let Some(limit) = &self.limit else { return batch };
+        let (wanted, is_last) = limit.claim(batch.num_rows());
+        if is_last {
+            self.queue.stop();
+            self.task.abort();
+        }
+        if wanted == batch.num_rows() { batch } else { batch.slice(0, wanted) }
     }
 
     /// How many rows of a split are done with: handed out, or filtered out before the last one that was.

@@ -10,6 +10,7 @@ mod metrics;
 mod position;
 mod reader;
 mod refine;
+mod row_limit;
 mod sink;
 mod source;
 
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff, Place, forced_panic};
@@ -59,6 +60,14 @@ impl Split {
     /// Starts to read split `index`. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
         session.client().runtime().check()?;
+        if read.is_set(&options::SCAN_ROW_LIMIT) {
+            let message = format!(
+                "{} is for a scan; {} bounds the rows of a split",
+                options::SCAN_ROW_LIMIT.name,
+                options::READ_ROW_COUNT.name
+            );
+            return Err(Error::new(Kind::InvalidOption, message));
+        }
         let requests = usize::try_from(read.number(&options::READ_REQUESTS_PER_SPLIT)).unwrap_or(1);
         let source = Source::new(session, read, requests)?;
         let count = read.is_set(&options::READ_ROW_COUNT).then(|| read.number(&options::READ_ROW_COUNT));

@@ -509,6 +509,18 @@ static ms_scan *good_scan(void) {
   CHECK_INT(ms_scan_open(good.session, NULL, &scan, NULL), MS_OK);
   return scan;
 }
+static void case_ms_scan_next_batch_until(void) {
+  ms_scan *scan = good_scan();
+  struct ArrowArray batch;
+  int64_t split = 7;
+  REFUSES("scan", ms_scan_next_batch_until(NULL, 0, &batch, &split, &err));
+  CHECK(batch.release == NULL && split == -1);
+  REFUSES("out_array", ms_scan_next_batch_until(scan, 0, NULL, &split, &err));
+  CHECK_INT(ms_scan_next_batch_until(scan, 0, &batch, NULL, NULL), MS_OK); /* 0 is no deadline */
+  CHECK(batch.release != NULL);
+  if (batch.release != NULL) batch.release(&batch);
+  ms_scan_free(scan);
+}
 static void case_ms_scan_next_batch(void) {
   ms_scan *scan = good_scan();
   struct ArrowArray batch;
@@ -622,7 +634,7 @@ static const struct {
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
-    CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
+    CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
     CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
     CASE(ms_metrics_unit), CASE(ms_metrics_free), CASE(ms_end_callbacks),
 };

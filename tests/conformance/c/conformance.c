@@ -569,6 +569,12 @@ static void deadline(void) {
   ms_split_cancel(split);
   CHECK_FAILS(ms_split_next_batch(split, &batch, &err), MS_CANCELLED);
   ms_split_free(split);
+  ms_scan *scan = NULL;
+  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
+  for (int i = 0; i < 2; i++) CHECK_FAILS(ms_scan_next_batch_until(scan, now_ms() + 100, &batch, NULL, &err), MS_DEADLINE_EXCEEDED);
+  ms_scan_cancel(scan);
+  CHECK_FAILS(ms_scan_next_batch_until(scan, 0, &batch, NULL, &err), MS_CANCELLED);
+  ms_scan_free(scan);
   close_plan(&use);
 }
 

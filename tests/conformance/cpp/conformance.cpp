@@ -344,6 +344,10 @@ void waiting() {
         CHECK_CODE(split.next().error(), MS_DEADLINE_EXCEEDED);
         split.cancel();
         CHECK_CODE(split.next().error(), MS_CANCELLED);
+        const ms::scan scan = ms::or_throw(open(options_for("fault_stall")).open_scan());
+        for (int i = 0; i < 2; i++) CHECK_CODE(scan.next_until(clock_type::now() + 100ms).error(), MS_DEADLINE_EXCEEDED);
+        scan.cancel();
+        CHECK_CODE(scan.next().error(), MS_CANCELLED);
     });
 }
 

@@ -330,6 +330,11 @@ def deadline():
     failure(maxstorage.DeadlineExceededError, "MS_DEADLINE_EXCEEDED", split.next)
     split.cancel()
     failure(maxstorage.CancelledError, "MS_CANCELLED", split.next)
+    scan = client().read("fault_stall").scan()
+    for _ in range(2):
+        failure(maxstorage.DeadlineExceededError, "MS_DEADLINE_EXCEEDED", lambda: scan.next_with_split(timeout=0.1))
+    scan.cancel()
+    failure(maxstorage.CancelledError, "MS_CANCELLED", scan.next_with_split)
 
 
 # ------------------------------------------------------------------------------------------------------------------------ faults

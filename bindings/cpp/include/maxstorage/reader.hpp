@@ -16,6 +16,16 @@
 
 namespace maxstorage {
 
+namespace detail {
+
+/// A time as the library reads it, which takes 0 for none.
+inline int64_t monotonic_ms(std::chrono::steady_clock::time_point time) noexcept {
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+    return since > 0 ? static_cast<int64_t>(since) : 1;
+}
+
+}  // namespace detail
+
 /// The batches that are left, for a range-based `for`. Each element is a batch or the failure that ended the read, which comes last:
 ///
 ///     for (auto &next : split.batches()) { if (!next) return next.error(); use(*next); }
@@ -115,8 +125,7 @@ public:
     int ready_fd() const noexcept { return ms_split_ready_fd(handle_.get()); }
     /// Until when `next` waits; a time that passes fails that call with MS_DEADLINE_EXCEEDED, and a later one may succeed.
     result<void> set_deadline(std::chrono::steady_clock::time_point time) noexcept {
-        const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-        return detail::call(ms_split_set_deadline_ms, handle_.get(), since > 0 ? static_cast<int64_t>(since) : int64_t{1});
+        return detail::call(ms_split_set_deadline_ms, handle_.get(), detail::monotonic_ms(time));
     }
     /// `next` waits as long as it takes.
     result<void> clear_deadline() noexcept { return detail::call(ms_split_set_deadline_ms, handle_.get(), int64_t{0}); }
@@ -177,16 +186,18 @@ public:
     /// The next batch of any split, nothing at the end. Any thread, several at once; each batch goes to one of them.
     result<std::optional<scan_batch>> next_with_split() const noexcept {
         scan_batch out{{}, -1};
-        if (auto done = detail::call(ms_scan_next_batch, handle_.get(), out.rows.out(), &out.split); !done) return done.error();
-        if (!out.rows) return std::optional<scan_batch>();
-        return std::optional<scan_batch>(std::move(out));
+        return taken(detail::call(ms_scan_next_batch, handle_.get(), out.rows.out(), &out.split), out);
     }
-    /// The same without the number of the split.
-    result<std::optional<batch>> next() const noexcept {
-        auto taken = next_with_split();
-        if (!taken) return taken.error();
-        if (!*taken) return std::optional<batch>();
-        return std::optional<batch>(std::move((*taken)->rows));
+    /// As `next_with_split`, until `time`: MS_DEADLINE_EXCEEDED fails this call alone, and the scan goes on.
+    result<std::optional<scan_batch>> next_with_split_until(std::chrono::steady_clock::time_point time) const noexcept {
+        scan_batch out{{}, -1};
+        return taken(detail::call(ms_scan_next_batch_until, handle_.get(), detail::monotonic_ms(time), out.rows.out(), &out.split), out);
+    }
+    /// As `next_with_split`, without the number of the split.
+    result<std::optional<batch>> next() const noexcept { return rows_of(next_with_split()); }
+    /// As `next`, until `time`: MS_DEADLINE_EXCEEDED fails this call alone, and the scan goes on.
+    result<std::optional<batch>> next_until(std::chrono::steady_clock::time_point time) const noexcept {
+        return rows_of(next_with_split_until(time));
     }
     /// As `next`, without blocking; `out` receives the batch if the answer is `ready`.
     result<readiness> try_next(scan_batch &out) const noexcept {
@@ -238,6 +249,17 @@ public:
     ms_scan *get() const noexcept { return handle_.get(); }
 
 private:
+    static result<std::optional<scan_batch>> taken(result<void> &&done, scan_batch &out) noexcept {
+        if (!done) return done.error();
+        if (!out.rows) return std::optional<scan_batch>();
+        return std::optional<scan_batch>(std::move(out));
+    }
+    static result<std::optional<batch>> rows_of(result<std::optional<scan_batch>> &&taken) noexcept {
+        if (!taken) return taken.error();
+        if (!*taken) return std::optional<batch>();
+        return std::optional<batch>(std::move((*taken)->rows));
+    }
+
     handle handle_;
 };
 

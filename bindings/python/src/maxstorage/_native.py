@@ -140,6 +140,7 @@ FUNCTIONS = {
     "ms_split_free": (None, _HANDLE),
     "ms_scan_open": (c_int32, _HANDLE, _HANDLE, _OUT, _ERR),
     "ms_scan_next_batch": (c_int32, _HANDLE, POINTER(ArrowArray), POINTER(c_int64), _ERR),
+    "ms_scan_next_batch_until": (c_int32, _HANDLE, c_int64, POINTER(ArrowArray), POINTER(c_int64), _ERR),
     "ms_scan_try_next_batch": (c_int32, _HANDLE, POINTER(ArrowArray), POINTER(c_int64), _ERR),
     "ms_scan_set_waker": (c_int32, _HANDLE, WakeCallback, c_void_p, _ERR),
     "ms_scan_ready_fd": (c_int, _HANDLE),

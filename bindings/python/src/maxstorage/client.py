@@ -73,6 +73,11 @@ def _name(text):
     return None if text is None else text.encode()
 
 
+def _deadline(seconds):
+    """A time from now as the library reads it; 0 for none."""
+    return 0 if seconds is None else max(1, int((time.clock_gettime(time.CLOCK_MONOTONIC) + seconds) * 1000))
+
+
 def _waker(wake):
     return WakeCallback(lambda _: wake()) if wake else WakeCallback()
 
@@ -283,8 +288,7 @@ class Split(_Handle):
 
     def set_deadline(self, seconds):
         """How long from now `next` may wait; None for as long as it takes."""
-        at = 0 if seconds is None else max(1, int((time.clock_gettime(time.CLOCK_MONOTONIC) + seconds) * 1000))
-        call(lib.ms_split_set_deadline_ms, self._handle, at)
+        call(lib.ms_split_set_deadline_ms, self._handle, _deadline(seconds))
 
     def add_filter(self, filter):
         """Keeps further rows out: those of batches that were not taken yet must match this Predicate too."""
@@ -335,10 +339,14 @@ class Scan(_Handle):
             raise StopIteration
         return batch
 
-    def next_with_split(self):
-        """The next batch and the number of its split; (None, -1) after the last."""
+    def next_with_split(self, timeout=None):
+        """The next batch and the number of its split; (None, -1) after the last. Blocks until it is there or somebody cancels; a `timeout`, in
+        seconds, that passes ends this call with DeadlineExceededError, and the scan goes on."""
         content, split = ArrowArray(), ctypes.c_int64()
-        call(lib.ms_scan_next_batch, self._handle, byref(content), byref(split))
+        if timeout is None:
+            call(lib.ms_scan_next_batch, self._handle, byref(content), byref(split))
+        else:
+            call(lib.ms_scan_next_batch_until, self._handle, _deadline(timeout), byref(content), byref(split))
         return (Batch(self.schema, content) if content.release else None), split.value
 
     def try_next(self):

@@ -3,6 +3,7 @@ package maxstorage;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -40,6 +41,11 @@ final class Call implements AutoCloseable {
         call.used = 8;
         call.memory.putLong(ERROR, 0);
         return call;
+    }
+
+    /** The moment so long from now: System.nanoTime counts as CLOCK_MONOTONIC does on Linux, where the library reads it. */
+    static long deadline(Duration time) {
+        return Math.max(1, (System.nanoTime() + time.toNanos()) / 1_000_000);
     }
 
     /** Where the error goes. */

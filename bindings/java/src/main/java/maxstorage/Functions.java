@@ -58,6 +58,7 @@ interface Functions {
     int ms_client_diagnose(long client, long table, long outReport, long err);
     int ms_scan_open(long session, long read, long outScan, long err);
     int ms_scan_next_batch(long scan, long outArray, long outSplit, long err);
+    int ms_scan_next_batch_until(long scan, long monotonicDeadlineMs, long outArray, long outSplit, long err);
     int ms_scan_try_next_batch(long scan, long outArray, long outSplit, long err);
     int ms_scan_set_waker(long scan, long wake, long context, long err);
     int ms_scan_ready_fd(long scan);

@@ -169,6 +169,9 @@ class JniFunctions implements Functions {
     public native int ms_scan_next_batch(long scan, long outArray, long outSplit, long err);
 
     @Override
+    public native int ms_scan_next_batch_until(long scan, long monotonicDeadlineMs, long outArray, long outSplit, long err);
+
+    @Override
     public native int ms_scan_try_next_batch(long scan, long outArray, long outSplit, long err);
 
     @Override

@@ -1,6 +1,7 @@
 package maxstorage;
 
 import java.lang.ref.Reference;
+import java.time.Duration;
 import java.util.Map;
 import org.apache.arrow.c.ArrowArray;
 import org.apache.arrow.c.ArrowArrayStream;
@@ -70,6 +71,17 @@ public final class Scan extends Handle {
         try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
             long split = call.out();
             call.check(Call.LIBRARY.ms_scan_next_batch(address(), array.memoryAddress(), split, call.error()));
+            return batch(array, call.read(split));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** As {@link #next}, for at most this long: DEADLINE_EXCEEDED ends this call alone, and the scan goes on. */
+    public Batch nextWithin(Duration time) {
+        try (Call call = Call.begin(); ArrowArray array = ArrowArray.allocateNew(allocator)) {
+            long split = call.out();
+            call.check(Call.LIBRARY.ms_scan_next_batch_until(address(), Call.deadline(time), array.memoryAddress(), split, call.error()));
             return batch(array, call.read(split));
         } finally {
             Reference.reachabilityFence(this);

@@ -88,8 +88,7 @@ public final class SplitReader extends Handle {
 
     /** How long from now {@link #next} may wait; null for as long as it takes. */
     public void setTimeout(Duration time) {
-        // System.nanoTime counts as CLOCK_MONOTONIC does on Linux, where the library reads it.
-        long deadline = time == null ? 0 : Math.max(1, (System.nanoTime() + time.toNanos()) / 1_000_000);
+        long deadline = time == null ? 0 : Call.deadline(time);
         try (Call call = Call.begin()) {
             call.check(Call.LIBRARY.ms_split_set_deadline_ms(address(), deadline, call.error()));
         } finally {

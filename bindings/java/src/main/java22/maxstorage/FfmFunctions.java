@@ -75,6 +75,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CLIENT_DIAGNOSE = function("ms_client_diagnose", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_OPEN = function("ms_scan_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_NEXT_BATCH = function("ms_scan_next_batch", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SCAN_NEXT_BATCH_UNTIL = function("ms_scan_next_batch_until", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_TRY_NEXT_BATCH = function("ms_scan_try_next_batch", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_SET_WAKER = function("ms_scan_set_waker", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_READY_FD = function("ms_scan_ready_fd", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
@@ -618,6 +619,15 @@ class FfmFunctions implements Functions {
     public int ms_scan_next_batch(long scan, long outArray, long outSplit, long err) {
         try {
             return (int) MS_SCAN_NEXT_BATCH.invokeExact(scan, outArray, outSplit, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_scan_next_batch_until(long scan, long monotonicDeadlineMs, long outArray, long outSplit, long err) {
+        try {
+            return (int) MS_SCAN_NEXT_BATCH_UNTIL.invokeExact(scan, monotonicDeadlineMs, outArray, outSplit, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

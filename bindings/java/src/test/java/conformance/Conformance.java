@@ -417,6 +417,13 @@ public final class Conformance {
                 split.cancel();
                 failure(Status.CANCELLED, split::next);
             }
+            try (Options options = table("fault_stall"); ReadSession session = open(options); Scan scan = session.openScan(MEMORY)) {
+                for (int i = 0; i < 2; i++) {
+                    failure(Status.DEADLINE_EXCEEDED, () -> scan.nextWithin(Duration.ofMillis(100)));
+                }
+                scan.cancel();
+                failure(Status.CANCELLED, scan::next);
+            }
         });
     }
 
