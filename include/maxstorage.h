@@ -150,6 +150,10 @@
 #define MS_OPT_LIMITS_MEMORY_WAIT_MS "limits.memory_wait_ms"
 /** Threads for network and decoding. One set per process: the first client decides. */
 #define MS_OPT_RUNTIME_WORKER_THREADS "runtime.worker_threads"
+/** What the names of these threads begin with; their numbers follow, and Linux shows 15 characters in all. The first client decides. */
+#define MS_OPT_RUNTIME_THREAD_NAME "runtime.thread_name"
+/** Stack of each of these threads; they take what they use of it. The first client decides. */
+#define MS_OPT_RUNTIME_STACK_BYTES "runtime.stack_bytes"
 /** Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required, unless `instance` is set. */
 #define MS_OPT_TABLE "table"
 /** Id of an SQL instance of `project` whose result is read, in place of a table: all its rows, `split.rows` of them per split. */

@@ -8,7 +8,7 @@ use crate::memory::Budget;
 use crate::metrics::{Metric, figures};
 use crate::options::{self, Options};
 use crate::proto::TableName;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Threads};
 use crate::transport::Transport;
 
 figures! {
@@ -47,10 +47,15 @@ impl Client {
     /// Checks the options and starts the threads if they do not run yet. No network I/O.
     pub fn open(options: &Options) -> Result<Self> {
         let transport = Transport::new(options)?;
-        let workers = usize::try_from(options.number(&options::RUNTIME_WORKER_THREADS)).unwrap_or(1);
+        let size = |key| usize::try_from(options.number(key)).unwrap_or(usize::MAX);
+        let threads = Threads {
+            count: size(&options::RUNTIME_WORKER_THREADS),
+            name: options.text(&options::RUNTIME_THREAD_NAME).unwrap_or_default().to_owned(),
+            stack_bytes: size(&options::RUNTIME_STACK_BYTES),
+        };
         Ok(Client {
             inner: Arc::new(Inner {
-                runtime: Runtime::acquire(workers)?,
+                runtime: Runtime::acquire(&threads)?,
                 transport,
                 memory: Budget::new(options.number(&options::LIMITS_MEMORY_BYTES), options.memory_hooks().cloned()),
                 memory_wait: options.duration(&options::LIMITS_MEMORY_WAIT_MS),

@@ -73,6 +73,8 @@ keys! {
     LIMITS_MEMORY_BYTES = "limits.memory_bytes", Limits, Type::Integer(0, u64::MAX >> 1), "0", false, "Memory for the batches of all splits and scans of the client, those that the engine has not released yet included; 0 means no limit. While it is used up, readers leave the network alone; one that the engine may be waiting for gets one batch beyond it (docs/memory.md).";
     LIMITS_MEMORY_WAIT_MS = "limits.memory_wait_ms", Limits, Type::Integer(0, HOUR_MS), "60000", false, "How long a reader that the engine may be waiting for is refused memory by the host's hooks, without getting any, before it fails with `MS_RESOURCE_EXHAUSTED`.";
     RUNTIME_WORKER_THREADS = "runtime.worker_threads", Limits, Type::Integer(1, 256), "2", false, "Threads for network and decoding. One set per process: the first client decides.";
+    RUNTIME_THREAD_NAME = "runtime.thread_name", Limits, Type::Text, "maxstorage", false, "What the names of these threads begin with; their numbers follow, and Linux shows 15 characters in all. The first client decides.";
+    RUNTIME_STACK_BYTES = "runtime.stack_bytes", Limits, Type::Integer(262_144, 1 << 30), "2097152", false, "Stack of each of these threads; they take what they use of it. The first client decides.";
 
     TABLE_NAME = "table", Scan, Type::Text, "", false, "Table to read: `TABLE`, `PROJECT.TABLE` or `PROJECT.SCHEMA.TABLE`. Required, unless `instance` is set.";
     INSTANCE = "instance", Scan, Type::Text, "", false, "Id of an SQL instance of `project` whose result is read, in place of a table: all its rows, `split.rows` of them per split.";

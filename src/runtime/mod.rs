@@ -29,6 +29,7 @@ pub use lane::{LaneIn, LaneOut, lane};
 pub use per_process::PerProcess;
 pub use shutdown::shutdown;
 pub use waker::Callback;
+pub use workers::Threads;
 use workers::{Team, Workers};
 
 thread_local! {
@@ -66,13 +67,13 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The workers of this process, `workers` threads if they do not run yet.
-    pub fn acquire(workers: usize) -> Result<Self> {
+    /// The workers of this process, started as `threads` says if they do not run yet.
+    pub fn acquire(threads: &Threads) -> Result<Self> {
         check_thread()?;
         let mut process = process();
         let running = match process.running.as_mut() {
             Some(running) => running,
-            None => process.running.insert(Running { users: Arc::new(()), workers: start(workers)? }),
+            None => process.running.insert(Running { users: Arc::new(()), workers: start(threads)? }),
         };
         let (team, user) = (running.workers.team().clone(), Arc::clone(&running.users));
         Ok(Runtime { pid: std::process::id(), team, _user: user })
@@ -193,9 +194,11 @@ fn enter_thread() {
     }
 }
 
-fn start(workers: usize) -> Result<Workers> {
-    Workers::start(workers, enter_thread)
-        .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{workers} threads cannot be started: {error}")))
+fn start(threads: &Threads) -> Result<Workers> {
+    Workers::start(threads, enter_thread).map_err(|error| {
+        let message = format!("{} threads cannot be started: {error}", threads.count);
+        Error::new(Kind::ResourceExhausted, message)
+    })
 }
 
 #[cfg(test)]
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn results_errors_and_panics_come_back() {
-        let runtime = Runtime::acquire(2).unwrap();
+        let runtime = Runtime::acquire(&Threads::default()).unwrap();
         assert_eq!(runtime.run(async { Ok(7) }).unwrap(), 7);
         let error = runtime.run(async { Err::<(), _>(Error::new(Kind::NotFound, "x")) }).unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn waiting_on_a_worker_is_an_error() {
-        let runtime = Runtime::acquire(2).unwrap();
+        let runtime = Runtime::acquire(&Threads::default()).unwrap();
         let inner = runtime.clone();
         let error = runtime.run(async move { inner.run(async { Ok(()) }) }).unwrap_err();
         assert_eq!(error.kind(), Kind::WrongState);

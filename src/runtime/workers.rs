@@ -18,6 +18,23 @@ thread_local! {
     static OWN: RefCell<Option<Team>> = const { RefCell::new(None) };
 }
 
+/// How the threads are to be.
+#[derive(Debug, Clone)]
+pub struct Threads {
+    /// How many; one at least.
+    pub count: usize,
+    /// What their names begin with.
+    pub name: String,
+    /// Of each of them.
+    pub stack_bytes: usize,
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Threads { count: 2, name: "maxstorage".into(), stack_bytes: 2 << 20 }
+    }
+}
+
 /// Running threads. Dropping them waits until they are gone, and ends what still runs on them.
 pub(super) struct Workers {
     team: Team,
@@ -55,10 +72,13 @@ impl Drop for Counted {
 }
 
 impl Workers {
-    /// Starts `count` threads, each of which calls `enter` first.
-    pub(super) fn start(count: usize, enter: fn()) -> io::Result<Self> {
+    /// Starts threads, each of which calls `enter` first.
+    pub(super) fn start(threads: &Threads, enter: fn()) -> io::Result<Self> {
+        let Threads { count, name, stack_bytes } = threads.clone();
         let runtime = || {
-            Builder::new_current_thread().enable_all().thread_name("maxstorage-aside").on_thread_start(enter).build()
+            let mut builder = Builder::new_current_thread();
+            builder.enable_all().thread_name(format!("{name}-aside")).thread_stack_size(stack_bytes);
+            builder.on_thread_start(enter).build()
         };
         let first = runtime()?;
         let others = (1..count).map(|_| runtime()).collect::<io::Result<Vec<Runtime>>>()?;
@@ -75,7 +95,9 @@ impl Workers {
                 drop(runtime);
                 OWN.set(None);
             };
-            workers.threads.push((stop, std::thread::Builder::new().name(format!("maxstorage-{index}")).spawn(run)?));
+            let thread =
+                std::thread::Builder::new().name(format!("{name}-{index}")).stack_size(stack_bytes).spawn(run)?;
+            workers.threads.push((stop, thread));
         }
         Ok(workers)
     }
@@ -122,13 +144,17 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::mpsc;
 
+    fn threads(count: usize) -> Threads {
+        Threads { count, name: "engine-io".into(), ..Threads::default() }
+    }
+
     fn own_name() -> String {
         std::thread::current().name().unwrap_or_default().to_owned()
     }
 
     #[test]
     fn tasks_are_spread_over_the_workers_and_each_stays_where_it_is() {
-        let workers = Workers::start(3, || ()).unwrap();
+        let workers = Workers::start(&threads(3), || ()).unwrap();
         let (tell, told) = mpsc::channel();
         for _ in 0..6 {
             let tell = tell.clone();
@@ -146,14 +172,14 @@ mod tests {
         drop(tell);
         let mut tasks = BTreeMap::<String, usize>::new();
         told.iter().for_each(|name| *tasks.entry(name).or_default() += 1);
-        let two_each = ["maxstorage-0", "maxstorage-1", "maxstorage-2"].map(|name| (name.to_owned(), 2));
+        let two_each = ["engine-io-0", "engine-io-1", "engine-io-2"].map(|name| (name.to_owned(), 2));
         assert_eq!(tasks, BTreeMap::from(two_each));
         assert!(Team::own().is_none());
     }
 
     #[test]
     fn a_task_counts_until_it_is_over_or_dropped() {
-        let workers = Workers::start(2, || ()).unwrap();
+        let workers = Workers::start(&threads(2), || ()).unwrap();
         let (first, others) = &*workers.team.0;
         let loads = || (first.load(), others[0].load());
         let (_, one) = workers.team().place(async {});
@@ -171,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_workers_ends_what_runs_there() {
-        let workers = Workers::start(2, || ()).unwrap();
+        let workers = Workers::start(&threads(2), || ()).unwrap();
         let alive = Arc::new(());
         for _ in 0..4 {
             let alive = Arc::clone(&alive);

@@ -202,8 +202,8 @@ static void after_fork_the_childs_calls_are_refused(void) {
   stack_free(&use);
 }
 
-/* Threads of this process whose name begins with maxstorage. */
-static int our_threads(void) {
+/* Threads of this process whose name begins so. */
+static int threads_named(const char *prefix) {
   int count = 0;
   DIR *tasks = opendir("/proc/self/task");
   for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
@@ -211,7 +211,7 @@ static int our_threads(void) {
     snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
     FILE *file = fopen(path, "r");
     if (file == NULL) continue;
-    if (fgets(name, sizeof name, file) != NULL) count += strncmp(name, "maxstorage", 10) == 0;
+    if (fgets(name, sizeof name, file) != NULL) count += strncmp(name, prefix, strlen(prefix)) == 0;
     fclose(file);
   }
   if (tasks != NULL) closedir(tasks);
@@ -225,11 +225,27 @@ static void shutdown_leaves_no_thread_and_the_library_starts_again(void) {
     int64_t rows = 0;
     CHECK_INT(drain(use.split, &rows), MS_OK);
     CHECK_INT(rows, NATION_ROWS);
-    CHECK(our_threads() > 0);
+    CHECK(threads_named("maxstorage") > 0);
     stack_free(&use);
     CHECK_INT(ms_shutdown(5000), MS_OK);
-    CHECK_INT(our_threads(), 0);
+    CHECK_INT(threads_named("maxstorage"), 0);
   }
+}
+
+static void threads_are_as_the_first_client_wants_them(void) {
+  stack use = {.options = service_options("local.default.nation")};
+  CHECK_INT(ms_options_set(use.options, MS_OPT_RUNTIME_THREAD_NAME, "scan-io", NULL), MS_OK);
+  CHECK_INT(ms_options_set(use.options, MS_OPT_RUNTIME_WORKER_THREADS, "3", NULL), MS_OK);
+  CHECK_INT(ms_options_set(use.options, MS_OPT_RUNTIME_STACK_BYTES, "1048576", NULL), MS_OK);
+  CHECK_INT(stack_open(&use), MS_OK);
+  int64_t rows = 0;
+  CHECK_INT(drain(use.split, &rows), MS_OK);
+  CHECK_INT(rows, NATION_ROWS);
+  CHECK(threads_named("scan-io-") >= 3);
+  CHECK_INT(threads_named("maxstorage"), 0);
+  stack_free(&use);
+  CHECK_INT(ms_shutdown(5000), MS_OK);
+  CHECK_INT(threads_named("scan-io"), 0);
 }
 
 int main(void) {
@@ -239,5 +255,6 @@ int main(void) {
   RUN(logs_reach_the_callback_and_hold_no_secret);
   RUN(after_fork_the_childs_calls_are_refused);
   RUN(shutdown_leaves_no_thread_and_the_library_starts_again);
+  RUN(threads_are_as_the_first_client_wants_them);
   return check_end();
 }
