@@ -119,6 +119,9 @@ pub struct Serve {
     /// ever.
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=LONGEST))]
     pub reader_idle_s: u64,
+    /// Print the line that says that requests are accepted as JSON, `{"ready":"http://HOST:PORT"}`.
+    #[arg(long)]
+    pub ready_json: bool,
     /// Bytes of blobs that one upload may bring, as they are sent and after decoding.
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub upload_blob_bytes: u64,

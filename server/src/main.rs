@@ -132,6 +132,7 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         head_timeout: Duration::from_millis(args.head_timeout_ms),
         garbage_interval: Duration::from_millis(args.garbage_interval_ms),
         reader_idle: (args.reader_idle_s > 0).then(|| Duration::from_secs(args.reader_idle_s)),
+        ready_json: args.ready_json,
         upload_blob_bytes: args.upload_blob_bytes,
         tunnel_block_bytes: args.tunnel_block_bytes,
         tunnel_uploads: args.tunnel_uploads as usize,

@@ -2,14 +2,14 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use common::governance::{OWNER, PAGE_POLICY};
-use common::{Answer, Root, Server, data, numbers, sessions};
+use common::governance::{allow, create, open, split};
+use common::{Root, Server, data, numbers, sessions};
 use rusqlite::{Connection, OpenFlags};
 
 const ROWS: i64 = 60_000;
@@ -24,41 +24,6 @@ fn start(args: &[&str]) -> (Root, Server) {
     root.load("local.default.t", &file, &[]);
     let server = root.serve(args);
     (root, server)
-}
-
-/// Lets the owner name a quota.
-fn allow(server: &Server, quota: &str) {
-    let policy = PAGE_POLICY.replace("pay-as-you-go", quota);
-    server.run(&format!("create tenant role r{} with policy {policy}", quota.replace('-', "_")));
-    server.run(&format!("grant tenant role r{} to user {OWNER}", quota.replace('-', "_")));
-}
-
-fn create(server: &Server, quota: &str) -> Answer {
-    server.post(&format!("{}&quotaName={quota}", sessions("t")), "{}")
-}
-
-/// The target that reads the only split of a new session.
-fn split(server: &Server, quota: &str) -> String {
-    let session = create(server, quota);
-    assert_eq!(session.status, 201, "{}", session.text());
-    let id = session.json()["SessionId"].as_str().unwrap().to_string();
-    data("t", &format!("session_id={id}&split_index=0&quotaName={quota}"))
-}
-
-/// Sends a request and reads the head of its answer, no more.
-fn open(server: &Server, target: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    let headers: String =
-        server.sign("GET", target, None).iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n").unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
-    stream
 }
 
 #[test]

@@ -156,6 +156,7 @@ fn a_running_server_takes_plans_and_times() {
     )
     .unwrap();
     assert_eq!(stdout(&run(&["fault", "check", path])), "1 rules, all sound\n");
+    assert_eq!(json_lines(&stdout(&run(&["fault", "check", "--json", path]))), [json!({"rules": 1})]);
     let set = stdout(&run(&["fault", "set", "--server", &url, path]));
     assert!(set.lines().nth(1).unwrap().starts_with("busy        0       0      0"), "{set}");
     assert_eq!(server.post(&sessions("t"), "{}").status, 429);
@@ -256,6 +257,18 @@ fn the_configuration_file_is_obeyed() {
     };
     let printed = stdout(&run(&["config"]));
     assert!(printed.contains("\n#listen = \"127.0.0.1:0\"\n") && printed.contains("MAXSTORAGE_LISTEN"), "{printed}");
+    let options = json_lines(&stdout(&run(&["config", "--json"])));
+    let option = |key: &str| options.iter().find(|option| option["key"] == key).unwrap();
+    assert_eq!(option("listen")["default"], "127.0.0.1:0");
+    assert_eq!(
+        (&option("profile")["choices"], &option("profile")["default"]),
+        (&json!(["dev", "strict", "cloud"]), &json!("dev"))
+    );
+    assert_eq!(
+        (&option("grace_ms")["default"], &option("grace_ms")["environment"]),
+        (&json!(5000), &json!("MAXSTORAGE_GRACE_MS"))
+    );
+    assert!(options.iter().all(|option| printed.contains(option["environment"].as_str().unwrap())), "{options:?}");
     let config = write(&format!("{printed}\n[serve.x]\n"));
     assert!(stderr(&run(&["serve", "--config", &config])).contains("[serve] has no option x"));
     let config = write(
@@ -329,9 +342,14 @@ fn the_configuration_file_is_obeyed() {
 }
 
 #[test]
-fn logs_can_be_json() {
+fn logs_and_the_ready_line_can_be_json() {
     let root = filled();
-    let mut server = Server::start_with(&root.path(), &["--log-format", "json"], "info", std::process::Stdio::piped());
+    let mut server = Server::start_with(
+        &root.path(),
+        &["--log-format", "json", "--ready-json"],
+        "info",
+        std::process::Stdio::piped(),
+    );
     let session = server.session("t", "{}");
     assert_eq!(session["SessionStatus"], "NORMAL");
     assert_eq!(server.raw("GET", "/api/tenants", None, &[]).status, 401);

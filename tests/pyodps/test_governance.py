@@ -10,6 +10,7 @@ from odps import errors, options
 from odps.accounts import BearerTokenAccount, StsAccount
 from odps.apis.storage_api import ReadRowsRequest, SessionRequest, StorageApiArrowClient, TableBatchScanRequest
 from odps.maxstorage import MaxStorageClient
+from odps.models import Quota
 
 import client
 from fixture import SERVER, load
@@ -112,6 +113,14 @@ def test_the_statements_of_the_page_run_as_sql(strict):
     alice.execute_sql("create table u (a bigint)")
     alice.execute_sql("insert into u values (1)")
     alice.execute_sql("drop table u")
+
+
+def test_quotas_are_described(strict):
+    owner = client.entry(strict.address)
+    quota = owner.get_quota("pay-as-you-go")
+    assert (quota.nickname, quota.is_enabled, quota.cpu) == ("pay-as-you-go", True, 1000)
+    assert (quota.strategy, quota.scheduler_type, quota.status) == (Quota.Strategy.NoPreempt, "Fair", Quota.Status.ON)
+    assert owner.exist_quota("pay-as-you-go") and not owner.exist_quota("nothing")
 
 
 @pytest.mark.parametrize("version", ["2", "3"])

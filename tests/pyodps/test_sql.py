@@ -142,3 +142,16 @@ def test_earlier_versions(entry, service):
             rows(refused)
     with pytest.raises(ODPSError):
         entry.execute_sql("select * from ramp version as of 1;")
+
+
+def test_other_objects_are_not_there(service):
+    entry = client.entry(service)
+    assert not entry.exist_function("f")
+    assert not entry.exist_resource("r")
+    assert not entry.exist_volume("v")
+    assert not entry.exist_xflow("x")
+    assert not entry.exist_offline_model("m")
+    for create in (lambda: entry.create_function("f", class_type="a.B"), lambda: entry.create_resource("r.py", "py", fileobj="pass")):
+        with pytest.raises(odps.errors.ODPSError) as refused:
+            create()
+        assert refused.value.status_code == 501

@@ -36,6 +36,9 @@ enum Action {
         /// The plan, a JSON list of rules; - reads stdin.
         #[arg(value_name = "FILE.json")]
         plan: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -47,9 +50,9 @@ pub fn run(args: &Fault) -> Result<()> {
             show(call, &call.server.call("PUT", "faults", Some(&json!(rules)))?)
         }
         Action::Clear(call) => show(call, &call.server.call("DELETE", "faults", None)?),
-        Action::Check { plan } => {
+        Action::Check { plan, json } => {
             let count = read_plan(plan)?.len();
-            say(format_args!("{count} rules, all sound"))
+            if *json { say(json!({"rules": count})) } else { say(format_args!("{count} rules, all sound")) }
         }
     }
 }

@@ -25,7 +25,11 @@ pub use output::say;
 #[derive(Debug, Subcommand)]
 pub enum Tool {
     /// Print a commented configuration file with all options and their defaults.
-    Config,
+    Config {
+        /// One JSON object for each option of `serve`, instead of a file.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the tables of a root: kind, rows, bytes, files, partitions, version.
     Tables(tables::Tables),
     /// Print the first rows of a table, as a table or as JSON lines.
@@ -49,7 +53,8 @@ pub enum Tool {
 /// Runs a command.
 pub fn run(tool: Tool) -> Result<ExitCode> {
     match tool {
-        Tool::Config => say(config::commented().trim_end())?,
+        Tool::Config { json: false } => say(config::commented().trim_end())?,
+        Tool::Config { json: true } => config::described().iter().try_for_each(say)?,
         Tool::Tables(args) => tables::run(&args)?,
         Tool::Head(args) => head::run(&args)?,
         Tool::Grant(args) => grant::run(&args)?,

@@ -9,5 +9,5 @@ mod print;
 mod seed;
 
 pub use options::parse;
-pub use print::commented;
+pub use print::{commented, described};
 pub use seed::Seed;

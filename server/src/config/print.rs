@@ -1,6 +1,7 @@
 //! The commented configuration with all defaults, made from the declaration of the options.
 
 use clap::{Arg, ArgAction, CommandFactory};
+use serde_json::{Value, json};
 
 use super::options::{in_file, key, variable};
 use crate::cli::Cli;
@@ -50,23 +51,16 @@ const TAIL: &str = r#"
 
 /// The whole text.
 pub fn commented() -> String {
-    let command = Cli::command();
-    let args = command.find_subcommand("serve").into_iter().flat_map(clap::Command::get_arguments);
     let mut text = HEAD.to_string();
-    for arg in args.filter(|arg| in_file(arg) && !arg.is_hide_set()) {
-        let Some(key) = key(arg) else { continue };
-        let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    for (key, arg) in options() {
         text.push('\n');
-        help.lines().flat_map(|line| wrapped(line, 116)).for_each(|line| text.push_str(&format!("## {line}\n")));
+        help(&arg).lines().flat_map(|line| wrapped(line, 116)).for_each(|line| text.push_str(&format!("## {line}\n")));
         text.push_str(&format!("## Environment: {}", variable(&key)));
-        let choices: Vec<String> = match arg.get_action() {
-            ArgAction::SetTrue => Vec::new(),
-            _ => arg.get_possible_values().iter().map(|choice| format!("\"{}\"", choice.get_name())).collect(),
-        };
+        let choices: Vec<String> = choices(&arg).iter().map(|choice| format!("\"{choice}\"")).collect();
         if !choices.is_empty() {
             text.push_str(&format!("; one of {}", choices.join(", ")));
         }
-        match default(arg) {
+        match default(&arg) {
             Some(default) => text.push_str(&format!("\n#{key} = {default}\n")),
             None => {
                 let example = arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
@@ -76,6 +70,35 @@ pub fn commented() -> String {
     }
     text.push_str(TAIL);
     text
+}
+
+/// The same options as JSON: key, environment variable, default or null, possible values or none, and what they do.
+pub fn described() -> Vec<Value> {
+    let value = |(key, arg): (String, Arg)| {
+        let default = default(&arg).and_then(|text| toml::from_str::<toml::Table>(&format!("value = {text}")).ok());
+        json!({"key": key, "environment": variable(&key), "default": default.as_ref().and_then(|table| table.get("value")),
+               "choices": choices(&arg), "help": help(&arg)})
+    };
+    options().map(value).collect()
+}
+
+/// The options of `serve` that a file may have, by their keys.
+fn options() -> impl Iterator<Item = (String, Arg)> {
+    let command = Cli::command();
+    let args: Vec<Arg> =
+        command.find_subcommand("serve").into_iter().flat_map(clap::Command::get_arguments).cloned().collect();
+    args.into_iter().filter(|arg| in_file(arg) && !arg.is_hide_set()).filter_map(|arg| Some((key(&arg)?, arg)))
+}
+
+fn help(arg: &Arg) -> String {
+    arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default()
+}
+
+fn choices(arg: &Arg) -> Vec<String> {
+    match arg.get_action() {
+        ArgAction::SetTrue => Vec::new(),
+        _ => arg.get_possible_values().iter().map(|choice| choice.get_name().to_string()).collect(),
+    }
 }
 
 /// The default of an option in TOML, if it has one.

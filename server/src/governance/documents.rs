@@ -28,7 +28,9 @@ fn quota(quota: &Quota, id: usize) -> String {
         element("ID", &id.to_string()),
         element("IsEnabled", if quota.enabled { "true" } else { "false" }),
         element("ResourceSystemType", "FUXI_OFFLINE"),
-        element("Strategy", "FAIR"),
+        // Official clients know these two as NoPreempt or Preempt, and Fifo or Fair, and fail on other words.
+        element("Strategy", "NoPreempt"),
+        element("SchedulerType", "Fair"),
         element("IsParGroup", "false"),
         element("CPU", &slots),
         element("MinCPU", &slots),

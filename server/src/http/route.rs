@@ -70,6 +70,11 @@ const OTHER_OBJECTS: [&str; 22] = [
     "xflows",
 ];
 
+/// PyODPS asks for functions at `registration%2Ffunctions`.
+fn is_other_object(kind: &str) -> bool {
+    OTHER_OBJECTS.contains(&kind.split('/').next().unwrap_or_default())
+}
+
 /// Finds the call, or says that path and method do not go together.
 pub fn route(head: &Head) -> Result<Call, ApiError> {
     let segments: Vec<&str> = head.segments.iter().map(String::as_str).collect();
@@ -179,7 +184,7 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         }
         ["quotas", ..] if !get => Call::Missing("changing quotas over REST"),
         ["clusters", ..] | ["tenants", _, ..] if get => Call::Absent("object of this kind"),
-        ["projects", _, kind, ..] if OTHER_OBJECTS.contains(kind) => match get {
+        ["projects", _, kind, ..] if is_other_object(kind) => match get {
             true => Call::Absent("object of this kind"),
             false => Call::Missing("functions, resources, volumes, models and other objects besides tables"),
         },

@@ -51,7 +51,7 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     let tls = tls::acceptor(&options.tls, &options.root, &names)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (interval, head_timeout, grace) = (options.garbage_interval, options.head_timeout, options.grace);
-    let reader_idle = options.reader_idle;
+    let (reader_idle, ready_json) = (options.reader_idle, options.ready_json);
     let shared = Arc::new(Shared::new(catalog, options));
     resume_commits(&shared.catalog)?;
     shared.catalog.end_lost_instances()?;
@@ -68,9 +68,9 @@ pub async fn serve(options: ServeOptions) -> Result<()> {
     };
     let server = accept(listener, tls, router, head_timeout, reader_idle, wait(stopped.clone()));
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "ready {scheme}://{address}")
-        .and_then(|()| stdout.flush())
-        .context("cannot print the ready line")?;
+    let url = format!("{scheme}://{address}");
+    let line = if ready_json { serde_json::json!({"ready": url}).to_string() } else { format!("ready {url}") };
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot print the ready line")?;
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping");

@@ -79,6 +79,8 @@ pub struct ServeOptions {
     pub head_timeout: Duration,
     /// How long the client of an answer may take nothing of it; `None` is any time.
     pub reader_idle: Option<Duration>,
+    /// Whether the line that says that requests are accepted is JSON.
+    pub ready_json: bool,
     /// Bytes of blobs that one request may bring, as they are sent and decoded.
     pub upload_blob_bytes: u64,
     /// Bytes that one body of the classic tunnel may have after decoding.

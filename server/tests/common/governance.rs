@@ -1,6 +1,9 @@
 //! Statements on governance over the wire, and requests of several principals.
 
-use super::{Answer, Root, Server, numbers};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::{Answer, Root, Server, data, numbers, sessions};
 
 /// The policy of the product page.
 pub const PAGE_POLICY: &str = r#"{ "Statement": [{ "Action": [ "odps:List", "odps:Usage"], "Effect": "Allow", "Resource": ["acs:odps:*:regions/*/quotas/pay-as-you-go"]}], "Version": "1" }"#;
@@ -105,4 +108,40 @@ pub fn sql(caller: &Caller<'_>, statement: &str) -> (bool, String) {
     while !caller.get(&format!("{instance}?instancestatus")).text().contains("Terminated") {}
     let text = caller.get(&format!("{instance}?result")).text();
     (text.contains("<Status>Success</Status>"), text)
+}
+
+/// Lets the owner name a quota.
+pub fn allow(server: &Server, quota: &str) {
+    let policy = PAGE_POLICY.replace("pay-as-you-go", quota);
+    server.run(&format!("create tenant role r{} with policy {policy}", quota.replace('-', "_")));
+    server.run(&format!("grant tenant role r{} to user {OWNER}", quota.replace('-', "_")));
+}
+
+/// Creates a read session of `t` on a quota.
+pub fn create(server: &Server, quota: &str) -> Answer {
+    server.post(&format!("{}&quotaName={quota}", sessions("t")), "{}")
+}
+
+/// The target that reads the only split of a new session.
+pub fn split(server: &Server, quota: &str) -> String {
+    let session = create(server, quota);
+    assert_eq!(session.status, 201, "{}", session.text());
+    let id = session.json()["SessionId"].as_str().unwrap().to_string();
+    data("t", &format!("session_id={id}&split_index=0&quotaName={quota}"))
+}
+
+/// Sends a request and reads the head of its answer, no more.
+pub fn open(server: &Server, target: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let headers: String =
+        server.sign("GET", target, None).iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    stream
 }

@@ -115,7 +115,11 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().rsplit_once("://127.0.0.1:").unwrap_or_else(|| panic!("not ready: {line}")).1;
+        let url = match line.strip_prefix("ready ") {
+            Some(url) => url.trim().to_string(),
+            None => serde_json::from_str::<Value>(&line).unwrap_or_default()["ready"].to_string().replace('"', ""),
+        };
+        let port = url.rsplit_once("://127.0.0.1:").unwrap_or_else(|| panic!("not ready: {line}")).1;
         Server { child, port: port.parse().unwrap(), account: ("local".into(), "local".into()) }
     }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.aliyun.odps.Odps;
 import com.aliyun.odps.OdpsException;
+import com.aliyun.odps.Quota;
 import com.aliyun.odps.TenantSecurityManager;
 import com.aliyun.odps.security.SecurityManager;
 import com.aliyun.odps.table.configuration.SplitOptions;
@@ -140,5 +141,15 @@ class GovernanceTest {
   private static String whoAmI(Odps odps) throws Exception {
     String answer = odps.projects().get("local").getSecurityManager().runQuery("whoami", false);
     return answer.lines().filter(line -> line.startsWith("Name: ")).findFirst().orElseThrow().substring("Name: ".length()).trim();
+  }
+
+  @Test
+  @Order(9)
+  void aQuotaIsDescribed() throws Exception {
+    Quota quota = owner.quotas().get("pay-as-you-go");
+    quota.reload();
+    assertEquals("pay-as-you-go", quota.getNickname());
+    assertEquals(Quota.Strategy.NoPreempt, quota.getStrategy());
+    assertEquals(Quota.Status.ON, quota.getStatus());
   }
 }
