@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use maxstorage::error::Kind;
-use maxstorage::runtime::{Runtime, shutdown};
+use maxstorage::runtime::{Runtime, Threads, shutdown};
 
 /// Names of the threads of this process that are ours.
 fn threads() -> Vec<String> {
@@ -17,7 +17,7 @@ fn shutdown_returns_ok_only_when_no_thread_is_left() {
     shutdown(Duration::ZERO).unwrap();
     assert!(threads().is_empty(), "an unused library has no threads");
 
-    let runtime = Runtime::acquire(2).unwrap();
+    let runtime = Runtime::acquire(&Threads::default()).unwrap();
     assert_eq!(shutdown(Duration::ZERO).unwrap_err().kind(), Kind::WrongState);
     runtime.run(async { Ok(()) }).unwrap();
 
@@ -36,7 +36,7 @@ fn shutdown_returns_ok_only_when_no_thread_is_left() {
 
     // A new client does not wait for the old threads.
     let start = Instant::now();
-    let again = Runtime::acquire(2).unwrap();
+    let again = Runtime::acquire(&Threads::default()).unwrap();
     assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(again.run(async { Ok(7) }).unwrap(), 7);
     drop(again);
