@@ -1,7 +1,8 @@
-"""Reads the same splits through every language, in turn: `measure.py SERVICE-URL BUILD-DIRECTORY COMMANDS [--rounds N] [--times N]`.
+"""Reads the same splits through every language, in turn: `measure.py SERVICE-URL BUILD-DIRECTORY COMMANDS [--rounds N] [--times N] [--warm N]`.
 
-COMMANDS is a JSON object: for each name the command that reads, to which ENDPOINT TOKEN-FILE TIMES are added. Each command runs once
-with TIMES 1 and once with TIMES 1 + N in a round; the difference is what N reads cost, without the start of the program.
+COMMANDS is a JSON object: for each name the command that reads, to which ENDPOINT TOKEN-FILE TIMES are added. Differences of two runs are what
+reads cost without the start of the program: 1 and 1 + --times reads tell of the first ones, --warm and twice --warm of those behind, when a JVM has
+compiled what it will.
 """
 import argparse
 import json
@@ -17,8 +18,9 @@ parser = argparse.ArgumentParser()
 parser.add_argument("service")
 parser.add_argument("build")
 parser.add_argument("commands")
-parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--times", type=int, default=20)
+parser.add_argument("--warm", type=int, default=100)
 arguments = parser.parse_args()
 commands = json.loads(arguments.commands)
 token = Sessions(arguments.service, arguments.build).token(1)
@@ -33,21 +35,34 @@ load = os.getloadavg()[0]
 rows = {name: read(name, 1).facts["rows"] for name in commands}
 if len(set(rows.values())) != 1:
     sys.exit(f"not the same rows: {rows}")
-seconds, cpu = {name: [] for name in commands}, {name: [] for name in commands}
+
+
+def difference(name, less, more):
+    """Seconds and CPU seconds for each read between the two."""
+    short, long = read(name, less), read(name, more)
+    for run, times in (short, less), (long, more):
+        if run.facts["rows"] != rows[name] * times:
+            sys.exit(f"{name} read {run.facts['rows']} rows")
+    return (long.seconds - short.seconds) / (more - less), (long.cpu - short.cpu) / (more - less)
+
+
+first, warm = {name: [] for name in commands}, {name: [] for name in commands}
 for _ in range(arguments.rounds):
     for name in commands:
-        start, whole = read(name, 1), read(name, 1 + arguments.times)
-        if whole.facts["rows"] != rows[name] * (1 + arguments.times):
-            sys.exit(f"{name} read {whole.facts['rows']} rows")
-        seconds[name].append(whole.seconds - start.seconds)
-        cpu[name].append(whole.cpu - start.cpu)
+        first[name].append(difference(name, 1, 1 + arguments.times))
+        warm[name].append(difference(name, arguments.warm, 2 * arguments.warm))
 
-total = rows["C"] * arguments.times
-print(f"lineitem, {rows['C']} rows in one split, all columns, 4,096 rows a batch, uncompressed: {arguments.times} reads without the start of the program, medians of")
-print(f"{arguments.rounds} interleaved rounds; {os.cpu_count()} cores, shared with the service, with a load of {load:.1f} before the first round")
-print(f"\n{'':12}{'rows/s':>14}{'CPU s':>10}{'CPU / C':>10}{'time / C':>10}{'CPU spread':>12}")
-least = statistics.median(cpu["C"]), statistics.median(seconds["C"])
+
+def median(found, column):
+    return statistics.median(one[column] for one in found)
+
+
+SECONDS, CPU = 0, 1
+print(f"lineitem, {rows['C']} rows in one split, all columns, 4,096 rows a batch, uncompressed. Medians of {arguments.rounds} interleaved rounds of {arguments.warm} reads")
+print(f"after {arguments.warm} others; the last column has the first {arguments.times} behind the very first. {os.cpu_count()} cores, shared with the service, with a load of {load:.1f} at the start")
+print(f"\n{'':12}{'rows/s':>14}{'CPU ms':>10}{'CPU / C':>10}{'time / C':>10}{'CPU spread':>12}{'first CPU / C':>15}")
 for name in commands:
-    used, taken = statistics.median(cpu[name]), statistics.median(seconds[name])
-    spread = (max(cpu[name]) - min(cpu[name])) / used
-    print(f"{name:12}{total / taken:>14,.0f}{used:>10.2f}{used / least[0]:>10.2f}{taken / least[1]:>10.2f}{spread:>12.0%}")
+    used, taken = median(warm[name], CPU), median(warm[name], SECONDS)
+    each = [one[CPU] for one in warm[name]]
+    print(f"{name:12}{rows[name] / taken:>14,.0f}{used * 1000:>10.2f}{used / median(warm['C'], CPU):>10.2f}{taken / median(warm['C'], SECONDS):>10.2f}"
+          f"{(max(each) - min(each)) / used:>12.0%}{median(first[name], CPU) / median(first['C'], CPU):>15.2f}")
