@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow_array::{Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema};
 use maxstorage::client::Client;
@@ -238,6 +239,39 @@ fn a_refusal_that_cannot_end_is_an_error() {
     read_whole(&other);
 }
 
+/// What was read ahead of the split whose turn it is must not keep that one from being read.
+#[test]
+fn an_ordered_scan_gives_up_what_it_read_ahead_when_the_host_refuses_more() {
+    let stream = stream(None);
+    let peer = Peer::table(COLUMN, 6, move |exchange: &mut Exchange, _| {
+        if exchange.path().contains("split_index=0") {
+            // The others are there first.
+            std::thread::sleep(Duration::from_millis(400));
+        }
+        exchange.begin();
+        exchange.chunk(&stream);
+        exchange.end();
+    });
+    let host = Limited::new(4 * FRAME);
+    let more = [("scan.ordered", "true"), ("scan.concurrency", "4"), ("limits.memory_wait_ms", "2000")];
+    let (options, client) = hosted(&peer, &host, &more);
+    let scan = Scan::open(&Session::open(&client, &options).unwrap(), &options).unwrap();
+    let (mut split, mut next, mut rows) = (0, 0, 0);
+    while let Some((index, batch)) = scan.next_batch().unwrap() {
+        if index != split {
+            assert_eq!((index, next), (split + 1, ROWS * BATCHES));
+            (split, next) = (index, 0);
+        }
+        for value in batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values() {
+            assert_eq!(*value, next);
+            next += 1;
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 6 * ROWS * BATCHES);
+    assert!(host.refusals.load(Ordering::SeqCst) > 0 && host.most.load(Ordering::SeqCst) <= 4 * FRAME);
+}
+
 #[test]
 fn batches_may_be_freed_last_on_other_threads() {
     let peer = peer(3, None);
@@ -307,4 +341,87 @@ fn larger_batches_are_cut_without_copying() {
         let metrics = split.metrics();
         assert_eq!(metrics.iter().find(|metric| metric.name == "bytes_copied").unwrap().value, 0);
     }
+}
+
+// ------------------------------------------------------------------------------------------------------ what the library makes
+
+/// A peer with one split of decimals and CHAR, in batches of 1,000 rows.
+fn refined(batches: usize) -> Peer {
+    let columns =
+        r#"{"Name":"m","Type":"decimal(10,2)","Nullable":true},{"Name":"c","Type":"char(20)","Nullable":true}"#;
+    let fields = vec![Field::new("m", DataType::Decimal128(10, 2), true), Field::new("c", DataType::Utf8, true)];
+    let decimals: Decimal128Array = (0..i128::from(ROWS)).map(|row| (row % 7 != 0).then_some(row)).collect();
+    let decimals = decimals.with_precision_and_scale(10, 2).unwrap();
+    let texts: StringArray = (0..ROWS).map(|row| Some(format!("row {row}"))).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![Arc::new(decimals), Arc::new(texts)]).unwrap();
+    let stream = ipc(&vec![batch; batches], None);
+    Peer::table(columns, 1, move |exchange, _| {
+        exchange.begin();
+        exchange.chunk(&stream);
+        exchange.end();
+    })
+}
+
+/// Bytes of the buffers of batches, each buffer once.
+fn distinct_bytes(batches: &[RecordBatch]) -> u64 {
+    fn add(data: &arrow_data::ArrayData, found: &mut HashMap<usize, usize>) {
+        for buffer in data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer())) {
+            found.insert(buffer.data_ptr().as_ptr() as usize, buffer.capacity());
+        }
+        data.child_data().iter().for_each(|child| add(child, found));
+    }
+    let mut found = HashMap::new();
+    batches.iter().flat_map(RecordBatch::columns).for_each(|column| add(&column.to_data(), &mut found));
+    found.values().sum::<usize>() as u64
+}
+
+#[test]
+fn what_filters_and_policies_make_is_accounted() {
+    for more in [
+        &[("filter.exact", "true"), ("filter.text", "m <> 1.00")][..],
+        &[("filter.exact", "true"), ("filter.text", "m <> 1.00"), ("read.batch_rows", "100")],
+        &[("types.decimal", "text")],
+        &[("types.decimal", "wide"), ("types.char_padding", "pad")],
+        &[("types.char_padding", "pad"), ("types.string_view", "true"), ("read.batch_rows", "300")],
+        &[
+            ("filter.exact", "true"),
+            ("filter.text", "c < 'row 5'"),
+            ("types.decimal", "text"),
+            ("types.string_view", "true"),
+        ],
+    ] {
+        let peer = refined(10);
+        let host = Limited::new(u64::MAX >> 1);
+        let (options, client) = hosted(&peer, &host, more);
+        let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+        let kept: Vec<RecordBatch> = std::iter::from_fn(|| split.next_batch().unwrap()).collect();
+        drop(split);
+        // The reader's task may be about to end.
+        std::thread::sleep(Duration::from_millis(50));
+        let (held, needed) = (figure(&client, "memory_current"), distinct_bytes(&kept));
+        assert!(needed > 100_000 && held >= needed, "{more:?}: {held} bytes are accounted, {needed} are held");
+        assert!(held < needed + needed / 3 + 100_000, "{more:?}: {held} bytes are accounted, {needed} are held");
+        assert_eq!(host.held.load(Ordering::SeqCst), held);
+        drop(kept);
+        assert_nothing_is_held(&client);
+        assert_eq!(host.held.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_host_is_asked_before_a_filter_copies_rows() {
+    // One batch arrives; the rows that stay do not fit beside it, and nothing of the client comes back.
+    let peer = refined(1);
+    let host = Limited::new(50_000);
+    let more = [("filter.exact", "true"), ("filter.text", "m <> 1.00"), ("limits.memory_wait_ms", "200")];
+    let (options, client) = hosted(&peer, &host, &more);
+    let session = Session::open(&client, &options).unwrap();
+    let split = Split::open(&session, 0, &options).unwrap();
+    let error = split.next_batch().unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted, "{error}");
+    assert!(host.refusals.load(Ordering::SeqCst) > 0 && host.most.load(Ordering::SeqCst) <= 50_000);
+    // As soon as they fit, they are there.
+    host.limit.store(200_000, Ordering::SeqCst);
+    let split = Split::open(&session, 0, &options).unwrap();
+    assert_eq!(split.next_batch().unwrap().unwrap().num_rows(), 856);
 }

@@ -31,11 +31,11 @@ impl Caps {
 }
 
 /// Uncompressed bytes of some rows.
-fn bytes_of(batch: &RecordBatch, start: usize, rows: usize) -> u64 {
+pub fn bytes_of(batch: &RecordBatch, start: usize, rows: usize) -> u64 {
     batch.columns().iter().map(|column| array_bytes(column, start, rows)).sum()
 }
 
-fn array_bytes(array: &dyn Array, start: usize, rows: usize) -> u64 {
+pub(super) fn array_bytes(array: &dyn Array, start: usize, rows: usize) -> u64 {
     let bits = |rows: usize| rows.div_ceil(8) as u64;
     let nulls = if array.nulls().is_some() { bits(rows) } else { 0 };
     let offsets = (rows * size_of::<i32>()) as u64;

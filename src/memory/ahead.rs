@@ -1,6 +1,6 @@
 //! Whether a read has something for the engine.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -12,6 +12,8 @@ pub struct Ahead(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     batches: AtomicUsize,
+    /// The host refuses memory, and there is nothing for the engine.
+    is_refused: AtomicBool,
     /// Woken when the last batch is taken.
     waiting: Mutex<Option<Waker>>,
 }
@@ -30,6 +32,16 @@ impl Ahead {
     /// Whether the engine has taken everything.
     pub fn is_empty(&self) -> bool {
         self.0.batches.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether the engine may wait in vain, because the host refuses memory.
+    pub fn is_refused(&self) -> bool {
+        self.0.is_refused.load(Ordering::SeqCst)
+    }
+
+    /// Says so, or that it is over.
+    pub fn set_refused(&self, is_refused: bool) {
+        self.0.is_refused.store(is_refused, Ordering::SeqCst);
     }
 
     /// Has `waker` called when everything is taken. Look at [`Ahead::is_empty`] again afterwards.

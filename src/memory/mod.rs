@@ -2,6 +2,7 @@
 //! that lies in them (docs/memory.md).
 
 mod ahead;
+mod allowance;
 mod budget;
 mod hooks;
 mod reserve;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use ahead::{Ahead, Ready};
+pub use allowance::Allowance;
 pub use budget::{Budget, Idle};
 pub use hooks::{Hooks, Host};
 pub use reserve::Reserve;
@@ -63,8 +65,20 @@ pub struct Grant {
     bytes: u64,
 }
 
+impl Grant {
+    /// Takes up to `bytes` of it away.
+    fn split(&mut self, bytes: u64) -> Grant {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Grant { account: Arc::clone(&self.account), bytes }
+    }
+}
+
 impl Drop for Grant {
     fn drop(&mut self) {
+        if self.bytes == 0 {
+            return;
+        }
         self.account.held.fetch_sub(self.bytes, Ordering::Relaxed);
         self.account.budget.release(self.bytes);
     }

@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 
-use crate::memory::Ready;
+use crate::memory::{Allowance, Ready};
 
 /// A batch, the split it belongs to, and what it weighs. Its reader knows that it is under way until [`Chunk::taken`].
 #[derive(Debug)]
@@ -15,12 +15,14 @@ pub(crate) struct Chunk {
     /// How many of the filters that were added it has passed.
     pub(super) passed: usize,
     pub(super) ready: Ready,
+    /// For what the engine's form of it takes.
+    pub(super) allowance: Option<Allowance>,
 }
 
 impl Chunk {
-    /// What the engine gets.
-    pub(super) fn taken(self) -> (i64, RecordBatch) {
+    /// What the engine gets, and the memory for its form.
+    pub(super) fn taken(self) -> (i64, RecordBatch, Option<Allowance>) {
         drop(self.ready);
-        (self.split, self.batch)
+        (self.split, self.batch, self.allowance)
     }
 }

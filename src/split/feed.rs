@@ -120,9 +120,9 @@ impl Feed {
     /// end of the read: the rows behind it are not delivered as if it had not been there.
     fn handed_out(&self, chunk: Chunk) -> Result<Option<Tagged>> {
         let (position, passed) = (chunk.position, chunk.passed);
-        let (split, batch) = chunk.taken();
+        let (split, batch, allowance) = chunk.taken();
         let metrics = &self.source.metrics;
-        let finished = self.source.refinement.finish(batch, passed, metrics);
+        let finished = self.source.refinement.finish(batch, passed, metrics, allowance.as_ref());
         let batch = finished.inspect_err(|error| {
             self.queue.fail(error.clone());
             self.task.abort();

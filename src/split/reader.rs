@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::source::Source;
 use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, Unpacker, behind_the_end};
 use crate::error::{Error, Kind, Result};
-use crate::memory::Ahead;
+use crate::memory::{Ahead, Allowance};
 use crate::proto::call::{ReadRows, Rows};
 use crate::runtime::{Place, forced_panic, within};
 use crate::session::{Lease, Plan};
@@ -37,6 +37,11 @@ impl Reader {
     /// `position` is at the start of `piece`.
     pub(crate) fn new(source: &Arc<Source>, position: impl Into<Arc<Position>>, piece: Piece, sink: Sink) -> Self {
         Reader { source: Arc::clone(source), piece, position: position.into(), sink, ahead: Ahead::default() }
+    }
+
+    /// What the engine did not take yet.
+    pub(super) fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     /// Reads to the end; batches go into the sink.
@@ -75,6 +80,7 @@ impl Reader {
                 position: self.piece.before.saturating_add(self.position.delivered()),
                 passed: 0,
                 ready: self.ahead.put(),
+                allowance: None,
             };
             self.sink.put(chunk).await;
         }
@@ -249,29 +255,44 @@ impl Reader {
 
     /// Waits for memory. The socket is left alone meanwhile, and the request does not count as one under way.
     async fn slab(&self, length: usize, body: &mut Body) -> Result<Slab> {
-        let mut taking = pin!(self.source.slabs.take(length, &self.ahead));
-        if let Poll::Ready(slab) = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
-            return slab;
+        self.granted(length as u64, self.source.slabs.take(length, &self.ahead), body).await
+    }
+
+    /// Waits for memory that the library needs to make something of a batch.
+    async fn allowance(&self, bytes: u64, body: &mut Body) -> Result<Option<Allowance>> {
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let grant = self.granted(bytes, self.source.account.reserve(bytes, &self.ahead), body).await?;
+        Ok(Some(Allowance::new(grant)))
+    }
+
+    async fn granted<T>(&self, bytes: u64, taking: impl Future<Output = Result<T>>, body: &mut Body) -> Result<T> {
+        let mut taking = pin!(taking);
+        if let Poll::Ready(taken) = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
+            return taken;
         }
         body.set_counted(false);
         let start = Instant::now();
         // Since when the engine may be waiting for this read, which only the host's refusal can keep from going on.
         let mut refused: Option<Instant> = None;
-        let slab = loop {
-            if let Some(slab) = within(ASK_AGAIN, taking.as_mut()).await {
-                break slab;
+        let taken = loop {
+            if let Some(taken) = within(ASK_AGAIN, taking.as_mut()).await {
+                break taken;
             }
             refused = if self.ahead.is_empty() { refused.or_else(|| Some(Instant::now())) } else { None };
+            self.ahead.set_refused(refused.is_some());
             if refused.is_some_and(|since| since.elapsed() >= self.source.memory_wait) {
                 let waited = self.source.memory_wait.as_millis();
                 let message =
-                    format!("the host refuses {length} bytes for a batch for limits.memory_wait_ms ({waited})");
+                    format!("the host refuses {bytes} bytes for a batch for limits.memory_wait_ms ({waited})");
                 break Err(Error::new(Kind::ResourceExhausted, message));
             }
         };
+        self.ahead.set_refused(false);
         self.source.metrics.memory_wait.add_time(start.elapsed());
         body.set_counted(true);
-        slab
+        taken
     }
 
     /// Hands a batch of `bytes` on, in parts of the size that the engine wants. While the engine is slower than the service, the
@@ -284,18 +305,22 @@ impl Reader {
             let count = usize::try_from(self.position.claim(wanted as u64)).unwrap_or(wanted);
             if count > 0 {
                 let part = if count == rows { batch.clone() } else { batch.slice(start, count) };
+                let refinement = &self.source.refinement;
+                let allowance = self.allowance(refinement.most_bytes(&part), body).await?;
                 let (part, passed) =
-                    self.source.refinement.apply(part, &self.source.projection, &self.source.metrics)?;
+                    refinement.apply(part, &self.source.projection, &self.source.metrics, allowance.as_ref())?;
+                drop(allowance);
                 let bytes = u64::try_from(u128::from(bytes) * part.num_rows() as u128 / rows as u128).unwrap_or(bytes);
                 // One that is left without rows counts by its position only, which the next one has as well.
                 if part.num_rows() > 0 {
                     let chunk = Chunk {
                         split: self.piece.split,
-                        batch: part,
                         bytes,
                         position: self.piece.before.saturating_add(self.position.delivered()),
                         passed,
+                        allowance: self.allowance(refinement.most_bytes_of_form(&part), body).await?,
                         ready: self.ahead.put(),
+                        batch: part,
                     };
                     let waiting = Instant::now();
                     if let Some(chunk) = self.sink.try_put(chunk) {

@@ -1,7 +1,7 @@
 //! What happens to a batch between decoding and the engine: values are treated by policy, rows that do not match go, then columns that only
 //! the filter needed, and last, when the engine takes it, the form changes. So every filter sees the types of the table.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
@@ -9,7 +9,9 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::metrics::Metrics;
 use crate::arrow::policy::{Touched, Treatment};
+use crate::arrow::{bytes_of, claim_fresh};
 use crate::error::Result;
+use crate::memory::Allowance;
 use crate::predicate::{Predicate, Selection};
 use crate::session::{Projection, Session};
 
@@ -53,26 +55,59 @@ impl Refinement {
         Ok(())
     }
 
-    /// The batch as it waits for the engine, maybe without any row, and how many of the added filters it has passed.
+    /// Bytes that [`Refinement::apply`] needs at most for what it makes of a batch.
+    pub(super) fn most_bytes(&self, batch: &RecordBatch) -> u64 {
+        let filters = self.selection.is_some() || !self.added().is_empty();
+        // The rows that stay are copied into buffers that grow by doubling.
+        let selected = if filters { 2 * bytes_of(batch, 0, batch.num_rows()) } else { 0 };
+        self.values.most_bytes(batch) + selected
+    }
+
+    /// Bytes that [`Refinement::finish`] needs at most to bring a batch into its form.
+    pub(super) fn most_bytes_of_form(&self, batch: &RecordBatch) -> u64 {
+        self.form.most_bytes(batch)
+    }
+
+    /// The batch as it waits for the engine, maybe without any row, and how many of the added filters it has passed. What is made for it
+    /// takes its memory out of the allowance.
     pub(super) fn apply(
         &self,
         batch: RecordBatch,
         projection: &Projection,
         metrics: &Metrics,
+        allowance: Option<&Allowance>,
     ) -> Result<(RecordBatch, usize)> {
+        let before = allowance.map(|allowance| (batch.clone(), allowance));
         let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics)?;
-        self.catch_up(projection.apply(batch)?, 0, metrics)
+        let (batch, passed) = self.catch_up(projection.apply(batch)?, 0, metrics)?;
+        if let Some((before, allowance)) = before {
+            claim_fresh(&before, &batch, allowance);
+        }
+        Ok((batch, passed))
     }
 
     /// The batch as the engine gets it, by all filters that there are now.
-    pub(super) fn finish(&self, batch: RecordBatch, passed: usize, metrics: &Metrics) -> Result<RecordBatch> {
+    pub(super) fn finish(
+        &self,
+        batch: RecordBatch,
+        passed: usize,
+        metrics: &Metrics,
+        allowance: Option<&Allowance>,
+    ) -> Result<RecordBatch> {
         let (batch, _) = self.catch_up(batch, passed, metrics)?;
-        treat(&self.form, batch, metrics)
+        let Some(allowance) = allowance else { return treat(&self.form, batch, metrics) };
+        let finished = treat(&self.form, batch.clone(), metrics)?;
+        claim_fresh(&batch, &finished, allowance);
+        Ok(finished)
+    }
+
+    fn added(&self) -> RwLockReadGuard<'_, Vec<Arc<Selection>>> {
+        self.added.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies the filters that were added since the batch had passed `passed` of them.
     fn catch_up(&self, batch: RecordBatch, passed: usize, metrics: &Metrics) -> Result<(RecordBatch, usize)> {
-        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        let added = self.added();
         let fresh: Vec<_> = added.iter().skip(passed).cloned().collect();
         drop(added);
         Ok((select(batch, &fresh, metrics)?, passed + fresh.len()))

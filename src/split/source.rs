@@ -41,7 +41,7 @@ pub(crate) struct Source {
     pub(super) caps: Caps,
     pub(super) slabs: Slabs,
     pub(super) metrics: Metrics,
-    account: Arc<Account>,
+    pub(super) account: Arc<Account>,
     pub(super) memory_wait: Duration,
     pub(super) forced_panic: Option<String>,
     /// Rows of a piece.

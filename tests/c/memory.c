@@ -8,7 +8,7 @@ typedef struct {
   atomic_int_fast64_t held, calls;
   int64_t limit;
   _Atomic(const ms_client *) client; /* called from inside the hooks, which must be refused */
-  atomic_int reentry;
+  atomic_int reentry, reentry_of_release;
 } host;
 
 static bool reserve(void *context, size_t bytes) {
@@ -27,6 +27,12 @@ static bool reserve(void *context, size_t bytes) {
 
 static void release(void *context, size_t bytes) {
   host *self = context;
+  const ms_client *client = atomic_load(&self->client);
+  if (client != NULL) {
+    ms_metrics *metrics = NULL;
+    atomic_store(&self->reentry_of_release, ms_client_metrics(client, &metrics, NULL));
+    ms_metrics_free(metrics);
+  }
   if (atomic_fetch_sub(&self->held, (int64_t)bytes) < (int64_t)bytes) abort(); /* more than was reserved */
 }
 
@@ -68,6 +74,12 @@ static void a_hook_cannot_call_the_library(void) {
   CHECK_INT(ms_split_open(use.session, 0, NULL, &use.split, &err), MS_OK);
   CHECK_INT(drain(use.split, &rows), MS_OK);
   CHECK_INT(atomic_load(&self.reentry), MS_WRONG_STATE);
+  ms_split_free(use.split); /* what is kept for later goes back, on whatever thread */
+  use.split = NULL;
+  const int64_t start = now_ms();
+  while (atomic_load(&self.held) > 0 && now_ms() - start < limit_ms(5000)) usleep(1000);
+  CHECK_INT(atomic_load(&self.reentry_of_release), MS_WRONG_STATE);
+  atomic_store(&self.client, NULL);
   stack_free(&use);
   peer_stop(&service);
 }

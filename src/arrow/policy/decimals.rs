@@ -50,11 +50,16 @@ fn rescaled(value: i128, from: i8, precision: u8, to: i8) -> Option<i128> {
     (value.unsigned_abs() < limit).then_some(value)
 }
 
+/// Bytes of the longest text of a decimal: its digits, the sign, the point and a zero before it.
+pub(super) fn longest_text(precision: u8) -> usize {
+    usize::from(precision) + 3
+}
+
 /// Decimals as text, every digit of the scale written.
 pub(super) fn text(array: &ArrayRef, touched: &mut Touched) -> Result<ArrayRef> {
     let decimals = array.as_primitive::<Decimal128Type>();
     let (precision, scale) = (decimals.precision(), decimals.scale());
-    let mut texts = StringBuilder::with_capacity(decimals.len(), decimals.len() * usize::from(precision));
+    let mut texts = StringBuilder::with_capacity(decimals.len(), decimals.len() * longest_text(precision));
     for value in decimals {
         match value {
             Some(value) => {

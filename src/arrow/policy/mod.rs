@@ -159,6 +159,12 @@ impl Treatment {
         self.steps.is_none()
     }
 
+    /// Bytes that the buffers take at most which [`Treatment::apply`] makes of a batch.
+    pub fn most_bytes(&self, batch: &RecordBatch) -> u64 {
+        let steps = self.steps.iter().flatten().zip(batch.columns());
+        steps.map(|(step, column)| step.most_bytes(column) as u64).sum()
+    }
+
     /// Treats a batch and counts what it touches.
     pub fn apply(&self, batch: RecordBatch, touched: &mut Touched) -> Result<RecordBatch> {
         let Some(steps) = &self.steps else { return Ok(batch) };

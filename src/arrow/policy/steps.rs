@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::Decimal128Type;
 use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
 use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, views};
+use crate::arrow::cut::array_bytes;
+use crate::arrow::slabs::ALIGNMENT;
 use crate::arrow::{MaxType, visible};
 use crate::error::{Error, Kind, Result};
 
+/// Buffers that an array has of its own at most; each may be larger than needed by what aligns it.
+const BUFFERS: usize = 3;
 /// The precision and scale of wide decimals.
 const WIDE: (u8, i8) = (38, 18);
 
@@ -160,6 +165,45 @@ impl Step {
                 Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted).map_err(unfit)?)
             }
         })
+    }
+}
+
+impl Step {
+    /// Bytes that the buffers of the array which it makes take at most, but for those it has in common with `array`.
+    pub(super) fn most_bytes(&self, array: &ArrayRef) -> usize {
+        let rows = array.len();
+        let offsets = (rows + 1) * size_of::<i32>();
+        let nulls = rows.div_ceil(8);
+        let texts = || array.as_string::<i32>().value_data().len() + offsets + nulls;
+        let needed = match self {
+            Step::Keep => return 0,
+            Step::Strip => texts(),
+            Step::Pad(length) => texts() + rows.saturating_mul(*length),
+            Step::Rescale { .. } => rows * size_of::<i128>(),
+            Step::DecimalText => {
+                let precision = array.as_primitive::<Decimal128Type>().precision();
+                rows * decimals::longest_text(precision) + offsets + nulls
+            }
+            Step::View => rows * size_of::<u128>(),
+            Step::List(_, step) => {
+                let list = array.as_list::<i32>();
+                let (_, start, length) = own(list.offsets());
+                offsets + step.most_bytes(&list.values().slice(start, length))
+            }
+            Step::Struct(_, steps) => {
+                array.as_struct().columns().iter().zip(steps).map(|(column, step)| step.most_bytes(column)).sum()
+            }
+            Step::Map { parts, duplicates, .. } => {
+                let map = array.as_map();
+                let (_, start, length) = own(map.offsets());
+                // Entries are taken into buffers that grow by doubling.
+                let unique = if *duplicates == Duplicates::Keep { 0 } else { 2 * array_bytes(array, 0, rows) };
+                let parts = map.entries().columns().iter().zip(parts);
+                let parts = parts.map(|(column, step)| step.most_bytes(&column.slice(start, length)));
+                offsets + usize::try_from(unique).unwrap_or(usize::MAX) + parts.sum::<usize>()
+            }
+        };
+        needed + BUFFERS * ALIGNMENT
     }
 }
 
