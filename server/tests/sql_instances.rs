@@ -201,6 +201,17 @@ fn statements_and_results_have_limits() {
     // Also where a star stands for many.
     let stars = format!("select {}* from w", "*,".repeat(8));
     assert!(failure(&server, &stars).contains("more than 10000 columns"));
+    // Names have 128 bytes, those of columns in any script.
+    for name in ["n".repeat(128), "名".repeat(42)] {
+        ok(&server, &format!("create or replace table c as select 1 as {name}"));
+    }
+    for name in ["n".repeat(129), "名".repeat(43)] {
+        for statement in
+            [format!("create table d ({name} bigint)"), format!("alter table c add columns ({name} bigint)")]
+        {
+            assert!(failure(&server, &statement).contains("at most 128 bytes"), "{statement}");
+        }
+    }
     let ordered = |keys: usize| format!("select 1 as a order by {}a", "a,".repeat(keys - 1));
     ok(&server, &ordered(1000));
     assert!(failure(&server, &ordered(1001)).contains("ORDER BY has more than 1000 keys"));

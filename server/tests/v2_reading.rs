@@ -188,7 +188,12 @@ fn previews_are_one_batch_of_the_columns_and_rows_asked_for() {
     let refused = |body: Value| api.refused("TablePreview", TABLE, "", body);
     assert_eq!(refused(json!({"Columns": ["x"]})), (400, "InvalidArgument".into()));
     assert_eq!(refused(json!({"Limit": -1})), (400, "InvalidArgument".into()));
-    assert_eq!(refused(json!({"Partition": "ds=c"})), (404, "NoSuchPartition".into()));
+    assert_eq!(refused(json!({"Partition": "nope=c"})), (400, "InvalidArgument".into()));
+    // What is not there is empty here, and has the columns of the table all the same.
+    let answer = api.send("TablePreview", &target(TABLE), "", br#"{"Partition": "ds=c"}"#, &[]);
+    assert_eq!(answer.batches().iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+    let schema = StreamReader::try_new(answer.body.as_slice(), None).unwrap().schema();
+    assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["id", "name", "ds"]);
 }
 
 #[test]

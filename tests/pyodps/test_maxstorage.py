@@ -146,6 +146,7 @@ def test_previews(storage):
     assert batch.schema.names == ["id", "c_string"] and batch.column("id").to_pylist() == list(range(10))
     [batch] = storage.preview_table("parted", partition_spec="ds=20260101,region=us", limit=3)
     assert batch.schema.names == ["id", "note", "ds", "region"] and batch.column("region").to_pylist() == ["us"] * 3
+    assert client.rows(storage.preview_table("parted", partition_spec="ds=19990101")) == []
 
 
 def test_instances(storage, service):

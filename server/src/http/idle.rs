@@ -68,10 +68,10 @@ impl Impatient {
             }
             let elapsed = waiting.since.elapsed();
             if elapsed >= limit / FIRST && waiting.held.is_none() {
-                waiting.held = held(&self.stream);
+                waiting.held = held(&self.stream, pause);
             }
             if elapsed >= limit {
-                let now = held(&self.stream);
+                let now = held(&self.stream, pause);
                 if now != waiting.held {
                     (waiting.since, waiting.held) = (Instant::now(), now);
                     waiting.look.as_mut().reset(Instant::now() + pause);
@@ -89,8 +89,8 @@ impl Impatient {
     }
 }
 
-fn held(stream: &TcpStream) -> Option<Queues> {
-    queues(stream.local_addr().ok()?, stream.peer_addr().ok()?)
+fn held(stream: &TcpStream, age: Duration) -> Option<Queues> {
+    queues(stream.local_addr().ok()?, stream.peer_addr().ok()?, age)
 }
 
 impl AsyncRead for Impatient {

@@ -9,7 +9,7 @@ use super::insert::rows_of;
 use super::rows::Query;
 use crate::catalog::{
     Clustering, ClusteringKind, Column, CommitRefusal, Defined, NewFile, NewTable, Table, TableKind, TableName,
-    TableProperties, check_name,
+    TableProperties,
 };
 use crate::governance::{require_project, require_schema, require_table};
 use crate::types::Type;
@@ -21,6 +21,8 @@ const MAX_PARTITION_KEYS: usize = 6;
 const MAX_BUCKETS: u32 = 4096;
 /// Columns of a table at most.
 const MAX_COLUMNS: usize = 1200;
+/// Bytes of the name of a column at most.
+const MAX_NAME_BYTES: usize = 128;
 
 /// The error of an object that exists already.
 pub fn exists(at: Position, what: &str) -> SqlError {
@@ -157,10 +159,14 @@ pub fn check(table: &NewTable, at: Position) -> Result<(), SqlError> {
     }
     let mut seen = HashSet::new();
     for column in &all {
-        check_name(&column.name).or_else(|why| match column.name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            true => Ok(()),
-            false => refuse(why),
-        })?;
+        // Unlike other names these may have letters of any script.
+        let is_name = column.name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if column.name.is_empty() || column.name.len() > MAX_NAME_BYTES || !is_name {
+            let name = &column.name;
+            return refuse(format!(
+                "\"{name}\" is no name of a column: use letters, digits and _, at most {MAX_NAME_BYTES} bytes"
+            ));
+        }
         if column.name.starts_with("__") || !seen.insert(column.name.to_lowercase()) {
             return refuse(format!("column {} is named twice or by a reserved name", column.name));
         }

@@ -65,11 +65,18 @@ pub async fn deliver(shared: &Arc<Shared>, head: &Head, name: TableName, wanted:
     // The classic tunnel shows JSON as text; the Storage API does not read it unless the server is told to.
     let limits = if head.is_tunnel_call() { limits(shared) } else { shared.limits };
     let state = shared.clone();
-    let plan = blocking(move || {
+    let (plan, limit) = blocking(move || {
         let snapshot = resolve(&state, &name)?;
-        let request = plan_request(&snapshot.table, &wanted)?;
+        let mut request = plan_request(&snapshot.table, &wanted)?;
         let planner = Planner { catalog: &state.catalog, footers: &state.footers, limits };
-        Ok(Arc::new(planner.plan(snapshot, &request)?))
+        match planner.plan(snapshot, &request) {
+            // Unlike a session, a preview of a partition that is not there is an empty stream (service-behaviour.md 1.2).
+            Err(error) if error.code == "NoSuchPartition" => {
+                request.required_partitions.clear();
+                Ok((Arc::new(planner.plan(resolve(&state, &name)?, &request)?), 0))
+            }
+            planned => Ok((Arc::new(planned?), limit)),
+        }
     })
     .await?;
     right.columns(plan.columns.iter().map(|output| output.column.name.as_str()))?;
