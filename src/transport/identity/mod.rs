@@ -211,10 +211,19 @@ mod tests {
 
     /// An identity that `supply` feeds, given the number of the call, and the count of calls.
     fn identity(supply: impl Fn(usize) -> Result<Grant> + Send + Sync + 'static) -> (Arc<Identity>, Arc<AtomicUsize>) {
+        // Long enough for a busy machine to tell a panic with its stack.
+        identity_within("30000", supply)
+    }
+
+    /// As [`identity`], with so many milliseconds of patience.
+    fn identity_within(
+        patience: &str,
+        supply: impl Fn(usize) -> Result<Grant> + Send + Sync + 'static,
+    ) -> (Arc<Identity>, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&calls);
         let mut options = Options::new();
-        options.set("credentials.timeout_ms", "300").unwrap();
+        options.set("credentials.timeout_ms", patience).unwrap();
         options.set_provider(Some(Provider::new(move || supply(count.fetch_add(1, Ordering::SeqCst) + 1))));
         let clients = Arc::new(Clients::new(&options, [None, None]).unwrap());
         (Identity::new(&options, clients).unwrap(), calls)
@@ -315,7 +324,7 @@ mod tests {
     #[test]
     fn a_source_that_hangs_is_a_timeout_and_one_that_gives_old_ones_a_refusal() {
         block_on(async {
-            let (hanging, _) = identity(|_| {
+            let (hanging, _) = identity_within("300", |_| {
                 std::thread::sleep(Duration::from_millis(700));
                 Ok(grant(1, None))
             });
