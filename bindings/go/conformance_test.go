@@ -705,6 +705,19 @@ var scenarios = map[string]func(*testing.T){
 		check(t, maxstorage.Shutdown(10*time.Second) == nil)
 		check(t, must(readAll(read("nation"))).rows == 25)
 	},
+	"forgotten_handles": func(t *testing.T) { // besides the common list: the garbage collector frees them
+		func() {
+			session := must(open().Read(ctx, "nation"))
+			check(t, must(session.Scan()).Notify(make(chan struct{}, 1)) == nil)
+			must(session.Split(0))
+			maxstorage.IsNull("n_comment")
+		}()
+		check(t, maxstorage.LiveHandles() > 0)
+		for end := time.Now().Add(10 * time.Second); maxstorage.LiveHandles() != 0 && time.Now().Before(end); {
+			runtime.GC()
+			time.Sleep(time.Millisecond)
+		}
+	},
 	"nothing_left": func(t *testing.T) { check(t, maxstorage.LiveHandles() == 0, maxstorage.LiveHandles()) },
 }
 

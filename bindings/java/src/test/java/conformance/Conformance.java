@@ -692,7 +692,23 @@ public final class Conformance {
             MaxStorage.shutdown(10_000);
             check(read(table("nation")).rows == 25, "rows");
         });
+        scenario("forgotten_handles", () -> { // besides the common list: a cleaner frees them
+            forget();
+            check(MaxStorage.liveHandles() > 0, "nothing was opened");
+            for (int i = 0; i < 1000 && MaxStorage.liveHandles() != 0; i++) {
+                System.gc();
+                Thread.sleep(10);
+            }
+        });
         scenario("nothing_left", () -> check(MaxStorage.liveHandles() == 0, MaxStorage.liveHandles()));
+    }
+
+    @SuppressWarnings("resource")
+    private static void forget() {
+        Options options = table("nation");
+        ReadSession session = MaxStorageClient.open(options).read(options, Predicate.isNotNull("n_name"), new Canceller());
+        session.openScan(MEMORY).setWaker(() -> {});
+        session.openSplit(0, MEMORY).setWaker(() -> {});
     }
 
     /** Runs all of them. */
