@@ -188,7 +188,8 @@ fn what_this_server_has_none_of_is_not_found() {
         ("GET", "/api/clusters"),
         ("GET", "/api/projects/local/functions/f"),
         ("GET", "/api/projects/local/registration%2Ffunctions/f"),
-        ("GET", "/api/projects/local/resources"),
+        ("GET", "/api/projects/nope/resources"),
+        ("GET", "/api/projects/local/resources/r"),
         ("GET", "/api/projects/local/volumes/v/partitions/p"),
         ("GET", "/api/projects/local/cachedinstances"),
         ("POST", "/projects/local/tunnel/downloads?type=volumefile&target=local/v/p/f"),
@@ -199,6 +200,16 @@ fn what_this_server_has_none_of_is_not_found() {
         assert_eq!(status, 404, "{method} {target}: {message}");
     }
     assert_eq!(server.send("HEAD", "/api/projects/local/resources/r", None, &[]).status, 404);
+    // Lists of them are empty.
+    for (target, list) in [
+        ("/api/projects/local/resources?expectmarker=true", "Resources"),
+        ("/api/projects/local/registration/functions", "Functions"),
+        ("/api/projects/local/registration%2Ffunctions", "Functions"),
+        ("/api/projects/local/volumes", "Volumes"),
+    ] {
+        let answer = server.get(target);
+        assert_eq!((answer.status, answer.text().contains(&format!("<{list}><Marker/>"))), (200, true), "{target}");
+    }
 }
 
 #[test]

@@ -151,6 +151,8 @@ def test_other_objects_are_not_there(service):
     assert not entry.exist_volume("v")
     assert not entry.exist_xflow("x")
     assert not entry.exist_offline_model("m")
+    lists = (entry.list_functions, entry.list_resources, entry.list_volumes, entry.list_xflows, entry.list_offline_models)
+    assert [list(entries()) for entries in lists] == [[]] * 5
     for create in (lambda: entry.create_function("f", class_type="a.B"), lambda: entry.create_resource("r.py", "py", fileobj="pass")):
         with pytest.raises(odps.errors.ODPSError) as refused:
             create()

@@ -19,6 +19,8 @@ pub enum Call {
     Action,
     /// A call of the classic tunnel; path and query name it.
     ClassicTunnel,
+    /// The objects of a kind in a project, of which there are none; with the name of the list.
+    NoneOf(String, &'static str),
     /// A question about something that this server has none of.
     Absent(&'static str),
     Security(SecurityCall),
@@ -69,6 +71,24 @@ const OTHER_OBJECTS: [&str; 22] = [
     "xflowinstances",
     "xflows",
 ];
+
+/// Lists of such objects that official clients read, by the last part of their path.
+const LISTS: [(&str, &str); 5] = [
+    ("functions", "Functions"),
+    ("offlinemodels", "OfflineModels"),
+    ("resources", "Resources"),
+    ("volumes", "Volumes"),
+    ("xflows", "XFlows"),
+];
+
+/// The name of the list that a path below a project stands for.
+fn list_of(path: &[&str]) -> Option<&'static str> {
+    let kind = match path {
+        ["registration", kind] | [kind] => kind.strip_prefix("registration/").unwrap_or(kind),
+        _ => return None,
+    };
+    LISTS.iter().find(|(name, _)| *name == kind).map(|(_, list)| *list)
+}
 
 /// PyODPS asks for functions at `registration%2Ffunctions`.
 fn is_other_object(kind: &str) -> bool {
@@ -184,9 +204,10 @@ fn service_call(head: &Head, method: &str, path: &[&str]) -> Call {
         }
         ["quotas", ..] if !get => Call::Missing("changing quotas over REST"),
         ["clusters", ..] | ["tenants", _, ..] if get => Call::Absent("object of this kind"),
-        ["projects", _, kind, ..] if is_other_object(kind) => match get {
-            true => Call::Absent("object of this kind"),
-            false => Call::Missing("functions, resources, volumes, models and other objects besides tables"),
+        ["projects", project, kind, ..] if is_other_object(kind) => match list_of(path.get(2..).unwrap_or_default()) {
+            Some(list) if get => Call::NoneOf((*project).to_string(), list),
+            _ if get => Call::Absent("object of this kind"),
+            _ => Call::Missing("functions, resources, volumes, models and other objects besides tables"),
         },
         _ => Call::Unknown,
     }

@@ -86,7 +86,7 @@ pub fn route(head: &Head, method: &str, path: &[&str]) -> Option<SecurityCall> {
 pub async fn guard(shared: &Arc<Shared>, head: &Head, call: &Call) -> Result<(), ApiError> {
     let (name, table, action) = match call {
         Call::Project(name) | Call::Schemas(name) | Call::Schema(name, _) | Call::Tunnel(name) => (name, None, None),
-        Call::Tables(name) | Call::LoadTables(name) => (name, None, Some("List")),
+        Call::Tables(name) | Call::LoadTables(name) | Call::NoneOf(name, _) => (name, None, Some("List")),
         Call::Table(name, table) => (name, Some(table.clone()), None),
         _ => return Ok(()),
     };

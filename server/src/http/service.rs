@@ -29,6 +29,10 @@ pub async fn answer(shared: &Arc<Shared>, head: &Head, call: Call, body: Body) -
             blocking(move || projects::list(&shared, &caller, &query)).await
         }
         Call::Project(name) => with_project(shared, name, projects::get).await,
+        Call::NoneOf(name, list) => {
+            let document = format!("<{list}><Marker/><MaxItems>1000</MaxItems></{list}>");
+            with_project(shared, name, move |_, _, _| Ok(Reply::xml(200, &document))).await
+        }
         Call::Schemas(name) => {
             let query = head.query.clone();
             with_project(shared, name, move |shared, project, _| schemas::list(shared, project, &query)).await

@@ -37,7 +37,9 @@ class UnknownCallsTest {
       assertThrows(NoSuchObjectException.class, () -> odps.xFlows().get("x").reload());
       assertFalse(odps.functions().exists("f"));
       assertFalse(odps.volumes().exists("v"));
-      assertThrows(RuntimeException.class, () -> odps.functions().iterator().hasNext());
+      assertFalse(odps.functions().iterator().hasNext());
+      assertFalse(odps.resources().iterator().hasNext());
+      assertFalse(odps.volumes().iterator().hasNext());
     });
   }
 
