@@ -8,9 +8,6 @@ triple=$(rustc -vV | sed -n 's/^host: //p')
 build_with() {
   # Fast enough to run tests, and all checks of debug builds.
   export RUSTC_BOOTSTRAP=1 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_INCREMENTAL=0
-  export RUSTFLAGS="-Zsanitizer=$1"
-  # Fuzzing needs to know where an input comes to. Tests run with that as well, so that the dependencies are built once for both.
-  [ "$1" = thread ] || RUSTFLAGS+=" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
--Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+  export RUSTFLAGS=-Zsanitizer=$1
   instrumented=$target/sanitizers/$1
 }
