@@ -144,6 +144,62 @@ static void literals_of_odd_texts_reach_the_service(void) {
   }
 }
 
+/* Adds what a stream of keys has, and releases it. */
+static void add_stream(struct ArrowArrayStream *stream, found *sum) {
+  for (;;) {
+    struct ArrowArray batch;
+    if (stream->get_next(stream, &batch) != 0) {
+      check_fail(__FILE__, __LINE__, "%s", or_empty(stream->get_last_error(stream)));
+      break;
+    }
+    if (batch.release == NULL) break;
+    CHECK(batch.length > 0 && batch.n_children == 1); /* columns that only the filter needs are not there */
+    const struct ArrowArray *keys = batch.children[0];
+    const int64_t *values = (const int64_t *)keys->buffers[1] + keys->offset + batch.offset;
+    for (int64_t i = 0; i < batch.length; i++) sum->keys += values[i];
+    sum->rows += batch.length;
+    batch.release(&batch);
+  }
+  stream->release(stream);
+}
+
+/* The last filter of a read is added while it is open. */
+static void streams_of_filtered_rows(void) {
+  const int64_t limit = 30000;
+  found expected = {0, 0};
+  for (size_t i = 0; i < lines_read; i++)
+    if (lines[i].flag == 'R' && lines[i].key < limit) expected = (found){expected.rows + 1, expected.keys + lines[i].key};
+  CHECK(expected.rows > 1000);
+  ms_options *options = lineitem("true", "l_returnflag = 'R'");
+  const char *const splits[] = {MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "3", NULL};
+  CHECK_INT(set_all(options, splits), MS_OK);
+  ms_predicate *added = NULL;
+  ms_session *session = NULL;
+  REQUIRE_OK(ms_predicate_parse("l_orderkey < 30000", &added, &err));
+  REQUIRE_OK(ms_session_open(client, options, NULL, &session, &err));
+  found by_split = {0, 0}, by_scan = {0, 0};
+  struct ArrowArrayStream stream;
+  for (int64_t index = 0; index < ms_session_split_count(session); index++) {
+    ms_split *split = NULL;
+    REQUIRE_OK(ms_split_open(session, index, options, &split, &err));
+    REQUIRE_OK(ms_split_add_filter(split, added, &err));
+    REQUIRE_OK(ms_split_export_stream(split, &stream, &err));
+    add_stream(&stream, &by_split);
+  }
+  ms_scan *scan = NULL;
+  REQUIRE_OK(ms_scan_open(session, options, &scan, &err));
+  REQUIRE_OK(ms_scan_add_filter(scan, added, &err));
+  REQUIRE_OK(ms_scan_export_stream(scan, &stream, &err));
+  ms_session_free(session); /* the stream keeps what it needs */
+  add_stream(&stream, &by_scan);
+  CHECK_INT(by_split.rows, expected.rows);
+  CHECK_INT(by_split.keys, expected.keys);
+  CHECK_INT(by_scan.rows, expected.rows);
+  CHECK_INT(by_scan.keys, expected.keys);
+  ms_predicate_free(added);
+  ms_options_free(options);
+}
+
 static void with_client(void (*test)(void)) {
   ms_options *options = service_options("local.default.lineitem");
   if (ms_client_open(options, &client, &err) == MS_OK) {
@@ -157,12 +213,14 @@ static void with_client(void (*test)(void)) {
 
 static void every_row_is_read_once(void) { with_client(read_everything); }
 static void exact_filters_find_what_a_loop_finds(void) { with_client(random_filters); }
+static void streams_have_filtered_rows(void) { with_client(streams_of_filtered_rows); }
 static void blocks_are_skipped(void) { with_client(the_service_skips_blocks); }
 static void odd_texts_reach_the_service(void) { with_client(literals_of_odd_texts_reach_the_service); }
 
 int main(void) {
   RUN(every_row_is_read_once);
   RUN(exact_filters_find_what_a_loop_finds);
+  RUN(streams_have_filtered_rows);
   RUN(blocks_are_skipped);
   RUN(odd_texts_reach_the_service);
   return check_end();
