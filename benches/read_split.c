@@ -1,6 +1,6 @@
 /* Reads a table through the C ABI and throws the batches away: what the library costs, and nothing else.
  *
- *     read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE                            plans a read, as a coordinator does
+ *     read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE [PROTOCOL]                 plans a read, as a coordinator does
  *     read_split read ENDPOINT TOKEN-FILE COMPRESSION ROWS WAY THREADS TIMES      reads the planned splits, as a worker does
  *
  * ROWS is the number of rows of a batch. WAY is how an engine takes batches: `split` (each thread reads whole splits), `scan` (all
@@ -120,8 +120,9 @@ static FILE *open_file(const char *path, const char *mode) {
   exit(EXIT_FAILURE);
 }
 
-static int plan(const char *endpoint, const char *table, const char *splits, const char *token_file) {
+static int plan(const char *endpoint, const char *table, const char *splits, const char *token_file, const char *protocol) {
   ms_options *options = ms_options_new();
+  TRY(ms_options_set(options, MS_OPT_PROTOCOL, protocol, &err));
   ms_client *client = open_client(options, endpoint);
   ms_session *session = NULL;
   ms_bytes *token = NULL;
@@ -196,9 +197,9 @@ static int read_planned(char **arguments) {
 }
 
 int main(int argc, char **argv) {
-  if (argc == 6 && strcmp(argv[1], "plan") == 0) return plan(argv[2], argv[3], argv[4], argv[5]);
+  if ((argc == 6 || argc == 7) && strcmp(argv[1], "plan") == 0) return plan(argv[2], argv[3], argv[4], argv[5], argc == 7 ? argv[6] : "auto");
   if (argc == 9 && strcmp(argv[1], "read") == 0) return read_planned(argv + 2);
-  fputs("usage: read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE\n"
+  fputs("usage: read_split plan ENDPOINT TABLE SPLITS TOKEN-FILE [PROTOCOL]\n"
         "       read_split read ENDPOINT TOKEN-FILE COMPRESSION ROWS split|scan|stream THREADS TIMES\n",
         stderr);
   return 2;
