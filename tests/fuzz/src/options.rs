@@ -13,6 +13,8 @@ use crate::reached_the_end;
 const LEFT_OUT: [&str; 2] = ["debug.panic", "tls.ca_file"];
 
 pub fn run(data: &[u8]) {
+    // The first client decides about the threads of the process, so that is one of ours.
+    let offline = offline();
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (mut found, mut variables) = (Options::new(), Vec::new());
     for line in text.lines().take(64) {
@@ -39,7 +41,7 @@ pub fn run(data: &[u8]) {
     }
     let opened = found.is_set(&options::ENDPOINT) && Client::open(&found).is_ok();
     if found.is_set(&options::TABLE_NAME) || found.is_set(&options::INSTANCE) {
-        match Session::open(offline(), &found) {
+        match Session::open(offline, &found) {
             Ok(_) => panic!("nobody planned it"),
             Err(error) => assert_ne!(error.kind(), Kind::Internal, "{error}"),
         }
