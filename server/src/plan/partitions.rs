@@ -50,11 +50,18 @@ pub fn partition_value(text: &str, ty: &Type) -> Result<String, String> {
             Some(_) => Ok(text.to_string()),
             None => Err(format!("\"{text}\" is not a date")),
         },
+        Type::String if text.contains(is_chinese) => Err(format!("\"{text}\" has Chinese characters")),
         Type::String => Ok(text.to_string()),
         Type::Varchar(n) | Type::Char(n) if text.chars().count() <= *n as usize => Ok(text.to_string()),
         other if other.is_partition_type() => Err(format!("\"{text}\" does not fit {other}")),
         other => Err(format!("{other} cannot be the type of a partition column")),
     }
+}
+
+/// A Han character: STRING partition columns have none.
+fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{2e80}'..='\u{2fdf}' | '\u{3005}'..='\u{3007}' | '\u{3021}'..='\u{3029}' | '\u{3038}'..='\u{303b}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// A partition value as predicates compare it; `None` if it does not fit its column.
@@ -129,5 +136,12 @@ mod tests {
         assert_eq!(partition_value("007", &Type::Int), Ok("7".into()));
         assert!(partition_value("x", &Type::Int).is_err());
         assert!(partition_value("300", &Type::TinyInt).is_err());
+        for text in ["a\u{e9}\u{3042}", "\u{1f980}"] {
+            assert_eq!(partition_value(text, &Type::String), Ok(text.to_string()));
+        }
+        for text in ["\u{676d}\u{5dde}", "a\u{4e2d}", "\u{20000}"] {
+            let why = format!("\"{text}\" has Chinese characters");
+            assert_eq!(partition_value(text, &Type::String), Err(why));
+        }
     }
 }
