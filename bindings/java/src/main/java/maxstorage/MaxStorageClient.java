@@ -64,6 +64,13 @@ public final class MaxStorageClient extends Handle {
         }
     }
 
+    /** Starts to read a split that was planned elsewhere; {@code read} may be null. Returns at once, and reading makes one request. */
+    public SplitReader openSplit(SplitToken split, Options read, BufferAllocator allocator) {
+        try (ReadSession session = attach(split.session())) {
+            return session.openSplit(split.index(), read, allocator);
+        }
+    }
+
     private interface Ask {
         int list(Call call, long stream);
     }

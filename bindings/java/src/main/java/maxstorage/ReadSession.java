@@ -56,6 +56,11 @@ public final class ReadSession extends Handle {
         }
     }
 
+    /** A split as something that Java serialises, for {@link MaxStorageClient#openSplit} on any machine. */
+    public SplitToken splitToken(long index) {
+        return new SplitToken(token(), index);
+    }
+
     /** How the read was planned, as JSON; docs/explain.md has the keys. */
     public String explain() {
         try (Call call = Call.begin()) {

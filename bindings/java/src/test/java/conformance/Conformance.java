@@ -1,6 +1,10 @@
 package conformance;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.time.Instant;
@@ -30,6 +34,7 @@ import maxstorage.Predicate.Op;
 import maxstorage.ReadSession;
 import maxstorage.Scan;
 import maxstorage.SplitReader;
+import maxstorage.SplitToken;
 import maxstorage.Status;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
@@ -266,6 +271,23 @@ public final class Conformance {
             try (Options options = options(); MaxStorageClient other = MaxStorageClient.open(options); ReadSession session = other.attach(token)) {
                 readAll(session, null).isLineitem();
             }
+            ByteArrayOutputStream sent = new ByteArrayOutputStream();
+            try (Options options = lineitem(); ReadSession session = open(options); ObjectOutputStream stream = new ObjectOutputStream(sent)) {
+                stream.writeLong(session.splits());
+                for (long index = 0; index < session.splits(); index++) {
+                    stream.writeObject(session.splitToken(index));
+                }
+            }
+            Tally all = new Tally();
+            try (ObjectInputStream stream = new ObjectInputStream(new ByteArrayInputStream(sent.toByteArray()));
+                    Options options = options(); MaxStorageClient worker = MaxStorageClient.open(options)) {
+                for (long left = stream.readLong(); left > 0; left--) {
+                    try (SplitReader split = worker.openSplit((SplitToken) stream.readObject(), null, MEMORY)) {
+                        all.drain(split);
+                    }
+                }
+            }
+            all.isLineitem();
         });
         scenario("damaged_token", () -> {
             try (Options options = table("nation"); MaxStorageClient client = MaxStorageClient.open(options); ReadSession session = client.read(options)) {
