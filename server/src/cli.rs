@@ -70,8 +70,8 @@ pub struct Serve {
     /// Address and port to listen on; port 0 picks a free one.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// How strict to be: dev allows everything, strict checks argument limits, cloud adds what is implemented of the
-    /// hosted service's limits (the start-up log names what is not).
+    /// How strict to be: dev allows everything, strict checks rights and the limits of arguments, cloud also holds the slots
+    /// and rates of quotas.
     #[arg(long, value_enum, default_value = "dev")]
     pub profile: Profile,
     /// Access key that may sign requests; with a TOKEN it is a temporary (STS) key. May be repeated. Default

@@ -201,6 +201,9 @@ fn partitions_select_prune_and_separate() {
         let answer = server.post(&sessions("p"), &json!({"RequiredPartitions": [spec]}).to_string());
         assert_eq!(answer.error(), (error.0, error.1.to_string()), "{spec}");
     }
+    let many = |count| json!({"RequiredPartitions": vec!["ds=20240101"; count]}).to_string();
+    assert_eq!(server.post(&sessions("p"), &many(60_000)).status, 201);
+    assert_eq!(server.post(&sessions("p"), &many(60_001)).error(), (400, "InvalidArgument".into()));
 }
 
 #[test]

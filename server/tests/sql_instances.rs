@@ -392,6 +392,45 @@ fn schemas_follow_the_settings_of_the_job() {
 }
 
 #[test]
+fn sessions_outlive_their_table_and_its_partitions() {
+    let root = Root::new();
+    let mut server = root.serve(&["--garbage-interval-ms", "20"]);
+    for statement in [
+        "create table t (id bigint)",
+        "insert into t values (1), (2)",
+        "create table p (id bigint) partitioned by (ds string)",
+        "insert into p partition (ds = 'a') values (3)",
+        "insert into p partition (ds = 'b') values (4)",
+    ] {
+        ok(&server, statement);
+    }
+    let opened = ["t", "p"].map(|table| {
+        let id = server.session(table, "{}")["SessionId"].as_str().unwrap().to_string();
+        let rows = server.split(table, &id, 0);
+        (table, id, rows)
+    });
+    for statement in [
+        "drop table t",
+        "create table t (other string)",
+        "insert into t values ('x')",
+        "alter table p drop partition (ds = 'a')",
+        "truncate table p partition (ds = 'b')",
+    ] {
+        ok(&server, statement);
+    }
+    for (table, id, rows) in &opened {
+        assert_eq!(&server.split(table, id, 0), rows, "{table}");
+    }
+    server.signal("KILL");
+    server.wait(Duration::from_secs(10));
+    let server = root.serve(&["--garbage-interval-ms", "20"]);
+    std::thread::sleep(Duration::from_millis(200));
+    for (table, id, rows) in &opened {
+        assert_eq!(&server.split(table, id, 0), rows, "{table} after the restart");
+    }
+}
+
+#[test]
 fn results_outlive_the_server_and_their_table() {
     let root = Root::new();
     let file = root.parquet("t.parquet", &numbers(0, 100));

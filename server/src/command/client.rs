@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use hyper::Request;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use quick_xml::escape::unescape;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -112,7 +113,10 @@ impl Server {
         let text = String::from_utf8_lossy(&bytes);
         let part = |tag: &str| text.split_once(&format!("<{tag}>"))?.1.split_once(&format!("</{tag}>")).map(|p| p.0);
         match part("Message") {
-            Some(message) => bail!("{} refused this ({}): {message}", self.url, status.as_u16()),
+            Some(message) => {
+                let message = unescape(message).unwrap_or(message.into());
+                bail!("{} refused this ({}): {message}", self.url, status.as_u16())
+            }
             None => bail!("{} answered {}: {text}", self.url, status.as_u16()),
         }
     }

@@ -27,9 +27,9 @@ use crate::write::Flying;
 pub enum Profile {
     /// Everything is allowed; signatures are checked.
     Dev,
-    /// Argument limits as on the service; no throttling.
+    /// Rights and argument limits as on the service; no throttling.
     Strict,
-    /// As strict, with the limits of the product page as far as they are implemented.
+    /// As strict, with the slots and rates of quotas.
     Cloud,
 }
 

@@ -82,12 +82,19 @@ pub fn facts(text: &str, ty: &Type) -> Facts {
     partition_cell(text, ty).map_or(Facts::UNKNOWN, Facts::constant)
 }
 
+/// Specs of one request at most (service-behaviour.md 3.6, ASSUMED): as many as a table has partitions.
+const MAX_SPECS: usize = 60_000;
+
 /// The partitions that a list of (possibly partial) specs selects. An empty list selects all.
 ///
 /// Fails with `InvalidPartitionSpec` if a spec does not fit the table, `NoSuchPartition` if it selects nothing.
 pub fn select(table: &Table, all: Vec<Partition>, specs: &[String]) -> Result<Vec<Partition>, ApiError> {
     if specs.is_empty() {
         return Ok(all);
+    }
+    if specs.len() > MAX_SPECS {
+        let count = specs.len();
+        return Err(ApiError::argument(format!("RequiredPartitions has {count} specs, at most {MAX_SPECS} are taken")));
     }
     let bad = |why: String| ApiError::new(400, "InvalidPartitionSpec", format!("{}: {why}", table.name));
     if table.partition_keys.is_empty() {
