@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.aliyun.odps.table.configuration.ReaderOptions;
 import com.aliyun.odps.table.configuration.SplitOptions;
+import com.aliyun.odps.table.optimizer.predicate.Attribute;
+import com.aliyun.odps.table.optimizer.predicate.BinaryPredicate;
+import com.aliyun.odps.table.optimizer.predicate.Constant;
 import com.aliyun.odps.table.read.TableBatchReadSession;
 import com.aliyun.odps.table.read.split.InputSplit;
 import com.aliyun.odps.table.read.split.InputSplitAssigner;
@@ -54,6 +57,33 @@ class SplitModesTest {
       List<Map<String, Object>> rows = Rows.of(session, assigner.getSplitByRowOffset(range[0], range[1]), Rows.options());
       assertEquals(IDS.subList((int) range[0], (int) (range[0] + range[1])), Rows.column(rows, "id"));
     }
+  }
+
+  @Test
+  void aPredicateInEveryMode() throws Exception {
+    String clustered = Clients.create("(id bigint) clustered by (id) sorted by (id) into 4 buckets");
+    Clients.sql("insert overwrite table " + clustered + " select id from ramp;");
+    SplitOptions.Builder options = SplitOptions.newBuilder();
+    for (SplitOptions mode : List.of(options.SplitByByteSize(10 << 20).build(), options.SplitByParallelism(3).build())) {
+      assertEquals(500, rowsUnderAPredicate("ramp", mode)); // one of eight blocks
+    }
+    assertEquals(4000, rowsUnderAPredicate("ramp", options.SplitByRowOffset().build())); // rows keep their numbers
+    int rowsOfABucket = rowsUnderAPredicate(clustered, options.SplitByBucket().build());
+    assertTrue(500 < rowsOfABucket && rowsOfABucket < 2000, rowsOfABucket + " of 4000 rows are in one of four buckets");
+  }
+
+  /** Reads the row 3600 by its id, and tells how many rows came with it. */
+  private static int rowsUnderAPredicate(String table, SplitOptions mode) throws IOException {
+    TableBatchReadSession session =
+        Clients.reading(table)
+            .requiredDataColumns(List.of("id"))
+            .withSplitOptions(mode)
+            .withFilterPredicate(BinaryPredicate.equals(Attribute.of("id"), Constant.of(3600L)))
+            .buildBatchReadSession();
+    List<Object> ids = Rows.column(Rows.of(session), "id");
+    assertEquals(1, ids.stream().filter(id -> id.equals(3600L)).count(), mode.getSplitMode().toString());
+    assertEquals(ids.size(), new HashSet<>(ids).size(), "a row came twice");
+    return ids.size();
   }
 
   @Test
