@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_buffer::{Buffer, MutableBuffer};
 use bytes::Bytes;
+use memmap2::MmapMut;
 
 use crate::error::{Error, Kind, Result};
 use crate::memory::{Account, Ahead, Budget, Grant, Idle};
@@ -33,8 +34,50 @@ struct Pool {
 /// Memory with its grant. The memory goes first.
 #[derive(Debug)]
 pub struct Slab {
-    bytes: MutableBuffer,
+    bytes: Memory,
     _grant: Grant,
+}
+
+/// Large slabs come from the system itself and go back to it: the heap of a process that allocates and frees pieces of a megabyte on several
+/// threads grows to a multiple of what is used at any time.
+#[derive(Debug)]
+enum Memory {
+    Heap(MutableBuffer),
+    Pages(MmapMut),
+}
+
+/// The system gives whole pages, and a call takes as long as filling some of them.
+const PAGES_FROM_BYTES: usize = 256 << 10;
+
+impl Memory {
+    /// Zeros. Pages are there when they are filled: what a peer only announces costs nothing.
+    fn zeroed(length: usize) -> Result<Self> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::new(Kind::ResourceExhausted, format!("{length} bytes for a batch: {error}"))
+        };
+        if length < PAGES_FROM_BYTES {
+            return MutableBuffer::try_from_len_zeroed(length).map(Memory::Heap).map_err(|error| failed(&error));
+        }
+        MmapMut::map_anon(length).map(Memory::Pages).map_err(|error| failed(&error))
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Memory::Heap(bytes) => bytes,
+            Memory::Pages(bytes) => bytes,
+        }
+    }
+
+    fn as_slice_mut(&mut self) -> &mut [u8] {
+        match self {
+            Memory::Heap(bytes) => bytes,
+            Memory::Pages(bytes) => bytes,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
 }
 
 impl Slab {
@@ -63,10 +106,7 @@ impl Slabs {
         }
         let size = roomy(length);
         let grant = self.0.account.reserve(size as u64, ahead).await?;
-        // Zeroed by the kernel page by page when it is filled: what a peer only announces costs nothing.
-        let bytes = MutableBuffer::try_from_len_zeroed(size)
-            .map_err(|error| Error::new(Kind::ResourceExhausted, format!("{length} bytes for a batch: {error}")))?;
-        Ok(Slab { bytes, _grant: grant })
+        Ok(Slab { bytes: Memory::zeroed(size)?, _grant: grant })
     }
 
     /// One that was used before and is large enough.
@@ -171,14 +211,14 @@ mod tests {
         let slabs = Slabs::default();
         let mut slab = take(&slabs, 100);
         slab.as_slice_mut().fill(7);
-        let place = slab.bytes.as_ptr();
+        let place = slab.bytes.as_slice().as_ptr();
         let buffer = slabs.share(slab, 100);
         let part = buffer.slice_with_length(64, 10);
         assert_eq!((buffer.as_ptr(), buffer.len(), part.as_slice()), (place, 100, [7; 10].as_slice()));
         drop(buffer);
-        assert_ne!(take(&slabs, 100).bytes.as_ptr(), place, "a part of it is still read");
+        assert_ne!(take(&slabs, 100).bytes.as_slice().as_ptr(), place, "a part of it is still read");
         drop(part);
-        assert_eq!(take(&slabs, 50).bytes.as_ptr(), place);
+        assert_eq!(take(&slabs, 50).bytes.as_slice().as_ptr(), place);
     }
 
     #[test]
@@ -205,6 +245,19 @@ mod tests {
         assert_eq!(budget.held(), 64);
         drop(buffer);
         assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn slabs_of_every_size_are_zeroed_aligned_and_as_long_as_asked() {
+        let slabs = Slabs::default();
+        for length in [1, 63, PAGES_FROM_BYTES - 65, PAGES_FROM_BYTES, PAGES_FROM_BYTES + 1, 3 << 20] {
+            let mut slab = take(&slabs, length);
+            let bytes = slab.as_slice_mut();
+            assert!(bytes.len() >= length && bytes.as_ptr().align_offset(ALIGNMENT) == 0, "{length}");
+            assert!(bytes.iter().all(|byte| *byte == 0), "{length}");
+            bytes.fill(7);
+            assert_eq!(matches!(slab.bytes, Memory::Pages(_)), slab.bytes.len() >= PAGES_FROM_BYTES);
+        }
     }
 
     #[test]
