@@ -68,7 +68,8 @@ func (c *Client) ReadWhere(ctx context.Context, table string, filter *Predicate,
 	if err := filter.Err(); err != nil {
 		return nil, err
 	}
-	scan := c.options.with(append(more, Set("table", table)))
+	scan := c.options.with(more)
+	scan["table"] = table
 	native, err := scan.native()
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sys/unix"
 
 	maxstorage "maxstorage.local/go"
@@ -262,6 +263,13 @@ var scenarios = map[string]func(*testing.T){
 		defer session.Close()
 		schema := must(session.Schema())
 		check(t, schema.NumFields() == 2 && schema.Field(0).Name == "n_name" && schema.Field(1).Name == "n_nationkey", schema)
+
+		common := append(make([]maxstorage.Option, 0, 2), maxstorage.SplitByCount(1))
+		one := append(common, maxstorage.Columns("n_name")) // in the room behind common
+		read("nation", common...).Close()
+		narrow := read("nation", one...)
+		defer narrow.Close()
+		check(t, must(narrow.Schema()).NumFields() == 1, "a call wrote into the options of its caller")
 	},
 	"partitions": func(t *testing.T) {
 		session := read("parted", maxstorage.Partitions("ds=20260101"))
@@ -519,7 +527,16 @@ var scenarios = map[string]func(*testing.T){
 		check(t, all.rows == 10 && all.sum == 39945, all)
 		check(t, where(maxstorage.Compare("c_date", maxstorage.LT, arrow.Date32(0))).rows > 0)
 	},
-	"in_list": func(t *testing.T) { check(t, where(maxstorage.In("id", 1, 2, nil, 5000)).rows == 2) },
+	"in_list": func(t *testing.T) {
+		check(t, where(maxstorage.In("id", 1, 2, nil, 5000)).rows == 2)
+		check(t, maxstorage.In("id", 1, 2.5).Err() != nil && maxstorage.In("id", true, 2).Err() != nil)
+		builder := array.NewInt64Builder(memory.DefaultAllocator) // memory of Go, of which nothing may stay with C
+		defer builder.Release()
+		builder.AppendValues([]int64{1, 2, 5000}, nil)
+		values := builder.NewArray()
+		defer values.Release()
+		check(t, where(maxstorage.In("id", values)).rows == 2)
+	},
 	"combined": func(t *testing.T) {
 		ends := maxstorage.Or(maxstorage.Compare("id", maxstorage.LT, 10), maxstorage.Compare("id", maxstorage.GE, 3990))
 		check(t, where(maxstorage.And(ends, maxstorage.Not(maxstorage.IsNull("c_int")))).rows == 18)

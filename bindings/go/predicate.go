@@ -182,8 +182,7 @@ func withLiterals(column string, values []any, make func(*C.char, *C.struct_Arro
 func arrayOf(values []any) (arrow.Array, error) {
 	if len(values) == 1 {
 		if whole, ok := values[0].(arrow.Array); ok {
-			whole.Retain()
-			return whole, nil
+			return array.Concatenate([]arrow.Array{whole}, mallocator.NewMallocator()) // a copy: it may lie in memory of Go
 		}
 	}
 	kind := arrow.DataType(arrow.PrimitiveTypes.Int64)

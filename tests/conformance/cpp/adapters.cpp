@@ -14,6 +14,7 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -140,6 +141,34 @@ int main() {
         CHECK(done.get_future().get());
         CHECK(all->is_all());
     });
+    test("adapter_continuations_do_not_nest", [&] {
+        const ms::session session = open("lineitem");
+        ms::split split = ms::or_throw(session.open_split(0, ms::options().set(MS_OPT_READ_BATCH_ROWS, 1).set(MS_OPT_READ_PREFETCH_BATCHES, 1000)));
+        auto reader = std::make_shared<ms::async_split>(ms::or_throw(ms::async_split::make(std::move(split), post)));
+        int64_t rows = 0;
+        int depth = 0, deepest = 0;
+        std::promise<void> done;
+        std::function<void(ms::next_result)> take = [&](ms::next_result next) {
+            if (!next || !*next) return done.set_value();
+            depth++;
+            deepest = std::max(deepest, depth);
+            if (rows++ == 0) std::this_thread::sleep_for(200ms);  // many batches are there before the second is asked for
+            reader->next(take);
+            depth--;
+        };
+        reader->next(take);
+        done.get_future().get();
+        CHECK(rows == kRows && deepest == 1);
+    });
+    test("adapter_continuation_may_drop_its_reader", [&] {
+        auto reader = std::make_shared<std::optional<ms::async_split>>(ms::or_throw(ms::async_split::make(split_of("lineitem"), post)));
+        std::promise<bool> done;
+        (*reader)->next([&](ms::next_result next) {
+            reader->reset();
+            done.set_value(next && *next);
+        });
+        CHECK(done.get_future().get());
+    });
     test("adapter_futures", [&] {
         ms::async_split reader = ms::or_throw(ms::async_split::make(split_of("lineitem"), post));
         tally all;
@@ -185,6 +214,24 @@ int main() {
             all.add(answer.rows);
         }
         CHECK(all.is_all() && all.longest <= 1000);
+    });
+    test("adapter_data_source_is_replaced", [] {
+        // The promise that waits goes with the waiter, which must outlive its split: one handle is left then, that of the new split.
+        static int64_t handles_at_the_end;
+        struct promise : std::promise<void> {
+            promise() = default;
+            promise(promise &&) = default;
+            promise &operator=(promise &&) = default;
+            ~promise() { handles_at_the_end = ms_live_handles(); }
+        };
+        using source = ms::basic_data_source<promise>;
+        source current = ms::or_throw(source::make(split_of("fault_stall")));
+        std::future<void> ready;
+        CHECK(ms::or_throw(current.next(1000, ready)).blocked);
+        current = ms::or_throw(source::make(split_of("lineitem")));
+        CHECK(handles_at_the_end == 1);
+        while (!ms::or_throw(current.next(1000, ready)).finished()) {
+        }
     });
     test("adapter_chunks", [] {
         const ms::session session = open("lineitem");

@@ -146,6 +146,9 @@ void reading() {
         ms::options options = options_for("nation");
         const ms::schema schema = ms::or_throw(open(options.columns({"n_name", "n_nationkey"})).schema());
         CHECK(schema.columns() == 2 && schema.find("n_name") == 0 && schema.find("n_nationkey") == 1);
+        const std::vector<std::string> names{"n_nationkey"};  // as an engine has them
+        ms::options projected = options_for("nation");
+        CHECK(ms::or_throw(open(projected.columns(names)).schema()).columns() == 1);
     });
     scenario("partitions", [] {
         ms::options options = options_for("parted");
@@ -232,6 +235,16 @@ void reading() {
         tally all;
         for (ms::batch batch; stream->get_next(stream.get(), batch.out()) == 0 && batch;) all.add(batch);
         CHECK(all.is_lineitem());
+
+        ms::split split = ms::or_throw(open(options_for("fault_stall")).open_split(0));
+        ms::error failure;
+        std::thread reader([&] { failure = split.next().error(); });
+        std::this_thread::sleep_for(200ms);
+        const ms::error busy = std::move(split).into_stream().error();
+        CHECK_CODE(busy, MS_BUSY);
+        split.cancel();  // a reader that could not be used up is still this one
+        reader.join();
+        CHECK_CODE(failure, MS_CANCELLED);
     });
     scenario("batches_outlive_owners", [] {
         ms::batch kept;
@@ -431,7 +444,11 @@ void predicates() {
         const tally all = read_where(col("id") >= 3990);
         CHECK(all.rows == 10 && all.sum == 39945);
     });
-    scenario("in_list", [] { CHECK(read_where(col("id").in<int64_t>({1, 2, std::nullopt, 5000})).rows == 2); });
+    scenario("in_list", [] {
+        CHECK(read_where(col("id").in<int64_t>({1, 2, std::nullopt, 5000})).rows == 2);
+        CHECK(col("d").in<ms::decimal>({std::nullopt, ms::decimal{5, 2}, ms::decimal{7, 2}}).check().has_value());
+        CHECK(col("d").in<ms::decimal>({ms::decimal{5, 2}, ms::decimal{5, 1}}).check().error().code() == MS_INVALID_ARGUMENT);
+    });
     scenario("combined", [] { CHECK(read_where((col("id") < 10 || col("id") >= 3990) && !col("c_int").is_null()).rows == 18); });
     scenario("runtime_filter", [] {
         ms::options options = options_for("ramp");

@@ -219,6 +219,14 @@ def scan_threads():
 def stream():
     table = pyarrow.table(lineitem())
     assert (table.num_rows, pyarrow.compute.sum(table["l_orderkey"]).as_py()) == (LINEITEM_ROWS, ORDERKEYS)
+    split = client().read("fault_stall").split(0)
+    sleeper = threading.Thread(target=failure, args=(maxstorage.CancelledError, "MS_CANCELLED", split.next))
+    sleeper.start()
+    time.sleep(0.2)
+    failure(maxstorage.CallerError, "MS_BUSY", split.__arrow_c_stream__)
+    split.cancel()  # a reader that could not be used up is still this one
+    sleeper.join(1)
+    assert not sleeper.is_alive()
 
 
 @scenario
@@ -453,6 +461,13 @@ def compare():
 @scenario
 def in_list():
     assert read_where(col("id").is_in([1, 2, None, 5000])).rows == 2
+    assert read_where(col("id").is_in([1.0, 2])).rows == 2
+    for values in [[1, 2.5], [1, "2"], [True, 2], [2**63], [-(2**63) - 1], ["a", b"b"], [datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1, 12)]]:
+        try:
+            col("id").is_in(values)
+        except (TypeError, OverflowError):
+            continue
+        raise AssertionError(f"{values} was taken")
 
 
 @scenario

@@ -42,7 +42,8 @@ struct binary {
     std::string bytes;
 };
 
-/// An array of values of one type, some of them NULL, that owns what it holds until it is exported.
+/// An array of values of one type, some of them NULL, that owns what it holds until it is exported. Decimals of one array have one scale;
+/// a filter made of others fails with MS_INVALID_ARGUMENT.
 class literals {
 public:
     /// Copies the values; std::nullopt stands for NULL.
@@ -138,9 +139,11 @@ private:
             if (value != nullptr) {
                 halves[0] = value->low;
                 halves[1] = static_cast<uint64_t>(value->high);
+                if (scale_ && *scale_ != value->scale) scales_ += " and " + std::to_string(*scale_);
                 scale_ = value->scale;
             }
-            fixed(halves, sizeof halves, "d:38," + std::to_string(scale_));
+            // The library refuses a format with two scales, and tells it.
+            fixed(halves, sizeof halves, "d:38," + std::to_string(scale_.value_or(0)) + scales_);
         } else if constexpr (std::is_same_v<T, binary>) {
             const std::string_view bytes = value != nullptr ? std::string_view(value->bytes) : std::string_view();
             text(value != nullptr ? &bytes : nullptr, "z");
@@ -163,7 +166,8 @@ private:
     std::vector<uint8_t> bits_, data_;
     std::vector<int32_t> offsets_;
     int64_t length_ = 0, nulls_ = 0;
-    int32_t scale_ = 0;
+    std::optional<int32_t> scale_;  // of the decimals so far
+    std::string scales_;
 };
 
 }  // namespace maxstorage

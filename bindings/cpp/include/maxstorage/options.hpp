@@ -90,10 +90,16 @@ public:
     options &quota(std::string_view name) { return set(MS_OPT_QUOTA, name); }
     /// The table to read.
     options &table(std::string_view name) { return set(MS_OPT_TABLE, name); }
-    /// Adds data columns to read.
+    /// Adds data columns to read: a list in braces, or any range of texts.
+    ///@{
     options &columns(std::initializer_list<std::string_view> names) { return add_all(MS_OPT_COLUMNS, names); }
-    /// Adds partitions to read, each "key=value/key=value".
+    template <class Names> options &columns(const Names &names) { return add_all(MS_OPT_COLUMNS, names); }
+    ///@}
+    /// Adds partitions to read, each "key=value/key=value": a list in braces, or any range of texts.
+    ///@{
     options &partitions(std::initializer_list<std::string_view> specs) { return add_all(MS_OPT_PARTITIONS, specs); }
+    template <class Specs> options &partitions(const Specs &specs) { return add_all(MS_OPT_PARTITIONS, specs); }
+    ///@}
     /// Cuts the table by stored bytes.
     options &split_by_size(int64_t bytes) { return set(MS_OPT_SPLIT_MODE, "size").set(MS_OPT_SPLIT_SIZE_BYTES, bytes); }
     /// Cuts the table into about so many splits.
@@ -136,7 +142,8 @@ private:
         if (!failure_) failure_ = done.error();
         return *this;
     }
-    options &add_all(std::string_view key, std::initializer_list<std::string_view> values) {
+    template <class Values>
+    options &add_all(std::string_view key, const Values &values) {
         for (const std::string_view value : values) add(key, value);
         return *this;
     }

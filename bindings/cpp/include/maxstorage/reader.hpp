@@ -24,6 +24,16 @@ inline int64_t monotonic_ms(std::chrono::steady_clock::time_point time) noexcept
     return since > 0 ? static_cast<int64_t>(since) : 1;
 }
 
+/// The stream that a reader becomes. MS_BUSY, while another thread is inside a call, is the one failure that leaves the reader.
+template <class Function, class Handle>
+result<stream> used_up(Function function, Handle &reader) noexcept {
+    stream out;
+    const auto done = call(function, reader.get(), out.out());
+    if (done.error().code() != MS_BUSY) static_cast<void>(reader.release());
+    if (!done) return done.error();
+    return out;
+}
+
 }  // namespace detail
 
 /// The batches that are left, for a range-based `for`. Each element is a batch or the failure that ended the read, which comes last:
@@ -156,9 +166,7 @@ public:
 
     /// Turns the reader into an Arrow stream, for Arrow C++, DuckDB, pyarrow and the like. The reader is used up.
     result<stream> into_stream() && noexcept {
-        stream out;
-        if (auto done = detail::call(ms_split_export_stream, handle_.release(), out.out()); !done) return done.error();
-        return out;
+        return detail::used_up(ms_split_export_stream, handle_);
     }
     /// For calls of the C interface.
     ms_split *get() const noexcept { return handle_.get(); }
@@ -241,9 +249,7 @@ public:
 
     /// Turns the scan into an Arrow stream. The scan is used up.
     result<stream> into_stream() && noexcept {
-        stream out;
-        if (auto done = detail::call(ms_scan_export_stream, handle_.release(), out.out()); !done) return done.error();
-        return out;
+        return detail::used_up(ms_scan_export_stream, handle_);
     }
     /// For calls of the C interface; stays this object's.
     ms_scan *get() const noexcept { return handle_.get(); }

@@ -7,7 +7,7 @@ from ctypes import byref
 
 from ._native import ArrowArray, WakeCallback, lib
 from .arrow import Batch, Schema, read_stream
-from .errors import PENDING, call, make
+from .errors import BUSY, PENDING, CallerError, call, make
 from .options import Options
 from .predicate import Predicate
 
@@ -80,6 +80,18 @@ def _deadline(seconds):
 
 def _waker(wake):
     return WakeCallback(lambda _: wake()) if wake else WakeCallback()
+
+
+def _used_up(reader, export):
+    """The stream that a reader becomes."""
+    reader.on_ready(None)  # the stream would go on to call it
+    handle, reader._handle = reader._handle, None
+    try:
+        return read_stream(export, handle)
+    except CallerError as failure:
+        if failure.code == BUSY:  # another thread waits for it: the one failure that leaves the reader
+            reader._handle = handle
+        raise
 
 
 class Client(_Handle):
@@ -314,9 +326,7 @@ class Split(_Handle):
         lib.ms_split_cancel(self._handle)
 
     def __arrow_c_stream__(self, requested_schema=None):
-        self.on_ready(None)  # the stream would go on to call it
-        handle, self._handle = self._handle, None
-        return read_stream(lib.ms_split_export_stream, handle).__arrow_c_stream__(requested_schema)
+        return _used_up(self, lib.ms_split_export_stream).__arrow_c_stream__(requested_schema)
 
 
 class Scan(_Handle):
@@ -385,6 +395,4 @@ class Scan(_Handle):
         lib.ms_scan_cancel(self._handle)
 
     def __arrow_c_stream__(self, requested_schema=None):
-        self.on_ready(None)  # the stream would go on to call it
-        handle, self._handle = self._handle, None
-        return read_stream(lib.ms_scan_export_stream, handle).__arrow_c_stream__(requested_schema)
+        return _used_up(self, lib.ms_scan_export_stream).__arrow_c_stream__(requested_schema)

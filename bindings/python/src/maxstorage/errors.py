@@ -3,7 +3,7 @@ from ctypes import byref, c_void_p
 
 from ._native import lib
 
-OK, PENDING, UNAVAILABLE = 0, 1, 400
+OK, PENDING, BUSY, UNAVAILABLE = 0, 1, 102, 400
 
 
 class Error(Exception):

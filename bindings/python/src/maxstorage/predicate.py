@@ -135,6 +135,12 @@ def _numbers(kind, format, convert):
     return write
 
 
+def _whole(value):
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(f"{value} does not fit 64 bits; use a Decimal")
+    return value
+
+
 def _bools(values):
     return b"b", [_bits(value is True for value in values)]
 
@@ -168,7 +174,7 @@ def _micros(value):
 # The first class that a value is of decides; bool before int, datetime before date.
 _WRITERS = [
     (bool, _bools),
-    (int, _numbers(ctypes.c_int64, b"l", int)),
+    (int, _numbers(ctypes.c_int64, b"l", _whole)),
     (float, _numbers(ctypes.c_double, b"g", float)),
     (str, _texts(b"u", str.encode)),
     (bytes, _texts(b"z", bytes)),
@@ -201,12 +207,20 @@ def _release_schema(schema):
     ctypes.memset(ctypes.addressof(schema.contents) + ArrowSchema.release.offset, 0, ArrowSchema.release.size)
 
 
+def _kind(value):
+    for kind, _ in _WRITERS:
+        if isinstance(value, kind):
+            return kind
+    raise TypeError(f"{type(value).__name__} is no literal of a filter; use an Arrow array")
+
+
 def _build(values):
-    first = next((value for value in values if value is not None), 0)
-    write = next((writer for kind, writer in _WRITERS if isinstance(first, kind)), None)
-    if write is None:
-        raise TypeError(f"{type(first).__name__} is no literal of a filter; use an Arrow array")
-    format, content = write(values)
+    given = [value for value in values if value is not None]
+    kind = _kind(given[0]) if given else int
+    for value in given:
+        if _kind(value) is not kind and (kind, _kind(value)) != (float, int):
+            raise TypeError(f"{type(given[0]).__name__} and {type(value).__name__} cannot stand in one list")
+    format, content = dict(_WRITERS)[kind](values)
     buffers = [_bits(value is not None for value in values), *content]
     pointers = (c_void_p * len(buffers))(*(ctypes.addressof(buffer) for buffer in buffers))
     schema = ArrowSchema(format=format, name=b"", flags=2, release=_release_schema)

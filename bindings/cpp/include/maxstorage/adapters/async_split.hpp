@@ -50,7 +50,8 @@ public:
     /// Ends the read.
     ~async_split() { end(); }
 
-    /// Calls `then` with the next batch: at once if it is there, else later on the executor.
+    /// Calls `then` with the next batch: at once if it is there, else later on the executor. Asked for from inside of a continuation, the
+    /// next one runs when that has returned, on its thread if the batch is there: a chain of continuations takes no stack.
     void next(continuation then) {
         {
             const std::lock_guard lock(state_->mutex);
@@ -103,30 +104,46 @@ private:
         }
 
         void attempt() {
-            continuation then;
-            std::optional<next_result> outcome;
-            {
-                const std::lock_guard lock(mutex);
-                if (!waiting) return;
+            const auto self = this->shared_from_this();  // a continuation may destroy the reader
+            std::unique_lock lock(mutex);
+            if (running) return;  // the thread that runs a continuation looks again behind it
+            const turn mine(*this, lock);
+            while (waiting) {
                 batch taken;
                 auto said = reader.try_next(taken);
-                if (said && *said == readiness::pending) return;
+                if (said && *said == readiness::pending) break;
+                next_result outcome = std::optional<batch>();
                 if (!said) {
-                    outcome.emplace(said.error());
-                } else if (*said == readiness::end) {
-                    outcome.emplace(std::optional<batch>());
-                } else {
-                    outcome.emplace(std::optional<batch>(std::move(taken)));
+                    outcome = said.error();
+                } else if (*said == readiness::ready) {
+                    outcome = std::optional<batch>(std::move(taken));
                 }
-                then = std::exchange(waiting, nullptr);
+                continuation then = std::exchange(waiting, nullptr);
+                lock.unlock();
+                then(std::move(outcome));
+                then = nullptr;  // what it holds goes without the lock
+                lock.lock();
             }
-            then(std::move(*outcome));
         }
+
+        /// `running` for as long as it lives, also if a continuation throws.
+        struct turn {
+            turn(state &whose, std::unique_lock<std::mutex> &held) : owner(whose), lock(held) { owner.running = true; }
+            turn(const turn &) = delete;
+            turn &operator=(const turn &) = delete;
+            ~turn() {
+                if (!lock.owns_lock()) lock.lock();
+                owner.running = false;
+            }
+            state &owner;
+            std::unique_lock<std::mutex> &lock;
+        };
 
         split reader;
         executor post;
-        std::mutex mutex;  // guards `waiting`, and makes calls of try_next come one after the other
+        std::mutex mutex;  // guards what is below, and makes calls of try_next come one after the other
         continuation waiting;
+        bool running = false;
     };
 
     explicit async_split(std::shared_ptr<state> shared) noexcept : state_(std::move(shared)) {}

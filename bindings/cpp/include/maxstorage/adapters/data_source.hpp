@@ -33,6 +33,17 @@ public:
         return basic_data_source(std::move(gate), std::move(reader));
     }
 
+    /// The other object may only be assigned to or destroyed afterwards.
+    ///@{
+    basic_data_source(basic_data_source &&) noexcept = default;
+    basic_data_source &operator=(basic_data_source &&other) noexcept {
+        reader_ = std::move(other.reader_);  // ahead of the waiter that its split may wake
+        waiter_ = std::move(other.waiter_);
+        rest_ = std::move(other.rest_);
+        return *this;
+    }
+    ///@}
+
     /// At most `size` rows. If the answer is blocked, `future` was assigned what the promise gave. Never blocks; one thread
     /// at a time, any thread.
     template <class Future>

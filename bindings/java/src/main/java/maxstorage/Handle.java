@@ -3,6 +3,7 @@ package maxstorage;
 import java.lang.ref.Cleaner;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
+import java.util.function.LongToIntFunction;
 
 /** Owns a handle of the library. Closing is idempotent; a handle that is forgotten is freed by a cleaner. */
 abstract class Handle implements AutoCloseable {
@@ -21,9 +22,14 @@ abstract class Handle implements AutoCloseable {
         return owned.address.get();
     }
 
-    /** Gives the handle away. */
-    final long take() {
-        return owned.address.getAndSet(0);
+    /** Calls what uses the handle up, and returns its status; BUSY is the one that leaves the handle. */
+    final int take(LongToIntFunction use) {
+        long address = owned.address.getAndSet(0);
+        int status = use.applyAsInt(address);
+        if (status == Status.BUSY) {
+            owned.address.set(address);
+        }
+        return status;
     }
 
     /** Frees the handle. What was opened through it goes on. Only when no other thread uses it; cancel a read that blocks first. */

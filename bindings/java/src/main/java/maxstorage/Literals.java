@@ -14,6 +14,7 @@ import org.apache.arrow.vector.DecimalVector;
 import org.apache.arrow.vector.FieldVector;
 import org.apache.arrow.vector.Float8Vector;
 import org.apache.arrow.vector.TimeStampMicroTZVector;
+import org.apache.arrow.vector.TimeStampNanoTZVector;
 import org.apache.arrow.vector.VarBinaryVector;
 import org.apache.arrow.vector.VarCharVector;
 
@@ -30,13 +31,13 @@ final class Literals {
     /** The first value that is not null decides the type. */
     static FieldVector vector(Object[] values, BufferAllocator allocator) {
         Object first = Arrays.stream(values).filter(Objects::nonNull).findFirst().orElse(0L);
-        if (first instanceof Long || first instanceof Integer || first instanceof Short || first instanceof Byte) {
+        if (isWhole(first)) {
             BigIntVector vector = new BigIntVector("", allocator);
-            return fill(vector, values, (i, value) -> vector.setSafe(i, ((Number) value).longValue()));
+            return fill(vector, values, (i, value) -> vector.setSafe(i, whole(value)));
         }
-        if (first instanceof Double || first instanceof Float) {
+        if (isReal(first)) {
             Float8Vector vector = new Float8Vector("", allocator);
-            return fill(vector, values, (i, value) -> vector.setSafe(i, ((Number) value).doubleValue()));
+            return fill(vector, values, (i, value) -> vector.setSafe(i, isReal(value) ? ((Number) value).doubleValue() : whole(value)));
         }
         if (first instanceof Boolean) {
             BitVector vector = new BitVector("", allocator);
@@ -61,14 +62,35 @@ final class Literals {
             return fill(vector, values, (i, value) -> vector.setSafe(i, Math.toIntExact(((LocalDate) value).toEpochDay())));
         }
         if (first instanceof Instant) {
+            if (Arrays.stream(values).anyMatch(value -> value instanceof Instant && ((Instant) value).getNano() % 1000 != 0)) {
+                TimeStampNanoTZVector vector = new TimeStampNanoTZVector("", allocator, "UTC");
+                return fill(vector, values, (i, value) -> vector.setSafe(i, since((Instant) value, 1_000_000_000)));
+            }
             TimeStampMicroTZVector vector = new TimeStampMicroTZVector("", allocator, "UTC");
-            return fill(vector, values, (i, value) -> vector.setSafe(i, micros((Instant) value)));
+            return fill(vector, values, (i, value) -> vector.setSafe(i, since((Instant) value, 1_000_000)));
         }
         throw new IllegalArgumentException(first.getClass().getName() + " is no literal of a predicate; use a vector of arrow-java");
     }
 
-    private static long micros(Instant time) {
-        return Math.addExact(Math.multiplyExact(time.getEpochSecond(), 1_000_000L), time.getNano() / 1000);
+    private static boolean isWhole(Object value) {
+        return value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte;
+    }
+
+    private static boolean isReal(Object value) {
+        return value instanceof Double || value instanceof Float;
+    }
+
+    /** Refuses what would lose a part. */
+    private static long whole(Object value) {
+        if (!isWhole(value)) {
+            throw new IllegalArgumentException(value + " is no whole number, as others of its list");
+        }
+        return ((Number) value).longValue();
+    }
+
+    /** Units since 1970; no part of the time is lost. */
+    private static long since(Instant time, long unitsPerSecond) {
+        return Math.addExact(Math.multiplyExact(time.getEpochSecond(), unitsPerSecond), time.getNano() * unitsPerSecond / 1_000_000_000);
     }
 
     private static FieldVector fill(FieldVector vector, Object[] values, Setter setter) {

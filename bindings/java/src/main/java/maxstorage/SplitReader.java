@@ -145,7 +145,7 @@ public final class SplitReader extends Handle {
     public ArrowReader intoArrowReader() {
         setWaker(null);
         try (Call call = Call.begin(); ArrowArrayStream stream = ArrowArrayStream.allocateNew(allocator)) {
-            call.check(Call.LIBRARY.ms_split_export_stream(take(), stream.memoryAddress(), call.error()));
+            call.check(take(address -> Call.LIBRARY.ms_split_export_stream(address, stream.memoryAddress(), call.error())));
             return Data.importArrayStream(allocator, stream);
         }
     }

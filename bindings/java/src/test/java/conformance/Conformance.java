@@ -307,6 +307,16 @@ public final class Conformance {
                 }
                 all.isLineitem();
             }
+            try (SplitReader split = oneSplit("fault_stall")) {
+                cancelled(split::next, () -> {
+                    try {
+                        split.intoArrowReader();
+                    } catch (MaxStorageException busy) {
+                        check(busy.code() == Status.BUSY, busy);
+                        split.cancel(); // a reader that could not be used up is still this one
+                    }
+                });
+            }
         });
         scenario("batches_outlive_owners", () -> {
             VectorSchemaRoot batch;
@@ -449,6 +459,15 @@ public final class Conformance {
         });
     }
 
+    /** No predicate is made of a list whose values are of different types. */
+    private static void refused(Object... values) {
+        try (Predicate changed = Predicate.in("id", values)) {
+            check(false, changed);
+        } catch (IllegalArgumentException | ClassCastException expected) {
+            return;
+        }
+    }
+
     private static void cancelled(Supplier<Object> next, Runnable cancel) throws Exception {
         CountDownLatch woke = new CountDownLatch(1);
         AtomicReference<Throwable> outcome = new AtomicReference<>();
@@ -529,7 +548,17 @@ public final class Conformance {
             check(readWhere(Predicate.compare("c_decimal", Op.EQ, new BigDecimal("-500.00"))).rows == 1, "decimal");
             check(readWhere(Predicate.compare("c_date", Op.LT, LocalDate.EPOCH)).rows > 0, "date");
         });
-        scenario("in_list", () -> check(readWhere(Predicate.in("id", 1, 2, null, 5000)).rows == 2, "rows"));
+        scenario("in_list", () -> {
+            check(readWhere(Predicate.in("id", 1, 2, null, 5000)).rows == 2, "rows");
+            check(readWhere(Predicate.in("id", 1.0, 2)).rows == 2, "rows");
+            refused(1, 2.5);
+            refused(1, "2");
+            refused(1.5, new BigDecimal("0.1"));
+            refused(true, 2);
+            try (Predicate fine = Predicate.compare("at", Op.EQ, Instant.ofEpochSecond(1, 123_456_789))) {
+                check(fine.toString().contains("123456789"), fine);
+            }
+        });
         scenario("combined", () -> {
             try (Predicate low = Predicate.compare("id", Op.LT, 10); Predicate high = Predicate.compare("id", Op.GE, 3990);
                     Predicate ends = Predicate.or(low, high); Predicate none = Predicate.isNull("c_int"); Predicate some = none.not()) {
