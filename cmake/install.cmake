@@ -1,5 +1,5 @@
-# Installs both libraries, the header with the Arrow structures, the C++ headers, the CMake package and maxstorage.pc. Every path inside the
-# package is relative to where it lies, so an installed tree can be moved.
+# Installs both libraries, the header with the Arrow structures, the C++ headers, the CMake package and the files of pkg-config. Every path
+# inside the package is relative to where it lies, so an installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/maxstorage")
@@ -26,6 +26,7 @@ foreach(kind LIB INCLUDE)
   endif()
 endforeach()
 configure_file(cmake/maxstorage.pc.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" @ONLY)
+configure_file(cmake/maxstorage-static.pc.in "${CMAKE_CURRENT_BINARY_DIR}/maxstorage-static.pc" @ONLY)
 
 # Two components, as distributions split them: what programs need at run time, and what compiling needs.
 install(PROGRAMS "${library_dir}/${shared_file}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime)
@@ -38,4 +39,4 @@ install(FILES include/maxstorage/arrow_abi.h DESTINATION "${CMAKE_INSTALL_INCLUD
 install(DIRECTORY bindings/cpp/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development FILES_MATCHING PATTERN "*.hpp")
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/maxstorageConfigVersion.cmake"
   DESTINATION "${package_dir}" COMPONENT development)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" DESTINATION "${pkgconfig_dir}" COMPONENT development)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/maxstorage.pc" "${CMAKE_CURRENT_BINARY_DIR}/maxstorage-static.pc" DESTINATION "${pkgconfig_dir}" COMPONENT development)

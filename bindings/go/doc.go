@@ -14,7 +14,7 @@
 package maxstorage
 
 // #cgo !maxstorage_static pkg-config: maxstorage
-// #cgo maxstorage_static pkg-config: --static maxstorage
+// #cgo maxstorage_static pkg-config: maxstorage-static
 // #include <maxstorage.h>
 import "C"
 
