@@ -126,7 +126,7 @@ private:
             }
         }
 
-        /// `running` for as long as it lives, also if a continuation throws.
+        ///@cond `running` for as long as it lives, also if a continuation throws
         struct turn {
             turn(state &whose, std::unique_lock<std::mutex> &held) : owner(whose), lock(held) { owner.running = true; }
             turn(const turn &) = delete;
@@ -138,6 +138,7 @@ private:
             state &owner;
             std::unique_lock<std::mutex> &lock;
         };
+        ///@endcond
 
         split reader;
         executor post;
