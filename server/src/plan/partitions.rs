@@ -1,5 +1,7 @@
 //! Partition specs: their text, their typed values, and which partitions a request selects.
 
+use std::collections::HashMap;
+
 use crate::catalog::{Column, Partition, Table};
 use crate::error::ApiError;
 use crate::filter::{Facts, Value};
@@ -100,6 +102,7 @@ pub fn select(table: &Table, all: Vec<Partition>, specs: &[String]) -> Result<Ve
     if table.partition_keys.is_empty() {
         return Err(bad("the table has no partitions".into()));
     }
+    let having = (0..table.partition_keys.len()).map(|key| by_value(&all, key)).collect::<Vec<_>>();
     let mut selected = vec![false; all.len()];
     for spec in specs {
         let mut wanted: Vec<(usize, String)> = Vec::new();
@@ -109,9 +112,13 @@ pub fn select(table: &Table, all: Vec<Partition>, specs: &[String]) -> Result<Ve
             let value = partition_value(&value, &column.ty).map_err(|e| bad(format!("{key} in \"{spec}\": {e}")))?;
             wanted.push((index, value));
         }
+        // Of the keys that it names, the one whose value the fewest partitions have.
+        let numbers = wanted.iter().map(|(key, value)| having.get(*key).and_then(|having| having.get(value.as_str())));
+        let fewest = numbers.map(|numbers| numbers.map_or(&[][..], Vec::as_slice)).min_by_key(|numbers| numbers.len());
         let mut hit = false;
-        for (partition, chosen) in all.iter().zip(&mut selected) {
-            if wanted.iter().all(|(index, value)| partition.values.get(*index) == Some(value)) {
+        for number in fewest.unwrap_or_default() {
+            let (Some(partition), Some(chosen)) = (all.get(*number), selected.get_mut(*number)) else { continue };
+            if wanted.iter().all(|(key, value)| partition.values.get(*key) == Some(value)) {
                 (*chosen, hit) = (true, true);
             }
         }
@@ -121,6 +128,17 @@ pub fn select(table: &Table, all: Vec<Partition>, specs: &[String]) -> Result<Ve
         }
     }
     Ok(all.into_iter().zip(selected).filter_map(|(partition, chosen)| chosen.then_some(partition)).collect())
+}
+
+/// The numbers of the partitions that have each value of a key.
+fn by_value(all: &[Partition], key: usize) -> HashMap<&str, Vec<usize>> {
+    let mut numbers = HashMap::<&str, Vec<usize>>::new();
+    for (number, partition) in all.iter().enumerate() {
+        if let Some(value) = partition.values.get(key) {
+            numbers.entry(value).or_default().push(number);
+        }
+    }
+    numbers
 }
 
 fn key_column<'a>(keys: &'a [Column], name: &str) -> Option<(usize, &'a Column)> {
