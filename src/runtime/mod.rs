@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
+use tokio::runtime::Handle;
 
 use crate::error::{Error, Kind, Result};
 
@@ -97,7 +98,7 @@ impl Runtime {
     pub fn run<T: Send + 'static>(&self, future: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         self.check()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.spawn(future, move |result| {
+        self.spawn_aside(future, move |result| {
             // The receiver waits below; it is gone only if the runtime is.
             let _ = sender.send(result);
         });
@@ -118,26 +119,43 @@ impl Runtime {
         }
     }
 
-    /// Runs a future on a worker. `end` gets its result there; a panic of the future is an error like any other.
+    /// Runs a future on the worker that has the fewest reads. `end` gets its result there; a panic of the future is an error like any other.
     pub fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = Result<T>> + Send + 'static,
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Task {
         let (worker, future) = self.team.place(future);
-        let task = worker.spawn(future);
-        let abort = task.abort_handle();
-        worker.spawn(async move {
-            end(match task.await {
-                Ok(result) => result,
-                Err(error) => Err(match error.try_into_panic() {
-                    Ok(payload) => Error::from_panic(payload.as_ref()),
-                    Err(_) => Error::new(Kind::Cancelled, "the work was cancelled"),
-                }),
-            });
-        });
-        Task(abort)
+        spawn_on(worker, future, end)
     }
+
+    /// As [`Runtime::spawn`], for work that mostly waits: it does not count where the next read is placed.
+    pub fn spawn_aside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+        end: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Task {
+        spawn_on(self.team.idlest(), future, end)
+    }
+}
+
+fn spawn_on<T: Send + 'static>(
+    worker: &Handle,
+    future: impl Future<Output = Result<T>> + Send + 'static,
+    end: impl FnOnce(Result<T>) + Send + 'static,
+) -> Task {
+    let task = worker.spawn(future);
+    let abort = task.abort_handle();
+    worker.spawn(async move {
+        end(match task.await {
+            Ok(result) => result,
+            Err(error) => Err(match error.try_into_panic() {
+                Ok(payload) => Error::from_panic(payload.as_ref()),
+                Err(_) => Error::new(Kind::Cancelled, "the work was cancelled"),
+            }),
+        });
+    });
+    Task(abort)
 }
 
 /// Work on the threads of the process.

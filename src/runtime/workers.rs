@@ -124,10 +124,19 @@ impl Team {
         OWN.with_borrow(Clone::clone)
     }
 
+    /// The worker with the fewest tasks.
+    pub(super) fn idlest(&self) -> &Handle {
+        &self.least().handle
+    }
+
+    fn least(&self) -> &Member {
+        let (first, others) = &*self.0;
+        others.iter().fold(first, |least, other| if other.load() < least.load() { other } else { least })
+    }
+
     /// The worker with the fewest tasks, and a task for it that is counted there.
     pub(super) fn place<F: Future>(&self, task: F) -> (&Handle, impl Future<Output = F::Output> + use<F>) {
-        let (first, others) = &*self.0;
-        let member = others.iter().fold(first, |least, other| if other.load() < least.load() { other } else { least });
+        let member = self.least();
         member.tasks.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&member.tasks));
         let task = async move {
@@ -193,6 +202,16 @@ mod tests {
         drop(one);
         assert!(first.handle.block_on(running).is_err());
         assert_eq!(loads(), (0, 0));
+    }
+
+    #[test]
+    fn what_mostly_waits_does_not_decide_where_reads_go() {
+        let workers = Workers::start(&threads(2), || ()).unwrap();
+        let (first, others) = &*workers.team.0;
+        let (_, _read) = workers.team().place(std::future::pending::<()>());
+        let _upkeep = workers.team().idlest().spawn(std::future::pending::<()>());
+        let (_, _other_read) = workers.team().place(std::future::pending::<()>());
+        assert_eq!((first.load(), others[0].load()), (1, 1));
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Lease {
                     }
                 }
             };
-            keeper.task = Some(runtime.spawn(keep, |_: Result<()>| {}));
+            keeper.task = Some(runtime.spawn_aside(keep, |_: Result<()>| {}));
         }
         Hold(Arc::clone(self))
     }
