@@ -156,7 +156,7 @@ static void a_child_does_not_release_what_its_parent_uses(void) {
   peer_start(&service);
   vault self = {0};
   ms_options *options = options_with(&self, &service);
-  const pid_t child = fork();
+  const pid_t child = fork_when_quiet();
   if (child == 0) {
     ms_options_free(options);
     char command[32];

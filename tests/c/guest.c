@@ -149,7 +149,7 @@ static void in_a_child_every_kind_of_handle_says_so(void) {
   CHECK_INT(stack_open(&use), MS_OK);
   ms_scan *scan = NULL;
   REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
-  const pid_t child = fork();
+  const pid_t child = fork_when_quiet();
   if (child == 0) {
     /* What the child inherited is left alone on purpose, and a leak checker would report it: the shell exits in its place. */
     char command[32];

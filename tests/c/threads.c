@@ -184,7 +184,7 @@ static void after_fork_the_childs_calls_are_refused(void) {
   stack use = {.options = service_options("local.default.lineitem")};
   CHECK_INT(stack_open(&use), MS_OK);
   drop_error();
-  const pid_t child = fork();
+  const pid_t child = fork_when_quiet();
   if (child == 0) {
     /* What the child inherited is left alone on purpose, and a leak checker would report it: the shell exits in its place. */
     char command[32];
