@@ -48,7 +48,8 @@ static inline int64_t now_ms(void) {
  * holds just then stays locked in the child. There the workers get the time to park. */
 static inline pid_t fork_when_quiet(void) {
 #ifdef __SANITIZE_ADDRESS__
-  nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+  const struct timespec while_they_park = {0, 300000000};
+  nanosleep(&while_they_park, NULL);
 #endif
   return fork();
 }
