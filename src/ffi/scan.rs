@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use arrow_array::RecordBatch;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -105,6 +106,8 @@ pub unsafe extern "C" fn ms_scan_next_batch_until(
     unsafe { next_batch(scan, instant(monotonic_deadline_ms), out_array, out_split, err) }
 }
 
+/// # Safety
+/// As for ms_scan_next_batch.
 unsafe fn next_batch(
     scan: *const ms_scan,
     deadline: Option<Instant>,
@@ -114,18 +117,39 @@ unsafe fn next_batch(
 ) -> ms_status {
     unsafe {
         gate(err, || {
-            if !out_split.is_null() {
-                out_split.write(-1);
-            }
-            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
-            if let Some((split, batch)) = borrow(scan, "scan")?.scan.next_batch_until(deadline)? {
-                if !out_split.is_null() {
-                    out_split.write(split);
-                }
-                out.fill(export_batch(batch));
-            }
+            let out = OutBatch::claim(out_array, out_split)?;
+            out.fill(borrow(scan, "scan")?.scan.next_batch_until(deadline)?);
             Ok(())
         })
+    }
+}
+
+/// Where a batch and the number of its split go.
+struct OutBatch {
+    array: Out<FFI_ArrowArray>,
+    /// The caller may do without.
+    split: Option<Out<i64>>,
+}
+
+impl OutBatch {
+    /// Claims both outputs: no batch, and -1.
+    ///
+    /// # Safety
+    /// Both are NULL or point to writable memory.
+    unsafe fn claim(array: *mut FFI_ArrowArray, split: *mut i64) -> Result<Self> {
+        unsafe {
+            let split = if split.is_null() { None } else { Some(Out::claim(split, -1, "out_split")?) };
+            Ok(OutBatch { array: Out::claim(array, FFI_ArrowArray::empty(), "out_array")?, split })
+        }
+    }
+
+    /// Hands out what was taken; at the end of the data both stay as they are.
+    fn fill(self, taken: Option<(i64, RecordBatch)>) {
+        let Some((number, batch)) = taken else { return };
+        if let Some(split) = self.split {
+            split.fill(number);
+        }
+        self.array.fill(export_batch(batch));
     }
 }
 
@@ -147,19 +171,11 @@ pub unsafe extern "C" fn ms_scan_try_next_batch(
 ) -> ms_status {
     unsafe {
         gate_poll(err, || {
-            if !out_split.is_null() {
-                out_split.write(-1);
-            }
-            let out = Out::claim(out_array, FFI_ArrowArray::empty(), "out_array")?;
+            let out = OutBatch::claim(out_array, out_split)?;
             Ok(match borrow(scan, "scan")?.scan.try_next_batch() {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(taken) => {
-                    if let Some((split, batch)) = taken? {
-                        if !out_split.is_null() {
-                            out_split.write(split);
-                        }
-                        out.fill(export_batch(batch));
-                    }
+                    out.fill(taken?);
                     Poll::Ready(())
                 }
             })
