@@ -257,7 +257,8 @@
 typedef struct ms_bytes ms_bytes;
 
 /**
- * Cancels calls that open something: one object may be given to several of them.
+ * Ends calls that plan, refresh or list, by ms_cancel_now or at a deadline: one object may be given to several of them. They end within
+ * 50 ms, whatever the service or the network does.
  */
 typedef struct ms_cancel ms_cancel;
 
@@ -906,6 +907,25 @@ ms_status ms_client_open(const ms_options *options,
                          ms_error **err);
 
 /**
+ * A second handle of the same client, for the calls of one query: those that are made with it end with `cancel`, with MS_CANCELLED or
+ * MS_DEADLINE_EXCEEDED, and so do the streams of ms_tables and its siblings when they are asked for a batch, also after the handle is freed.
+ * Sessions opened with it, their splits and scans go on: they have calls of their own. Costs no request.
+ * @param[in] client the client, which may itself be such a handle: its calls then end with either.
+ * @param[in] cancel ends the calls; it may be freed at any time, and then ends them no more, except at the deadline that it had.
+ * @param[out] out_client receives the handle, to be freed with ms_client_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_client_with_cancel(const ms_client *client,
+                                const ms_cancel *cancel,
+                                ms_client **out_client,
+                                ms_error **err);
+
+/**
  * What everything opened through a client uses now: memory, and requests under way.
  * @param[in] client the client.
  * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
@@ -1097,7 +1117,23 @@ MS_API MS_NODISCARD ms_cancel *ms_cancel_new(void);
 MS_API void ms_cancel_now(const ms_cancel *cancel);
 
 /**
- * Frees the object. Calls that were given it go on.
+ * Says until when every call may take that was given this object, those under way as well: then it returns MS_DEADLINE_EXCEEDED. Unlike
+ * ms_cancel_now this can be taken back, by another deadline.
+ * @param[in] cancel the object.
+ * @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time, also from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_cancel_set_deadline_ms(const ms_cancel *cancel,
+                                    int64_t monotonic_deadline_ms,
+                                    ms_error **err);
+
+/**
+ * Frees the object. Calls that were given it go on; the deadline that was set last stays theirs.
  * @param[in] cancel may be NULL.
  * Thread: any, once, when no other call uses the handle. Blocking: no.
  * @since 0.1
@@ -1485,15 +1521,16 @@ ms_status ms_session_open(const ms_client *client,
                           ms_error **err);
 
 /**
- * As ms_session_open, for a caller that may change its mind: ms_cancel_now ends the call from another thread.
+ * As ms_session_open, for a caller that may change its mind or has a deadline: `cancel` ends the call.
  * @param[in] client as for ms_session_open.
  * @param[in] scan as for ms_session_open.
  * @param[in] filter as for ms_session_open.
  * @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
  * @param[out] out_session as for ms_session_open.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return as ms_session_open; MS_CANCELLED once `cancel` says so. A session that was made at the service meanwhile expires by itself.
- * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or the call is cancelled.
+ * @return as ms_session_open; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. A session that was made at the service
+ * meanwhile expires by itself.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or `cancel` ends the call.
  * @since 0.1
  */
 MS_API
@@ -1620,6 +1657,22 @@ MS_API
 MS_NODISCARD
 ms_status ms_session_refresh(const ms_session *session,
                              ms_error **err);
+
+/**
+ * As ms_session_refresh, for a caller that may change its mind or has a deadline: `cancel` ends the call.
+ * @param[in] session as for ms_session_refresh.
+ * @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_session_refresh; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. Whether the service has prolonged
+ * the session is then not known.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the service has answered or `cancel` ends the call.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_refresh_cancellable(const ms_session *session,
+                                         const ms_cancel *cancel,
+                                         ms_error **err);
 
 /**
  * Frees a session. Splits opened from it go on.

@@ -8,7 +8,7 @@ use crate::memory::Budget;
 use crate::metrics::{Metric, figures};
 use crate::options::{self, Options};
 use crate::proto::TableName;
-use crate::runtime::{Runtime, Threads};
+use crate::runtime::{Bounds, Cancel, Runtime, Threads};
 use crate::transport::Transport;
 
 figures! {
@@ -30,6 +30,8 @@ figures! {
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// What ends the calls that are made with this handle of the client.
+    bounds: Bounds,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,27 @@ impl Client {
                 project: options.text(&options::PROJECT).map(str::to_owned),
                 schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),
             }),
+            bounds: Bounds::default(),
         })
+    }
+
+    /// A handle of the same client whose calls, and the lists they give, end with `cancel` as well as with what ends those of this one.
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Client { inner: Arc::clone(&self.inner), bounds: self.bounds.with(Some(cancel)) }
+    }
+
+    /// The handle that nothing ends, for what goes on after the call.
+    pub(crate) fn unbound(&self) -> Self {
+        Client { inner: Arc::clone(&self.inner), bounds: Bounds::default() }
+    }
+
+    /// Does what a call asks for on a worker, and waits for it: at most until `cancel`, or what else bounds this handle, ends it.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        cancel: Option<&Cancel>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.runtime().run(self.bounds.with(cancel).bound(work))
     }
 
     /// The threads of the process.

@@ -1,4 +1,4 @@
-//! Cancelling ends every wait within 50 ms, whatever the peer does and whatever is waited for.
+//! Cancelling, and a deadline, end every wait within 50 ms, whatever the peer does and whatever is waited for.
 
 mod support;
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use maxstorage::catalog;
 use maxstorage::client::Client;
 use maxstorage::error::{Error, Kind};
 use maxstorage::memory::{Hooks, Host};
@@ -41,13 +42,24 @@ fn stream() -> Vec<u8> {
     ipc(&[batch(0..100), batch(100..300), batch(300..400)], None)
 }
 
-/// A call that waits, and what cancels it.
+/// A call that waits, and what ends it: it says how the call is to end and since when.
 struct Wait {
     call: Box<dyn FnOnce() -> Error + Send>,
-    cancel: Box<dyn FnOnce()>,
+    end: Box<dyn FnOnce() -> (Kind, Instant)>,
 }
 
-/// How long after it was cancelled the call came back.
+impl Wait {
+    fn cancelled(call: impl FnOnce() -> Error + Send + 'static, cancel: impl FnOnce() + 'static) -> Self {
+        let end = move || {
+            let start = Instant::now();
+            cancel();
+            (Kind::Cancelled, start)
+        };
+        Wait { call: Box::new(call), end: Box::new(end) }
+    }
+}
+
+/// How long after it had to end the call came back.
 fn time_to_wake(name: &str, wait: Wait) -> Duration {
     let call = wait.call;
     let waiting = thread::spawn(move || {
@@ -56,10 +68,9 @@ fn time_to_wake(name: &str, wait: Wait) -> Duration {
     });
     thread::sleep(UNTIL_BLOCKED);
     assert!(!waiting.is_finished(), "{name}: it did not wait: {}", waiting.join().unwrap().0);
-    let start = Instant::now();
-    (wait.cancel)();
+    let (kind, start) = (wait.end)();
     let (error, woke) = waiting.join().unwrap();
-    assert_eq!(error.kind(), Kind::Cancelled, "{name}: {error}");
+    assert_eq!(error.kind(), kind, "{name}: {error}");
     woke - start
 }
 
@@ -208,31 +219,65 @@ fn drained<T>(next: impl Fn() -> Result<Option<T>, Error>) -> Error {
 fn reading(split: Split) -> Wait {
     let split = Arc::new(split);
     let reader = Arc::clone(&split);
-    Wait { call: Box::new(move || drained(|| reader.next_batch())), cancel: Box::new(move || split.cancel()) }
+    Wait::cancelled(move || drained(|| reader.next_batch()), move || split.cancel())
 }
 
 fn scanning(scan: Scan) -> Wait {
     let scan = Arc::new(scan);
     let reader = Arc::clone(&scan);
-    Wait { call: Box::new(move || drained(|| reader.next_batch())), cancel: Box::new(move || scan.cancel()) }
+    Wait::cancelled(move || drained(|| reader.next_batch()), move || scan.cancel())
 }
 
 /// The same wait, of which a figure of the client has to tell. `kept` lives as long as it.
 fn seen_by(client: Client, figure: &'static str, wait: Wait, kept: impl std::any::Any) -> Wait {
-    let cancel = move || {
+    let end = move || {
         let metrics = client.metrics();
         assert_eq!(metrics.iter().find(|metric| metric.name == figure).unwrap().value, 1, "{figure}");
-        (wait.cancel)();
+        let ended = (wait.end)();
         drop(kept);
+        ended
     };
-    Wait { call: wait.call, cancel: Box::new(cancel) }
+    Wait { call: wait.call, end: Box::new(end) }
 }
 
 fn planning(options: Options) -> Wait {
     let cancel = Arc::new(Cancel::default());
     let (client, listening) = (Client::open(&options).unwrap(), Arc::clone(&cancel));
     let call = move || Session::open_filtered(&client, &options, None, Some(&listening)).unwrap_err();
-    Wait { call: Box::new(call), cancel: Box::new(move || cancel.cancel()) }
+    Wait::cancelled(call, move || cancel.cancel())
+}
+
+/// How a call that is given a `Cancel` is to end.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Cancelling,
+    /// Set before the call.
+    Deadline,
+    /// Set while it waits.
+    DeadlineThatIsMoved,
+}
+
+/// A call of a handle of `client` that ends by a `Cancel`.
+fn bound(client: &Client, by: By, call: impl FnOnce(&Client, &Cancel) -> Error + Send + 'static) -> Wait {
+    let cancel = Arc::new(Cancel::default());
+    let (client, given) = (client.with_cancel(&cancel), Arc::clone(&cancel));
+    let call = move || call(&client, &given);
+    let deadline = Instant::now() + UNTIL_BLOCKED + Duration::from_millis(30);
+    match by {
+        By::Cancelling => Wait::cancelled(call, move || cancel.cancel()),
+        By::Deadline => {
+            cancel.set_deadline(Some(deadline));
+            Wait { call: Box::new(call), end: Box::new(move || (Kind::DeadlineExceeded, deadline)) }
+        }
+        By::DeadlineThatIsMoved => {
+            cancel.set_deadline(Some(deadline + Duration::from_secs(60)));
+            let end = move || {
+                cancel.set_deadline(Some(deadline));
+                (Kind::DeadlineExceeded, deadline)
+            };
+            Wait { call: Box::new(call), end: Box::new(end) }
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------------------ tests
@@ -271,6 +316,97 @@ fn a_planner_wakes() {
             keeps_the_promise(&format!("{name}: {what}"), || planning(patient(options)));
         }
     }
+}
+
+type Call = fn(&Client) -> Error;
+
+/// The calls that ask for metadata.
+const LISTS: [(&str, Call); 7] = [
+    ("schemas", |client| catalog::schemas(client, None).unwrap_err()),
+    ("tables", |client| catalog::tables(client, None, None, None).unwrap_err()),
+    ("table schema", |client| catalog::table_schema(client, "t").unwrap_err()),
+    ("table details", |client| catalog::table_details(client, "t").unwrap_err()),
+    ("partitions", |client| catalog::partitions(client, "t", None).unwrap_err()),
+    ("preview", |client| catalog::preview(client, "t", &Options::new(), 1).unwrap_err()),
+    ("diagnosis", |client| catalog::diagnose(client, None).unwrap_err()),
+];
+
+#[test]
+fn who_waits_for_the_catalogue_wakes() {
+    // Every call in every way, and every trouble with some of them.
+    let mut calls = LISTS.into_iter().cycle();
+    for (name, trouble) in TO_PLANS {
+        let place = trouble();
+        let client = Client::open(&patient(&[("endpoint", &place.url)])).unwrap();
+        for by in [By::Cancelling, By::Deadline, By::DeadlineThatIsMoved] {
+            let (what, call) = calls.next().unwrap();
+            keeps_the_promise(&format!("{name}: {what} by {by:?}"), || {
+                bound(&client, by, move |client, _| call(client))
+            });
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_the_next_page_wakes() {
+    let place = answering(|exchange| {
+        if exchange.path().contains("marker=m") {
+            exchange.stall();
+        }
+        let page = "<Tables><Marker>m</Marker><Table><Name>t</Name></Table></Tables>";
+        exchange.answer("200 OK", "", page.as_bytes());
+    });
+    let client = Client::open(&patient(&[("endpoint", &place.url)])).unwrap();
+    for by in [By::Cancelling, By::Deadline, By::DeadlineThatIsMoved] {
+        let next = |client: &Client, _: &Cancel| {
+            let mut tables = catalog::tables(client, None, None, None).unwrap();
+            tables.next_batch().unwrap().unwrap();
+            let error = tables.next_batch().unwrap_err();
+            assert_eq!(tables.next_batch().unwrap_err().kind(), error.kind(), "a list is not taken for complete");
+            error
+        };
+        keeps_the_promise(&format!("next page by {by:?}"), || bound(&client, by, next));
+    }
+}
+
+#[test]
+fn who_waits_for_a_refresh_or_a_plan_has_a_deadline() {
+    for (name, trouble) in TO_PLANS {
+        let place = trouble();
+        let options = patient(&[("data_endpoint", &place.url)]);
+        for by in [By::Cancelling, By::Deadline] {
+            keeps_the_promise(&format!("{name}: refresh by {by:?}"), || {
+                let (session, client) = session(&options);
+                bound(&client, by, move |_, cancel| session.refresh(Some(cancel)).unwrap_err())
+            });
+        }
+        for by in [By::Deadline, By::DeadlineThatIsMoved] {
+            keeps_the_promise(&format!("{name}: plan by {by:?}"), || {
+                let options = options.clone();
+                let plan = move |client: &Client, _: &Cancel| Session::open(client, &options).unwrap_err();
+                bound(&Client::open(&patient(&[("data_endpoint", &place.url)])).unwrap(), by, plan)
+            });
+        }
+    }
+}
+
+#[test]
+fn what_is_opened_under_a_deadline_goes_on_after_it() {
+    let peer = Peer::table(COLUMN, 2, |exchange, _| {
+        exchange.begin();
+        exchange.chunk(&stream());
+        exchange.end();
+    });
+    let cancel = Cancel::default();
+    let session = Session::open(&peer.client().with_cancel(&cancel), &peer.options()).unwrap();
+    cancel.cancel();
+    let scan = Scan::open(&session, &peer.options()).unwrap();
+    let rows: usize = std::iter::from_fn(|| scan.next_batch().unwrap()).map(|(_, batch)| batch.num_rows()).sum();
+    assert_eq!(rows, 800);
+    // Who has to end does not begin.
+    let requests = peer.heads().len();
+    let error = catalog::tables(&peer.client().with_cancel(&cancel), None, None, None).unwrap_err();
+    assert_eq!((error.kind(), peer.heads().len()), (Kind::Cancelled, requests));
 }
 
 #[test]

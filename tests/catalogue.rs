@@ -73,7 +73,7 @@ fn pages_are_asked_for_when_they_are_wanted() {
 }
 
 #[test]
-fn a_page_that_fails_ends_the_stream() {
+fn a_page_that_fails_ends_the_stream_with_a_failure_that_stays() {
     let peer = Peer::start(|exchange, number| match number {
         0 => xml(exchange, "<Tables><Marker>m</Marker><Table><Name>t</Name></Table></Tables>"),
         _ => unknown(exchange),
@@ -81,9 +81,11 @@ fn a_page_that_fails_ends_the_stream() {
     let mut tables = catalog::tables(&peer.client(), Some("q"), Some("s"), None).unwrap();
     assert!(peer.heads()[0].contains("/projects/q/tables?") && peer.heads()[0].contains("curr_schema=s"));
     tables.next_batch().unwrap().unwrap();
-    let error = tables.next_batch().unwrap_err();
-    assert_eq!((error.kind(), error.server().request_id.as_str()), (Kind::NotFound, "REQ-4"));
-    assert!(tables.next_batch().unwrap().is_none());
+    for _ in 0..2 {
+        let error = tables.next_batch().unwrap_err();
+        assert_eq!((error.kind(), error.server().request_id.as_str()), (Kind::NotFound, "REQ-4"));
+    }
+    assert_eq!(peer.heads().len(), 2);
     assert_eq!(catalog::tables(&peer.client(), Some("a/b"), None, None).unwrap_err().kind(), Kind::InvalidOption);
 }
 

@@ -81,17 +81,17 @@ fn a_session_is_refreshed_on_demand() {
     let session = service.session();
     let before = session.expires_at_ms().unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    session.refresh().unwrap();
+    session.refresh(None).unwrap();
     assert!(session.expires_at_ms().unwrap() > before);
     assert_eq!(service.refreshes(), 1);
     let token = session.serialize().unwrap();
     let attached = Session::attach(&service.peer.client(), &token).unwrap();
     assert_eq!(attached.expires_at_ms(), session.expires_at_ms(), "a token knows the new end");
     service.status.store(EXPIRED, Ordering::SeqCst);
-    let error = session.refresh().unwrap_err();
+    let error = session.refresh(None).unwrap_err();
     assert_eq!((error.kind(), error.server().request_id.as_str()), (Kind::SessionExpired, "REQ-1"));
     service.status.store(BUSY, Ordering::SeqCst);
-    assert_eq!(session.refresh().unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(session.refresh(None).unwrap_err().kind(), Kind::Unavailable);
 }
 
 #[test]

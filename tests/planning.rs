@@ -130,7 +130,7 @@ fn many_partitions_are_planned_at_once_and_numbered_in_their_order() {
         .collect();
     assert_eq!(rows, (0..47).collect::<Vec<_>>());
 
-    attached.refresh().unwrap();
+    attached.refresh(None).unwrap();
     let refreshed: std::collections::HashSet<String> = seen.refreshed.lock().unwrap().iter().cloned().collect();
     assert_eq!(refreshed.len(), 10, "all sessions are kept alive");
 

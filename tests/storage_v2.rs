@@ -199,7 +199,7 @@ fn the_newest_route_token_is_sent_back_and_travels() {
     let (session, options) = open(&peer, &[]).unwrap();
     read(&session, &options).unwrap();
     read(&session, &options).unwrap();
-    session.refresh().unwrap();
+    session.refresh(None).unwrap();
     let token = session.serialize().unwrap();
     let worker = Session::attach(&peer.client(), &token).unwrap();
     read(&worker, &options).unwrap();

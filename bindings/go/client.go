@@ -6,7 +6,6 @@ import "C"
 
 import (
 	"context"
-	"errors"
 	"unsafe"
 )
 
@@ -62,9 +61,6 @@ func (c *Client) Read(ctx context.Context, table string, more ...Option) (*Sessi
 
 // ReadWhere plans a read of a table with a filter, which may be nil.
 func (c *Client) ReadWhere(ctx context.Context, table string, filter *Predicate, more ...Option) (*Session, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	if err := filter.Err(); err != nil {
 		return nil, err
 	}
@@ -75,29 +71,17 @@ func (c *Client) ReadWhere(ctx context.Context, table string, filter *Predicate,
 		return nil, err
 	}
 	defer C.ms_options_free(native)
-	cancel := C.ms_cancel_new()
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		C.ms_cancel_now(cancel)
-		close(ended)
-	})
-	defer func() {
-		if !stop() {
-			<-ended // it may not be freed under the function that uses it
-		}
-		C.ms_cancel_free(cancel)
-	}()
 	var session *C.ms_session
-	c.handle.use(func(p unsafe.Pointer) {
-		filter.use(func(predicate *C.ms_predicate) {
-			var reported *C.ms_error
-			err = failure(C.ms_session_open_cancellable((*C.ms_client)(p), native, predicate, cancel, &session, &reported), reported)
+	err = until(ctx, func(cancel *C.ms_cancel) (err error) {
+		c.handle.use(func(p unsafe.Pointer) {
+			filter.use(func(predicate *C.ms_predicate) {
+				var reported *C.ms_error
+				err = failure(C.ms_session_open_cancellable((*C.ms_client)(p), native, predicate, cancel, &session, &reported), reported)
+			})
 		})
+		return err
 	})
 	if err != nil {
-		if errors.Is(err, Cancelled) && ctx.Err() != nil {
-			err = errors.Join(err, ctx.Err()) // a deadline is told as such
-		}
 		return nil, err
 	}
 	return newSession(session, scan), nil

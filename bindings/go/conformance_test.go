@@ -434,6 +434,29 @@ var scenarios = map[string]func(*testing.T){
 		stopped, stop := context.WithCancel(ctx)
 		cancelled(t, func() error { _, err := client.Read(stopped, "fault_plan"); return err }, stop)
 	},
+	"calls_end": func(t *testing.T) {
+		client, session := open(), read("nation")
+		defer client.Close()
+		defer session.Close()
+		soon, stop := context.WithTimeout(ctx, 200*time.Millisecond)
+		defer stop()
+		_, err := client.Read(soon, "fault_plan")
+		fails(t, maxstorage.DeadlineExceeded, err)
+		none := func(arrow.RecordBatch) error { return nil }
+		// The context is over before, or while the list is taken.
+		check(t, errors.Is(client.Tables(soon, "", "", "", none), context.DeadlineExceeded))
+		check(t, errors.Is(session.Refresh(soon), context.DeadlineExceeded))
+		stopped, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var batches int
+		err = client.Preview(stopped, "lineitem", 10000, func(arrow.RecordBatch) error {
+			batches++
+			cancel()
+			return nil
+		})
+		check(t, batches == 1 && errors.Is(err, context.Canceled), batches, err)
+		check(t, client.Tables(ctx, "", "", "", none) == nil && session.Refresh(ctx) == nil)
+	},
 	"deadline": func(t *testing.T) {
 		split := oneSplit("fault_stall")
 		defer split.Close()
@@ -493,7 +516,7 @@ var scenarios = map[string]func(*testing.T){
 		session := read("nation")
 		defer session.Close()
 		before := session.ExpiresAt()
-		check(t, session.Refresh() == nil && session.ExpiresAt() >= before)
+		check(t, session.Refresh(ctx) == nil && session.ExpiresAt() >= before)
 	},
 	"unknown_option": func(t *testing.T) {
 		_, err := maxstorage.Open(options(), maxstorage.Set("tabel", "x"))
@@ -553,7 +576,7 @@ var scenarios = map[string]func(*testing.T){
 		client := open()
 		defer client.Close()
 		found := 0
-		check(t, client.Tables("", "default", "", func(batch arrow.RecordBatch) error {
+		check(t, client.Tables(ctx, "", "default", "", func(batch arrow.RecordBatch) error {
 			names := batch.Column(2).(*array.String)
 			for i := range names.Len() {
 				if names.Value(i) == "lineitem" || names.Value(i) == "parted" {
@@ -567,7 +590,7 @@ var scenarios = map[string]func(*testing.T){
 	"table_schema": func(t *testing.T) {
 		client := open()
 		defer client.Close()
-		schema := must(client.TableSchema("parted"))
+		schema := must(client.TableSchema(ctx, "parted"))
 		kind, _ := schema.Field(0).Metadata.GetValue("maxcompute.type")
 		key, _ := schema.Field(2).Metadata.GetValue("maxcompute.partition_key")
 		check(t, schema.NumFields() == 4 && kind == "bigint" && key == "true", schema)
@@ -575,7 +598,7 @@ var scenarios = map[string]func(*testing.T){
 	"table_details": func(t *testing.T) {
 		client := open()
 		defer client.Close()
-		err := client.TableDetails("clustered", func(batch arrow.RecordBatch) error {
+		err := client.TableDetails(ctx, "clustered", func(batch arrow.RecordBatch) error {
 			at := func(name string) arrow.Array { return batch.Column(batch.Schema().FieldIndices(name)[0]) }
 			check(t, at("kind").(*array.String).Value(0) == "table" && at("cluster_kind").(*array.String).Value(0) == "hash", batch)
 			check(t, at("buckets").(*array.Int64).Value(0) == 8, batch)
@@ -587,7 +610,7 @@ var scenarios = map[string]func(*testing.T){
 		client := open()
 		defer client.Close()
 		count := func(filter *maxstorage.Predicate) (rows int64) {
-			err := client.Partitions("parted", filter, func(batch arrow.RecordBatch) error {
+			err := client.Partitions(ctx, "parted", filter, func(batch arrow.RecordBatch) error {
 				rows += batch.NumRows()
 				return nil
 			})
@@ -602,7 +625,7 @@ var scenarios = map[string]func(*testing.T){
 		client := open()
 		defer client.Close()
 		rows := int64(0)
-		err := client.Preview("nation", 5, func(batch arrow.RecordBatch) error {
+		err := client.Preview(ctx, "nation", 5, func(batch arrow.RecordBatch) error {
 			rows += batch.NumRows()
 			return nil
 		})
@@ -612,7 +635,7 @@ var scenarios = map[string]func(*testing.T){
 		for _, secret := range []string{"local", "wrong"} {
 			client := open(maxstorage.Set("access_key_secret", secret))
 			steps := int64(0)
-			err := client.Diagnose("nation", func(batch arrow.RecordBatch) error {
+			err := client.Diagnose(ctx, "nation", func(batch arrow.RecordBatch) error {
 				steps += batch.NumRows()
 				step, status := batch.Column(0).(*array.String), batch.Column(1).(*array.String)
 				for i := range step.Len() {

@@ -4,6 +4,7 @@ package maxstorage
 import "C"
 
 import (
+	"context"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -52,13 +53,15 @@ func (s *Session) ExpiresAt() (ms int64) {
 	return ms
 }
 
-// Refresh prolongs the session's life.
-func (s *Session) Refresh() (err error) {
-	s.use(func(p *C.ms_session) {
-		var reported *C.ms_error
-		err = failure(C.ms_session_refresh(p, &reported), reported)
+// Refresh prolongs the session's life; blocks until the service has answered or the context ends.
+func (s *Session) Refresh(ctx context.Context) error {
+	return until(ctx, func(cancel *C.ms_cancel) (err error) {
+		s.use(func(p *C.ms_session) {
+			var reported *C.ms_error
+			err = failure(C.ms_session_refresh_cancellable(p, cancel, &reported), reported)
+		})
+		return err
 	})
-	return err
 }
 
 // Token is the session as bytes without credentials, for Client.Attach anywhere and in any language.

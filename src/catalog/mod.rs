@@ -34,8 +34,16 @@ pub struct Listing {
     client: Client,
     schema: SchemaRef,
     ahead: Option<RecordBatch>,
-    /// Gone after the end, and after a failure.
-    source: Option<Source>,
+    rest: Rest,
+}
+
+/// What comes behind the batch that is there.
+#[derive(Debug)]
+enum Rest {
+    Asked(Box<Source>),
+    Nothing,
+    /// Stays, so that nobody takes it for the end.
+    Failed(Error),
 }
 
 /// Where the batches come from.
@@ -61,14 +69,14 @@ impl Source {
 impl Listing {
     /// A stream whose first batch is there already, so that what is wrong with the request shows now.
     fn open(client: &Client, schema: SchemaRef, source: Source) -> Result<Self> {
-        let mut listing = Listing { client: client.clone(), schema, ahead: None, source: Some(source) };
+        let mut listing = Listing { client: client.clone(), schema, ahead: None, rest: Rest::Asked(Box::new(source)) };
         listing.ahead = listing.ask()?;
         Ok(listing)
     }
 
     /// A stream of what is there already.
     fn ready(client: &Client, batch: RecordBatch) -> Self {
-        Listing { client: client.clone(), schema: batch.schema(), ahead: Some(batch), source: None }
+        Listing { client: client.clone(), schema: batch.schema(), ahead: Some(batch), rest: Rest::Nothing }
     }
 
     /// The schema of every batch.
@@ -90,12 +98,22 @@ impl Listing {
     }
 
     fn ask(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(mut source) = self.source.take() else { return Ok(None) };
-        let (source, batch) = self.client.runtime().run(async move {
+        let mut source = match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Asked(source) => source,
+            Rest::Nothing => return Ok(None),
+            Rest::Failed(error) => {
+                self.rest = Rest::Failed(error.clone());
+                return Err(error);
+            }
+        };
+        let asked = self.client.run(None, async move {
             let batch = source.next().await?;
             Ok((source, batch))
-        })?;
-        self.source = Some(source).filter(|_| batch.is_some());
+        });
+        let (source, batch) = asked.inspect_err(|error| self.rest = Rest::Failed(error.clone()))?;
+        if batch.is_some() {
+            self.rest = Rest::Asked(source);
+        }
         Ok(batch)
     }
 }
@@ -144,7 +162,7 @@ pub fn diagnose(client: &Client, table: Option<&str>) -> Result<Listing> {
     let table = table.map(|text| client.table(text)).transpose()?;
     let transport = std::sync::Arc::clone(client.transport());
     let project = table.as_ref().map(|table| table.project.clone()).or(client.project().map(str::to_owned));
-    let batch = client.runtime().run(async move { diagnose::walk(&transport, project, table).await })?;
+    let batch = client.run(None, async move { diagnose::walk(&transport, project, table).await })?;
     Ok(Listing::ready(client, batch))
 }
 
@@ -153,7 +171,7 @@ fn described(client: &Client, table: &str) -> Result<(TableName, TableDocument)>
     client.runtime().check()?;
     let name = client.table(table)?;
     let (asked, transport) = (name.clone(), std::sync::Arc::clone(client.transport()));
-    let document = client.runtime().run(async move { describe(&transport, &asked).await });
+    let document = client.run(None, async move { describe(&transport, &asked).await });
     Ok((name.clone(), document.map_err(|error| error.context(format!("describing {name}")))?))
 }
 

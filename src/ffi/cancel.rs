@@ -1,9 +1,14 @@
-//! Cancelling calls that have no handle yet.
+//! Ending calls that have no handle of their own.
 
-use super::gate::{free, new_handle, quiet};
+use super::args::borrow;
+use super::deadline::instant;
+use super::error::ms_error;
+use super::gate::{free, gate, new_handle, quiet};
+use super::status::ms_status;
 use crate::runtime::Cancel;
 
-/// Cancels calls that open something: one object may be given to several of them.
+/// Ends calls that plan, refresh or list, by ms_cancel_now or at a deadline: one object may be given to several of them. They end within
+/// 50 ms, whatever the service or the network does.
 pub struct ms_cancel {
     pub(super) cancel: Cancel,
 }
@@ -32,7 +37,30 @@ pub unsafe extern "C" fn ms_cancel_now(cancel: *const ms_cancel) {
     });
 }
 
-/// Frees the object. Calls that were given it go on.
+/// Says until when every call may take that was given this object, those under way as well: then it returns MS_DEADLINE_EXCEEDED. Unlike
+/// ms_cancel_now this can be taken back, by another deadline.
+/// @param[in] cancel the object.
+/// @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time, also from inside a callback. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_cancel_set_deadline_ms(
+    cancel: *const ms_cancel,
+    monotonic_deadline_ms: i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            borrow(cancel, "cancel")?.cancel.set_deadline(instant(monotonic_deadline_ms));
+            Ok(())
+        })
+    }
+}
+
+/// Frees the object. Calls that were given it go on; the deadline that was set last stays theirs.
 /// @param[in] cancel may be NULL.
 /// Thread: any, once, when no other call uses the handle. Blocking: no.
 /// @since 0.1

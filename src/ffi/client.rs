@@ -1,6 +1,7 @@
 //! Clients.
 
 use super::args::{Out, borrow};
+use super::cancel::ms_cancel;
 use super::error::ms_error;
 use super::gate::{free, gate};
 use super::metrics::ms_metrics;
@@ -34,6 +35,36 @@ pub unsafe extern "C" fn ms_client_open(
             let out = Out::handle(out_client, "out_client")?;
             let options = borrow(options, "options")?.read();
             out.give(ms_client { client: Client::open(&options)? });
+            Ok(())
+        })
+    }
+}
+
+/// A second handle of the same client, for the calls of one query: those that are made with it end with `cancel`, with MS_CANCELLED or
+/// MS_DEADLINE_EXCEEDED, and so do the streams of ms_tables and its siblings when they are asked for a batch, also after the handle is freed.
+/// Sessions opened with it, their splits and scans go on: they have calls of their own. Costs no request.
+/// @param[in] client the client, which may itself be such a handle: its calls then end with either.
+/// @param[in] cancel ends the calls; it may be freed at any time, and then ends them no more, except at the deadline that it had.
+/// @param[out] out_client receives the handle, to be freed with ms_client_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_client_with_cancel(
+    client: *const ms_client,
+    cancel: *const ms_cancel,
+    out_client: *mut *mut ms_client,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_client, "out_client")?;
+            let client = &borrow(client, "client")?.client;
+            let cancel = &borrow(cancel, "cancel")?.cancel;
+            client.runtime().check()?;
+            out.give(ms_client { client: client.with_cancel(cancel) });
             Ok(())
         })
     }

@@ -48,15 +48,16 @@ pub unsafe extern "C" fn ms_session_open(
     unsafe { ms_session_open_cancellable(client, scan, filter, std::ptr::null(), out_session, err) }
 }
 
-/// As ms_session_open, for a caller that may change its mind: ms_cancel_now ends the call from another thread.
+/// As ms_session_open, for a caller that may change its mind or has a deadline: `cancel` ends the call.
 /// @param[in] client as for ms_session_open.
 /// @param[in] scan as for ms_session_open.
 /// @param[in] filter as for ms_session_open.
 /// @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
 /// @param[out] out_session as for ms_session_open.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return as ms_session_open; MS_CANCELLED once `cancel` says so. A session that was made at the service meanwhile expires by itself.
-/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or the call is cancelled.
+/// @return as ms_session_open; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. A session that was made at the service
+/// meanwhile expires by itself.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or `cancel` ends the call.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -246,7 +247,31 @@ pub unsafe extern "C" fn ms_session_expires_at_ms(session: *const ms_session) ->
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_session_refresh(session: *const ms_session, err: *mut *mut ms_error) -> ms_status {
-    unsafe { gate(err, || borrow(session, "session")?.session.refresh()) }
+    unsafe { ms_session_refresh_cancellable(session, std::ptr::null(), err) }
+}
+
+/// As ms_session_refresh, for a caller that may change its mind or has a deadline: `cancel` ends the call.
+/// @param[in] session as for ms_session_refresh.
+/// @param[in] cancel may be NULL, then nothing ends the call. It must not be freed during the call.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return as ms_session_refresh; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. Whether the service has prolonged
+/// the session is then not known.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the service has answered or `cancel` ends the call.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_refresh_cancellable(
+    session: *const ms_session,
+    cancel: *const ms_cancel,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let session = borrow(session, "session")?;
+            let cancel = cancel.as_ref().map(|cancel| &cancel.cancel);
+            session.session.refresh(cancel)
+        })
+    }
 }
 
 /// Frees a session. Splits opened from it go on.

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, Kind, Result};
 
-pub use cancel::Cancel;
+pub use cancel::{Bounds, Cancel};
 pub use forced_panic::{Place, forced_panic};
 pub use group::Group;
 pub use handoff::Handoff;
@@ -105,18 +105,6 @@ impl Runtime {
         receiver
             .recv()
             .unwrap_or_else(|_| Err(Error::new(Kind::WrongState, "the library was shut down during the call")))
-    }
-
-    /// As [`Runtime::run`], until `cancel` ends it.
-    pub fn run_until<T: Send + 'static>(
-        &self,
-        cancel: Option<&Cancel>,
-        future: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        match cancel {
-            Some(cancel) => self.run(cancel.bound(future)),
-            None => self.run(future),
-        }
     }
 
     /// Runs a future on the worker that has the fewest reads. `end` gets its result there; a panic of the future is an error like any other.

@@ -68,7 +68,7 @@ impl Session {
         let requests = planner::PlanRequests::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
         let start = Instant::now();
-        let (plans, conjuncts) = client.runtime().run_until(cancel, async move { requests.plan(&transport).await })?;
+        let (plans, conjuncts) = client.run(cancel, async move { requests.plan(&transport).await })?;
         Session::new(client, plans, conjuncts, Some(start.elapsed()))
     }
 
@@ -113,7 +113,7 @@ impl Session {
         let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;
         let selection = residual.map(|residual| Selection::new(&residual, &arriving)).transpose()?;
         Ok(Session {
-            client: client.clone(),
+            client: client.unbound(),
             parts,
             arriving,
             delivered: delivered.map(Into::into),
@@ -191,11 +191,11 @@ impl Session {
         self.parts.all().filter_map(|(_, lease)| lease.expires_at_ms()).min()
     }
 
-    /// Prolongs the life of the session at the service; blocks until it has answered.
-    pub fn refresh(&self) -> Result<()> {
+    /// Prolongs the life of the session at the service; blocks until it has answered or `cancel` ends the call.
+    pub fn refresh(&self, cancel: Option<&Cancel>) -> Result<()> {
         for (_, lease) in self.parts.all() {
             let (lease, named) = (Arc::clone(lease), lease.name());
-            let refreshed = self.client.runtime().run(async move { lease.refresh().await });
+            let refreshed = self.client.run(cancel, async move { lease.refresh().await });
             refreshed.map_err(|error| error.context(format!("refreshing the {named}")))?;
         }
         Ok(())

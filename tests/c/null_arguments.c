@@ -389,6 +389,18 @@ static void case_ms_session_estimated_rows(void) { CHECK_INT(ms_session_estimate
 static void case_ms_session_estimated_bytes(void) { CHECK_INT(ms_session_estimated_bytes(NULL), -1); }
 static void case_ms_session_expires_at_ms(void) { CHECK_INT(ms_session_expires_at_ms(NULL), -1); }
 static void case_ms_session_refresh(void) { REFUSES("session", ms_session_refresh(NULL, &err)); }
+static void case_ms_session_refresh_cancellable(void) { REFUSES("session", ms_session_refresh_cancellable(NULL, NULL, &err)); }
+static void case_ms_cancel_set_deadline_ms(void) { REFUSES("cancel", ms_cancel_set_deadline_ms(NULL, 1, &err)); }
+static void case_ms_client_with_cancel(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  ms_client *client = GARBAGE;
+  REFUSES("client", ms_client_with_cancel(NULL, cancel, &client, &err));
+  CHECK(client == NULL);
+  REFUSES("cancel", ms_client_with_cancel(good.client, NULL, &client, &err));
+  REFUSES("out_client", ms_client_with_cancel(good.client, cancel, NULL, &err));
+  CHECK_INT(ms_client_with_cancel(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_cancel_free(cancel);
+}
 static void case_ms_session_explain(void) {
   ms_bytes *json = GARBAGE;
   REFUSES("session", ms_session_explain(NULL, &json, &err));
@@ -629,7 +641,8 @@ static const struct {
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
     CASE(ms_options_set_memory_hooks), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
-    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_free),
+    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms),
+    CASE(ms_client_with_cancel), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),

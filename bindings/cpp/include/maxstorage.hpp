@@ -15,6 +15,7 @@
 #define MAXSTORAGE_HPP
 
 #include "maxstorage/arrow_types.hpp"
+#include "maxstorage/cancel.hpp"
 #include "maxstorage/client.hpp"
 #include "maxstorage/credentials.hpp"
 #include "maxstorage/metrics.hpp"

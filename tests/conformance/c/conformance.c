@@ -558,6 +558,35 @@ static void cancel_planning(void) {
   close_plan(&use);
 }
 
+static void calls_end(void) {
+  plan use;
+  struct ArrowArrayStream stream;
+  struct ArrowSchema schema;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  ms_options *slow = options_for("fault_plan", NULL);
+  ms_cancel *cancel = ms_cancel_new();
+  ms_client *bounded = NULL;
+  ms_session *session = NULL;
+  REQUIRE_OK(ms_client_with_cancel(use.client, cancel, &bounded, &err));
+  REQUIRE_OK(ms_cancel_set_deadline_ms(cancel, now_ms() + 200, &err));
+  CHECK_FAILS(ms_session_open(bounded, slow, NULL, &session, &err), MS_DEADLINE_EXCEEDED);
+  CHECK_FAILS(ms_tables(bounded, NULL, NULL, NULL, &stream, &err), MS_DEADLINE_EXCEEDED);
+  CHECK_FAILS(ms_session_refresh_cancellable(use.session, cancel, &err), MS_DEADLINE_EXCEEDED);
+  REQUIRE_OK(ms_cancel_set_deadline_ms(cancel, 0, &err));
+  REQUIRE_OK(ms_table_schema(bounded, "nation", &schema, &err));
+  schema.release(&schema);
+  ms_cancel_now(cancel);
+  CHECK_FAILS(ms_tables(bounded, NULL, NULL, NULL, &stream, &err), MS_CANCELLED);
+  CHECK_FAILS(ms_session_refresh_cancellable(use.session, cancel, &err), MS_CANCELLED);
+  REQUIRE_OK(ms_tables(use.client, NULL, NULL, NULL, &stream, &err));
+  stream.release(&stream);
+  REQUIRE_OK(ms_session_refresh_cancellable(use.session, NULL, &err));
+  ms_client_free(bounded);
+  ms_cancel_free(cancel);
+  ms_options_free(slow);
+  close_plan(&use);
+}
+
 static void deadline(void) {
   plan use;
   ms_split *split = NULL;
@@ -1153,6 +1182,7 @@ int main(void) {
   RUN(cancel_stays);
   RUN(cancel_scan);
   RUN(cancel_planning);
+  RUN(calls_end);
   RUN(deadline);
   RUN(resume);
   RUN(throttled);

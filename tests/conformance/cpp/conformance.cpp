@@ -351,6 +351,23 @@ void waiting() {
         CHECK_CODE(failure, MS_CANCELLED);
         CHECK(woke - begin < 1s);
     });
+    scenario("calls_end", [] {
+        const ms::client client = ms::or_throw(ms::client::open(options_for("nation")));
+        const ms::session session = ms::or_throw(client.open_session(options_for("nation")));
+        const ms::canceller cancel;
+        const ms::client bounded = ms::or_throw(client.with_cancel(cancel));
+        ms::or_throw(cancel.set_deadline(clock_type::now() + 200ms));
+        CHECK_CODE(bounded.open_session(options_for("fault_plan")).error(), MS_DEADLINE_EXCEEDED);
+        CHECK_CODE(bounded.tables().error(), MS_DEADLINE_EXCEEDED);
+        CHECK_CODE(session.refresh(cancel).error(), MS_DEADLINE_EXCEEDED);
+        ms::or_throw(cancel.clear_deadline());
+        ms::or_throw(bounded.table_schema("nation"));
+        cancel.cancel();
+        CHECK_CODE(bounded.tables().error(), MS_CANCELLED);
+        CHECK_CODE(session.refresh(cancel).error(), MS_CANCELLED);
+        ms::or_throw(client.tables());
+        ms::or_throw(session.refresh());
+    });
     scenario("deadline", [] {
         ms::split split = ms::or_throw(open(options_for("fault_stall")).open_split(0));
         ms::or_throw(split.set_deadline(clock_type::now() + 200ms));

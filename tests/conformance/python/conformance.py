@@ -332,6 +332,24 @@ def cancel_planning():
 
 
 @scenario
+def calls_end():
+    one, cancel = client(), maxstorage.Canceller()
+    session, bounded = one.read("nation"), one.with_cancel(cancel)
+    calls = [lambda: bounded.tables(), lambda: session.refresh(cancel)]
+    cancel.set_deadline(0.2)
+    failure(maxstorage.DeadlineExceededError, "MS_DEADLINE_EXCEEDED", lambda: bounded.read("fault_plan"))
+    for ended in calls:
+        failure(maxstorage.DeadlineExceededError, "MS_DEADLINE_EXCEEDED", ended)
+    cancel.set_deadline(None)
+    bounded.table_schema("nation")
+    cancel.cancel()
+    for ended in calls:
+        failure(maxstorage.CancelledError, "MS_CANCELLED", ended)
+    one.tables()
+    session.refresh()
+
+
+@scenario
 def deadline():
     split = client().read("fault_stall").split(0)
     split.set_deadline(0.2)

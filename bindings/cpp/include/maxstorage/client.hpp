@@ -7,26 +7,13 @@
 #include <utility>
 
 #include "arrow_types.hpp"
+#include "cancel.hpp"
 #include "metrics.hpp"
 #include "options.hpp"
 #include "predicate.hpp"
 #include "session.hpp"
 
 namespace maxstorage {
-
-/// Cancels calls that open something; one object may be given to several of them. Any thread.
-class canceller {
-public:
-    /// Cancels nothing yet.
-    canceller() noexcept : handle_(ms_cancel_new()) {}
-    /// Every call that was given this object, and those that will be, fail with MS_CANCELLED at once.
-    void cancel() const noexcept { ms_cancel_now(handle_.get()); }
-    /// For calls of the C interface; stays this object's.
-    const ms_cancel *get() const noexcept { return handle_.get(); }
-
-private:
-    detail::handle<ms_cancel, ms_cancel_free> handle_;
-};
 
 /// Sessions and what is opened from them go on when the client is gone. Any thread may use it.
 class client {
@@ -60,6 +47,14 @@ public:
     }
 
     ///@}
+
+    /// A handle of the same client whose calls, and the streams they give, end with `cancel`: for the calls of one query. What is opened with it
+    /// goes on.
+    result<client> with_cancel(const canceller &cancel) const noexcept {
+        auto made = detail::make<handle>(ms_client_with_cancel, static_cast<const ms_client *>(handle_.get()), cancel.get());
+        if (!made) return made.error();
+        return client(std::move(*made));
+    }
 
     /// A session that was planned elsewhere, from the bytes of session::serialize. Makes no request.
     result<session> attach(std::string_view token) const noexcept {

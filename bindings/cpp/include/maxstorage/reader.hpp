@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "arrow_types.hpp"
+#include "deadline.hpp"
 #include "metrics.hpp"
 #include "predicate.hpp"
 #include "result.hpp"
@@ -17,12 +18,6 @@
 namespace maxstorage {
 
 namespace detail {
-
-/// A time as the library reads it, which takes 0 for none.
-inline int64_t monotonic_ms(std::chrono::steady_clock::time_point time) noexcept {
-    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-    return since > 0 ? static_cast<int64_t>(since) : 1;
-}
 
 /// The stream that a reader becomes. MS_BUSY, while another thread is inside a call, is the one failure that leaves the reader.
 template <class Function, class Handle>

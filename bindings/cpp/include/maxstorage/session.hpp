@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "cancel.hpp"
 #include "options.hpp"
 #include "reader.hpp"
 
@@ -52,7 +53,10 @@ public:
     /// The end of the session's life at the service, in milliseconds since 1970; -1 if unknown.
     int64_t expires_at_ms() const noexcept { return ms_session_expires_at_ms(handle_.get()); }
     /// Prolongs the session's life. Blocks until the service has answered.
-    result<void> refresh() const noexcept { return detail::call(ms_session_refresh, static_cast<const ms_session *>(handle_.get())); }
+    ///@{
+    result<void> refresh() const noexcept { return refresh_until(nullptr); }
+    result<void> refresh(const canceller &cancel) const noexcept { return refresh_until(cancel.get()); }
+    ///@}
 
     /// The schema of every batch.
     result<maxstorage::schema> schema() const noexcept {
@@ -93,6 +97,9 @@ public:
     ms_session *get() const noexcept { return handle_.get(); }
 
 private:
+    result<void> refresh_until(const ms_cancel *cancel) const noexcept {
+        return detail::call(ms_session_refresh_cancellable, static_cast<const ms_session *>(handle_.get()), cancel);
+    }
     template <class Function>
     result<std::string> bytes(Function function) const {
         auto made = detail::make<detail::handle<ms_bytes, ms_bytes_free>>(function, static_cast<const ms_session *>(handle_.get()));

@@ -122,6 +122,13 @@ class Client(_Handle):
         ended_by = cancel._handle if cancel is not None else None
         return Session(make(lib.ms_session_open_cancellable, self._handle, scan._handle, tree, ended_by), scan)
 
+    def with_cancel(self, cancel):
+        """A handle of the same client whose calls, and the streams they give, end with this Canceller. What is opened with it goes on."""
+        bounded = Client.__new__(Client)
+        bounded.options = self.options
+        bounded._handle = make(lib.ms_client_with_cancel, self._handle, cancel._handle)
+        return bounded
+
     # The catalogue: streams for any Arrow library, whose columns docs/catalogue.md tells.
 
     def projects_schemas(self, project=None):
@@ -165,7 +172,7 @@ class Client(_Handle):
 
 
 class Canceller(_Handle):
-    """Cancels calls that plan: give it to `Client.read`, and call `cancel` from another thread."""
+    """Ends calls that plan, refresh or list: give it to `Client.read`, `Session.refresh` or `Client.with_cancel`."""
 
     _free = staticmethod(lib.ms_cancel_free)
 
@@ -175,6 +182,10 @@ class Canceller(_Handle):
     def cancel(self):
         """Every call that was given this object, and those that will be, fail with CancelledError at once. Any thread."""
         lib.ms_cancel_now(self._handle)
+
+    def set_deadline(self, seconds):
+        """How long from now those calls may take, all in all: then they fail with DeadlineExceededError; None for as long as they take."""
+        call(lib.ms_cancel_set_deadline_ms, self._handle, _deadline(seconds))
 
 
 class Session(_Handle):
@@ -215,9 +226,9 @@ class Session(_Handle):
         """The end of the session's life at the service, in milliseconds since 1970; -1 if it is not known."""
         return lib.ms_session_expires_at_ms(self._handle)
 
-    def refresh(self):
-        """Prolongs the session's life."""
-        call(lib.ms_session_refresh, self._handle)
+    def refresh(self, cancel=None):
+        """Prolongs the session's life. `cancel` is a Canceller, for another thread that may end the call, or for a deadline."""
+        call(lib.ms_session_refresh_cancellable, self._handle, cancel._handle if cancel is not None else None)
 
     def explain(self):
         """How the read was planned; docs/explain.md has the keys."""

@@ -1,10 +1,14 @@
 package maxstorage;
 
 import java.lang.ref.Reference;
+import java.time.Duration;
 
-/** Cancels calls that plan: give it to {@link MaxStorageClient#read(Options, Predicate, Canceller)}. For any number of threads. */
+/**
+ * Ends calls: those that plan ({@link MaxStorageClient#read(Options, Predicate, Canceller)}) or refresh ({@link ReadSession#refresh(Canceller)}), and all of
+ * a client ({@link MaxStorageClient#withCancel}). For any number of threads.
+ */
 public final class Canceller extends Handle {
-    /** Cancels nothing yet. */
+    /** Ends nothing yet. */
     public Canceller() {
         super(Call.LIBRARY.ms_cancel_new(), Call.LIBRARY::ms_cancel_free);
     }
@@ -13,5 +17,15 @@ public final class Canceller extends Handle {
     public void cancel() {
         Call.LIBRARY.ms_cancel_now(address());
         Reference.reachabilityFence(this);
+    }
+
+    /** How long from now those calls may take, all in all; null for as long as they take. */
+    public void setTimeout(Duration time) {
+        long deadline = time == null ? 0 : Call.deadline(time);
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_cancel_set_deadline_ms(address(), deadline, call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 }

@@ -34,6 +34,7 @@ interface Functions {
     int ms_credentials_set_error(long credentials, long message, long err);
     int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
     int ms_client_open(long options, long outClient, long err);
+    int ms_client_with_cancel(long client, long cancel, long outClient, long err);
     int ms_client_metrics(long client, long outMetrics, long err);
     void ms_client_free(long client);
     int ms_predicate_compare(long column, int op, long schema, long array, long outPredicate, long err);
@@ -48,6 +49,7 @@ interface Functions {
     void ms_predicate_free(long predicate);
     long ms_cancel_new();
     void ms_cancel_now(long cancel);
+    int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err);
     void ms_cancel_free(long cancel);
     int ms_projects_schemas(long client, long project, long outStream, long err);
     int ms_tables(long client, long project, long schema, long pattern, long outStream, long err);
@@ -80,6 +82,7 @@ interface Functions {
     long ms_session_estimated_bytes(long session);
     long ms_session_expires_at_ms(long session);
     int ms_session_refresh(long session, long err);
+    int ms_session_refresh_cancellable(long session, long cancel, long err);
     void ms_session_free(long session);
     int ms_session_split_info(long session, long index, long outInfo, long err);
     long ms_split_info_rows(long info);

@@ -97,6 +97,9 @@ class JniFunctions implements Functions {
     public native int ms_client_open(long options, long outClient, long err);
 
     @Override
+    public native int ms_client_with_cancel(long client, long cancel, long outClient, long err);
+
+    @Override
     public native int ms_client_metrics(long client, long outMetrics, long err);
 
     @Override
@@ -137,6 +140,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native void ms_cancel_now(long cancel);
+
+    @Override
+    public native int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err);
 
     @Override
     public native void ms_cancel_free(long cancel);
@@ -233,6 +239,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native int ms_session_refresh(long session, long err);
+
+    @Override
+    public native int ms_session_refresh_cancellable(long session, long cancel, long err);
 
     @Override
     public native void ms_session_free(long session);

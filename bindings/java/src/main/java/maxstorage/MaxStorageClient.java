@@ -52,6 +52,18 @@ public final class MaxStorageClient extends Handle {
         }
     }
 
+    /** A handle of the same client whose calls, and the readers they give, end with the canceller. What is opened with it goes on. */
+    public MaxStorageClient withCancel(Canceller canceller) {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_client_with_cancel(address(), canceller.address(), out, call.error()));
+            return new MaxStorageClient(call.read(out));
+        } finally {
+            Reference.reachabilityFence(this);
+            Reference.reachabilityFence(canceller);
+        }
+    }
+
     /** A session that was planned elsewhere, from {@link ReadSession#token}. Makes no request. */
     public ReadSession attach(byte[] token) {
         try (Call call = Call.begin()) {

@@ -38,10 +38,17 @@ public final class ReadSession extends Handle {
 
     /** Prolongs the session's life. */
     public void refresh() {
+        refresh(null);
+    }
+
+    /** The same for a caller that may change its mind; the canceller may be null. */
+    public void refresh(Canceller canceller) {
         try (Call call = Call.begin()) {
-            call.check(Call.LIBRARY.ms_session_refresh(address(), call.error()));
+            long cancel = canceller != null ? canceller.address() : 0;
+            call.check(Call.LIBRARY.ms_session_refresh_cancellable(address(), cancel, call.error()));
         } finally {
             Reference.reachabilityFence(this);
+            Reference.reachabilityFence(canceller);
         }
     }
 

@@ -51,6 +51,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CREDENTIALS_SET_ERROR = function("ms_credentials_set_error", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_MEMORY_HOOKS = function("ms_options_set_memory_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_OPEN = function("ms_client_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_CLIENT_WITH_CANCEL = function("ms_client_with_cancel", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_METRICS = function("ms_client_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_FREE = function("ms_client_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_COMPARE = function("ms_predicate_compare", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -65,6 +66,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_PREDICATE_FREE = function("ms_predicate_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_CANCEL_NEW = function("ms_cancel_new", FunctionDescriptor.of(JAVA_LONG));
     private static final MethodHandle MS_CANCEL_NOW = function("ms_cancel_now", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_SET_DEADLINE_MS = function("ms_cancel_set_deadline_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CANCEL_FREE = function("ms_cancel_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_PROJECTS_SCHEMAS = function("ms_projects_schemas", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_TABLES = function("ms_tables", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -97,6 +99,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SESSION_ESTIMATED_BYTES = function("ms_session_estimated_bytes", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_EXPIRES_AT_MS = function("ms_session_expires_at_ms", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_REFRESH = function("ms_session_refresh", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SESSION_REFRESH_CANCELLABLE = function("ms_session_refresh_cancellable", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_FREE = function("ms_session_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SESSION_SPLIT_INFO = function("ms_session_split_info", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_INFO_ROWS = function("ms_split_info_rows", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
@@ -409,6 +412,15 @@ class FfmFunctions implements Functions {
     }
 
     @Override
+    public int ms_client_with_cancel(long client, long cancel, long outClient, long err) {
+        try {
+            return (int) MS_CLIENT_WITH_CANCEL.invokeExact(client, cancel, outClient, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
     public int ms_client_metrics(long client, long outMetrics, long err) {
         try {
             return (int) MS_CLIENT_METRICS.invokeExact(client, outMetrics, err);
@@ -529,6 +541,15 @@ class FfmFunctions implements Functions {
     public void ms_cancel_now(long cancel) {
         try {
             MS_CANCEL_NOW.invokeExact(cancel);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err) {
+        try {
+            return (int) MS_CANCEL_SET_DEADLINE_MS.invokeExact(cancel, monotonicDeadlineMs, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
@@ -817,6 +838,15 @@ class FfmFunctions implements Functions {
     public int ms_session_refresh(long session, long err) {
         try {
             return (int) MS_SESSION_REFRESH.invokeExact(session, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_refresh_cancellable(long session, long cancel, long err) {
+        try {
+            return (int) MS_SESSION_REFRESH_CANCELLABLE.invokeExact(session, cancel, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

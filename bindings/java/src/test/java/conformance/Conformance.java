@@ -442,6 +442,23 @@ public final class Conformance {
                 cancelled(() -> client.read(options, null, canceller), canceller::cancel);
             }
         });
+        scenario("calls_end", () -> {
+            try (Options options = table("nation"); Options slow = table("fault_plan"); MaxStorageClient client = MaxStorageClient.open(options);
+                    ReadSession session = client.read(options); Canceller canceller = new Canceller();
+                    MaxStorageClient bounded = client.withCancel(canceller)) {
+                canceller.setTimeout(Duration.ofMillis(200));
+                failure(Status.DEADLINE_EXCEEDED, () -> bounded.read(slow));
+                failure(Status.DEADLINE_EXCEEDED, () -> bounded.tables(null, null, null, MEMORY));
+                failure(Status.DEADLINE_EXCEEDED, () -> session.refresh(canceller));
+                canceller.setTimeout(null);
+                bounded.tableSchema("nation", MEMORY);
+                canceller.cancel();
+                failure(Status.CANCELLED, () -> bounded.tables(null, null, null, MEMORY));
+                failure(Status.CANCELLED, () -> session.refresh(canceller));
+                client.tables(null, null, null, MEMORY).close();
+                session.refresh();
+            }
+        });
         scenario("deadline", () -> {
             try (SplitReader split = oneSplit("fault_stall")) {
                 split.setTimeout(Duration.ofMillis(200));
