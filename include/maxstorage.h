@@ -350,6 +350,12 @@ typedef bool (*ms_memory_reserve)(void *context, size_t bytes);
 typedef void (*ms_memory_release)(void *context, size_t bytes);
 
 /**
+ * Called on a thread of the library: sets its affinity or its priority, attaches it to a virtual machine, registers it. It must return soon, must
+ * not throw, and must not call the library.
+ */
+typedef void (*ms_thread_hook)(void *context);
+
+/**
  * How ms_predicate_compare compares: one of the MS_COMPARE_ constants.
  */
 typedef int32_t ms_compare_op;
@@ -592,7 +598,8 @@ MS_API int64_t ms_live_handles(void);
 MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
- * Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, releases of
+ * Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, thread
+ * hooks, releases of
  * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
  * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
  * @return MS_OK when no function of the host is running or will be called again; MS_WRONG_STATE from inside a callback.
@@ -886,6 +893,29 @@ MS_NODISCARD
 ms_status ms_options_set_memory_hooks(ms_options *options,
                                       ms_memory_reserve reserve,
                                       ms_memory_release release,
+                                      void *context,
+                                      ms_error **err);
+
+/**
+ * Has every thread of the library call functions of the host: on_start before it does anything else, on_stop when it is about to end. Threads
+ * have their name by then (runtime.thread_name), and all signals blocked. As for the number of threads, the first client of a process
+ * decides: hooks of later clients are not called until ms_shutdown has ended the threads.
+ * @param[in] options the options; clients opened with them, or with a clone of them, have the hooks.
+ * @param[in] on_start may be NULL.
+ * @param[in] on_stop may be NULL; called on every thread that has called on_start, but not when the process ends, nor after
+ * ms_end_callbacks.
+ * @param[in] context handed to each call, several at once; must live until ms_shutdown has returned MS_OK, or as long as the process; may be
+ * NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_thread_hooks(ms_options *options,
+                                      ms_thread_hook on_start,
+                                      ms_thread_hook on_stop,
                                       void *context,
                                       ms_error **err);
 

@@ -54,6 +54,7 @@ impl Client {
             count: size(&options::RUNTIME_WORKER_THREADS),
             name: options.text(&options::RUNTIME_THREAD_NAME).unwrap_or_default().to_owned(),
             stack_bytes: size(&options::RUNTIME_STACK_BYTES),
+            hooks: options.thread_hooks().cloned(),
         };
         Ok(Client {
             inner: Arc::new(Inner {

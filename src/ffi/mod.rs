@@ -30,6 +30,7 @@ mod options;
 
 mod credentials;
 mod memory;
+mod threads;
 
 mod client;
 
@@ -69,4 +70,5 @@ pub use sockets::wake_sockets_late;
 pub use split::*;
 pub use split_info::*;
 pub use status::*;
+pub use threads::*;
 pub use version::*;

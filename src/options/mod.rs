@@ -7,6 +7,7 @@ mod environment;
 mod nearest;
 mod provider;
 mod table;
+mod thread_hooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::memory::Hooks;
 pub use environment::VARIABLES;
 pub use provider::{Grant, Provider, Who};
 pub use table::*;
+pub use thread_hooks::ThreadHooks;
 
 /// How the text of a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +142,7 @@ pub struct Options {
     values: BTreeMap<&'static str, Values>,
     memory_hooks: Option<Hooks>,
     provider: Option<Provider>,
+    thread_hooks: Option<ThreadHooks>,
 }
 
 impl Options {
@@ -187,6 +190,16 @@ impl Options {
     /// The host's accounting of memory.
     pub fn memory_hooks(&self) -> Option<&Hooks> {
         self.memory_hooks.as_ref()
+    }
+
+    /// Has the threads of the library call functions of the host; `None` for no longer. Read by the first `ms_client_open`.
+    pub fn set_thread_hooks(&mut self, hooks: Option<ThreadHooks>) {
+        self.thread_hooks = hooks;
+    }
+
+    /// What the host does on the threads of the library.
+    pub fn thread_hooks(&self) -> Option<&ThreadHooks> {
+        self.thread_hooks.as_ref()
     }
 
     /// Takes credentials from a function instead of from the identity options; `None` for those again.

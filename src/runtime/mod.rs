@@ -5,6 +5,7 @@ mod forced_panic;
 mod group;
 mod handoff;
 mod lane;
+mod life;
 mod per_process;
 mod shutdown;
 mod signal;
@@ -192,16 +193,8 @@ fn process() -> MutexGuard<'static, Process> {
     PROCESS.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What every thread of ours does first.
-fn enter_thread() {
-    BARRED.set(Some("one of its own threads"));
-    if let Some(hook) = THREAD_HOOK.get() {
-        hook();
-    }
-}
-
 fn start(threads: &Threads) -> Result<Workers> {
-    Workers::start(threads, enter_thread).map_err(|error| {
+    Workers::start(threads).map_err(|error| {
         let message = format!("{} threads cannot be started: {error}", threads.count);
         Error::new(Kind::ResourceExhausted, message)
     })

@@ -5,8 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Running, check_thread, enter_thread, process};
+use super::life::Life;
+use super::{Running, check_thread, process};
 use crate::error::{Error, Kind, Result};
+use crate::options::ThreadHooks;
 
 /// A runtime that was told to end, and the thread that waits for its workers.
 #[derive(Default)]
@@ -47,8 +49,8 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
             let message = format!("{clients} clients are still open; free them, their sessions and their splits first");
             return Err(Error::new(Kind::WrongState, message));
         }
-        if process.running.is_some() {
-            let (ending, joiner) = start_joiner()?;
+        if let Some(running) = process.running.as_ref() {
+            let (ending, joiner) = start_joiner(running.workers.hooks().cloned())?;
             process.ending.push(ending);
             if let Some(running) = process.running.take() {
                 // The joiner waits for this and nothing else.
@@ -68,12 +70,12 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
 }
 
 /// Starts a thread that takes a runtime and drops it, which waits for the workers.
-fn start_joiner() -> Result<(Arc<Ending>, SyncSender<Running>)> {
+fn start_joiner(hooks: Option<ThreadHooks>) -> Result<(Arc<Ending>, SyncSender<Running>)> {
     let ending = Arc::new(Ending::default());
     let (give, take) = mpsc::sync_channel::<Running>(1);
     let over = Arc::clone(&ending);
     let joiner = std::thread::Builder::new().name("maxstorage-join".into()).spawn(move || {
-        enter_thread();
+        let _life = Life::begin(hooks);
         drop(take.recv());
         *over.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
         over.changed.notify_all();

@@ -13,6 +13,9 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
+use super::life::{self, Life};
+use crate::options::ThreadHooks;
+
 thread_local! {
     /// The workers that the calling thread is one of.
     static OWN: RefCell<Option<Team>> = const { RefCell::new(None) };
@@ -27,17 +30,20 @@ pub struct Threads {
     pub name: String,
     /// Of each of them.
     pub stack_bytes: usize,
+    /// What the host does on each of them, and on those that they start.
+    pub hooks: Option<ThreadHooks>,
 }
 
 impl Default for Threads {
     fn default() -> Self {
-        Threads { count: 2, name: "maxstorage".into(), stack_bytes: 2 << 20 }
+        Threads { count: 2, name: "maxstorage".into(), stack_bytes: 2 << 20, hooks: None }
     }
 }
 
 /// Running threads. Dropping them waits until they are gone, and ends what still runs on them.
 pub(super) struct Workers {
     team: Team,
+    hooks: Option<ThreadHooks>,
     threads: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -72,23 +78,26 @@ impl Drop for Counted {
 }
 
 impl Workers {
-    /// Starts threads, each of which calls `enter` first.
-    pub(super) fn start(threads: &Threads, enter: fn()) -> io::Result<Self> {
-        let Threads { count, name, stack_bytes } = threads.clone();
+    /// Starts threads.
+    pub(super) fn start(threads: &Threads) -> io::Result<Self> {
+        let Threads { count, name, stack_bytes, hooks } = threads.clone();
         let runtime = || {
             let mut builder = Builder::new_current_thread();
             builder.enable_all().thread_name(format!("{name}-aside")).thread_stack_size(stack_bytes);
-            builder.on_thread_start(enter).build()
+            let (first, last) = (hooks.clone(), hooks.clone());
+            builder.on_thread_start(move || life::begin(first.as_ref()));
+            builder.on_thread_stop(move || life::end(last.as_ref()));
+            builder.build()
         };
         let first = runtime()?;
         let others = (1..count).map(|_| runtime()).collect::<io::Result<Vec<Runtime>>>()?;
         let team = Team(Arc::new((Member::of(&first), others.iter().map(Member::of).collect())));
-        let mut workers = Workers { team, threads: Vec::with_capacity(count) };
+        let mut workers = Workers { team, hooks, threads: Vec::with_capacity(count) };
         for (index, runtime) in std::iter::once(first).chain(others).enumerate() {
             let (stop, stopped) = oneshot::channel();
-            let team = workers.team.clone();
+            let (team, hooks) = (workers.team.clone(), workers.hooks.clone());
             let run = move || {
-                enter();
+                let _life = Life::begin(hooks);
                 OWN.set(Some(team));
                 // Told to stop by a sender that is gone.
                 let _ = runtime.block_on(stopped);
@@ -104,6 +113,11 @@ impl Workers {
 
     pub(super) fn team(&self) -> &Team {
         &self.team
+    }
+
+    /// What the host does on the threads.
+    pub(super) fn hooks(&self) -> Option<&ThreadHooks> {
+        self.hooks.as_ref()
     }
 }
 
@@ -163,7 +177,7 @@ mod tests {
 
     #[test]
     fn tasks_are_spread_over_the_workers_and_each_stays_where_it_is() {
-        let workers = Workers::start(&threads(3), || ()).unwrap();
+        let workers = Workers::start(&threads(3)).unwrap();
         let (tell, told) = mpsc::channel();
         for _ in 0..6 {
             let tell = tell.clone();
@@ -188,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_task_counts_until_it_is_over_or_dropped() {
-        let workers = Workers::start(&threads(2), || ()).unwrap();
+        let workers = Workers::start(&threads(2)).unwrap();
         let (first, others) = &*workers.team.0;
         let loads = || (first.load(), others[0].load());
         let (_, one) = workers.team().place(async {});
@@ -206,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_mostly_waits_does_not_decide_where_reads_go() {
-        let workers = Workers::start(&threads(2), || ()).unwrap();
+        let workers = Workers::start(&threads(2)).unwrap();
         let (first, others) = &*workers.team.0;
         let (_, _read) = workers.team().place(std::future::pending::<()>());
         let _upkeep = workers.team().idlest().spawn(std::future::pending::<()>());
@@ -216,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_workers_ends_what_runs_there() {
-        let workers = Workers::start(&threads(2), || ()).unwrap();
+        let workers = Workers::start(&threads(2)).unwrap();
         let alive = Arc::new(());
         for _ in 0..4 {
             let alive = Arc::clone(&alive);

@@ -248,6 +248,68 @@ static void threads_are_as_the_first_client_wants_them(void) {
   CHECK_INT(threads_named("scan-io"), 0);
 }
 
+typedef struct {
+  atomic_int started, stopped, strangers, refused;
+} thread_log;
+
+static _Thread_local const thread_log *hooked;
+
+static void on_start(void *context) {
+  thread_log *log = context;
+  hooked = log;
+  prctl(PR_SET_NAME, "engine-io");
+  ms_options *options = service_options("local.default.nation");
+  ms_client *client = NULL;
+  atomic_fetch_add(&log->refused, ms_client_open(options, &client, NULL) == MS_WRONG_STATE);
+  ms_options_free(options);
+  atomic_fetch_add(&log->started, 1);
+}
+
+static void on_stop(void *context) {
+  thread_log *log = context;
+  atomic_fetch_add(hooked == log ? &log->stopped : &log->strangers, 1);
+}
+
+static void every_thread_calls_the_hosts_hooks_at_both_ends(void) {
+  thread_log first = {0}, later = {0};
+  for (int round = 0; round < 2; round++) {
+    thread_log *decides = round == 0 ? &first : &later;
+    /* A name is resolved on a thread besides the workers. */
+    char endpoint[160];
+    snprintf(endpoint, sizeof endpoint, "http://localhost%s", strrchr(required("MS_TEST_ENDPOINT"), ':'));
+    stack use = {.options = service_options_at(endpoint, "local.default.nation")};
+    CHECK_INT(ms_options_set_thread_hooks(use.options, on_start, on_stop, decides, NULL), MS_OK);
+    CHECK_INT(stack_open(&use), MS_OK);
+    int64_t rows = 0;
+    CHECK_INT(drain(use.split, &rows), MS_OK);
+    CHECK_INT(rows, NATION_ROWS);
+    CHECK(threads_named("engine-io") >= 3);
+    /* Whoever comes later decides nothing. */
+    stack second = {.options = service_options("local.default.nation")};
+    CHECK_INT(ms_options_set_thread_hooks(second.options, on_start, on_stop, &later, NULL), MS_OK);
+    if (round == 0) CHECK_INT(stack_open(&second), MS_OK);
+    stack_free(&second);
+    stack_free(&use);
+    CHECK_INT(ms_shutdown(5000), MS_OK);
+    CHECK_INT(threads_named("engine-io"), 0);
+    if (round == 0) CHECK_INT(atomic_load(&later.started), 0);
+    CHECK(atomic_load(&decides->started) >= 4); /* two workers, one that resolved, one that waited for the others */
+    CHECK_INT(atomic_load(&decides->stopped), atomic_load(&decides->started));
+    CHECK_INT(atomic_load(&decides->refused), atomic_load(&decides->started));
+    CHECK_INT(atomic_load(&decides->strangers), 0);
+  }
+  /* Either may be left out. */
+  stack use = {.options = service_options("local.default.nation")};
+  CHECK_INT(ms_options_set_thread_hooks(use.options, NULL, on_stop, &first, NULL), MS_OK);
+  CHECK_INT(ms_options_set_thread_hooks(use.options, on_start, NULL, &first, NULL), MS_OK);
+  CHECK_INT(ms_options_set_thread_hooks(use.options, NULL, NULL, NULL, NULL), MS_OK);
+  const int before = atomic_load(&first.started);
+  CHECK_INT(stack_open(&use), MS_OK);
+  stack_free(&use);
+  CHECK_INT(ms_shutdown(5000), MS_OK);
+  CHECK_INT(atomic_load(&first.started), before);
+}
+
 int main(void) {
   RUN(a_second_reader_is_told_busy);
   RUN(one_session_serves_eight_threads);
@@ -256,5 +318,6 @@ int main(void) {
   RUN(after_fork_the_childs_calls_are_refused);
   RUN(shutdown_leaves_no_thread_and_the_library_starts_again);
   RUN(threads_are_as_the_first_client_wants_them);
+  RUN(every_thread_calls_the_hosts_hooks_at_both_ends);
   return check_end();
 }

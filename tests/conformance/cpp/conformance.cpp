@@ -647,6 +647,16 @@ void around() {
             CHECK_CODE(ms::shutdown(0ms).error(), MS_WRONG_STATE);
         }
         ms::or_throw(ms::shutdown(10s));
+        std::atomic<int> threads{0};
+        const auto one_more = [](void *count) { static_cast<std::atomic<int> *>(count)->fetch_add(1); };
+        const auto one_less = [](void *count) { static_cast<std::atomic<int> *>(count)->fetch_sub(1); };
+        {
+            ms::options hooked = options_for("nation");
+            CHECK(read(hooked.thread_hooks(one_more, one_less, &threads)).rows == 25);
+        }
+        CHECK(threads >= 2);
+        ms::or_throw(ms::shutdown(10s));
+        CHECK(threads == 0);
         CHECK(read(options_for("nation")).rows == 25);
     });
     scenario("nothing_left", [] { CHECK(ms_live_handles() == 0); });

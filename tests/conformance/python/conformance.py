@@ -648,6 +648,13 @@ def shutdown():
     failure(maxstorage.CallerError, "MS_WRONG_STATE", lambda: maxstorage.shutdown(0))
     one.close()
     maxstorage.shutdown()
+    started, stopped = [], []
+    options = maxstorage.Options({"endpoint": os.environ["MS_TEST_ENDPOINT"], "project": "local"})
+    options.set_thread_hooks(lambda: started.append(threading.get_native_id()), lambda: stopped.append(threading.get_native_id()))
+    with maxstorage.Client(options, access_key_id="local", access_key_secret="local") as hooked, hooked.read("nation") as session:
+        assert read(session).rows == 25
+    maxstorage.shutdown()
+    assert len(started) >= 3 and sorted(started) == sorted(stopped)
     assert read(client().read("nation")).rows == 25
 
 

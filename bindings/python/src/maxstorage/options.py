@@ -2,14 +2,14 @@
 import itertools
 import typing
 
-from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, lib
+from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, ThreadHook, lib
 from .arrow import read_stream
 from .errors import UNAVAILABLE, call
 
 # Functions that the library may call, by the number that is their context.
 _providers, _numbers = {}, itertools.count(1)
 _forget = ReleaseCallback(lambda number: _providers.pop(number, None))
-_memory_hooks = []  # the library does not say when it is done with them
+_hooks = []  # the library does not say when it is done with them
 
 # Keys whose names are no Python names, as keyword arguments write them.
 _LISTS = {"columns", "partition_columns", "partitions", "bucket_ids"}
@@ -81,7 +81,16 @@ class Options:
         docs/memory.md tells what a refusal does."""
         hooks = MemoryReserve(lambda _, size: bool(reserve(size))), MemoryRelease(lambda _, size: release(size))
         call(lib.ms_options_set_memory_hooks, self._handle, *hooks, None)
-        _memory_hooks.append(hooks)
+        _hooks.append(hooks)
+        return self
+
+    def set_thread_hooks(self, on_start, on_stop):
+        """Has every thread of the library call `on_start()` before it does anything else and `on_stop()` when it is about to end, for example to
+        set its affinity (`os.sched_setaffinity(0, ...)`). The first client of a process decides. Both must return soon and must not call the
+        library; they are kept until the program ends."""
+        hooks = ThreadHook(lambda _: on_start()), ThreadHook(lambda _: on_stop())
+        call(lib.ms_options_set_thread_hooks, self._handle, *hooks, None)
+        _hooks.append(hooks)
         return self
 
     def describe(self):

@@ -50,6 +50,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CREDENTIALS_SET_EXPIRY_MS = function("ms_credentials_set_expiry_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CREDENTIALS_SET_ERROR = function("ms_credentials_set_error", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_MEMORY_HOOKS = function("ms_options_set_memory_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_OPTIONS_SET_THREAD_HOOKS = function("ms_options_set_thread_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_OPEN = function("ms_client_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_WITH_CANCEL = function("ms_client_with_cancel", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_METRICS = function("ms_client_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -397,6 +398,15 @@ class FfmFunctions implements Functions {
     public int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err) {
         try {
             return (int) MS_OPTIONS_SET_MEMORY_HOOKS.invokeExact(options, reserve, release, context, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err) {
+        try {
+            return (int) MS_OPTIONS_SET_THREAD_HOOKS.invokeExact(options, onStart, onStop, context, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
