@@ -13,7 +13,7 @@ use arrow_ipc::CompressionType;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use columns::{TYPES, batch, session_schema, slab};
 use maxstorage::arrow::{
-    BytesKind, CheckedBytes, ColumnFacts, Decoder, Encoded, Frame, Framer, Slabs, Units, behind_the_end, expected,
+    BytesKind, CheckedBytes, ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, expected,
 };
 use maxstorage::error::{Kind, Result};
 use proptest::prelude::*;
@@ -42,14 +42,6 @@ fn next_frame(framer: &mut Framer, input: &mut &[u8]) -> Result<Option<Frame>> {
     Ok(None)
 }
 
-fn decode_frame(decoder: &mut Decoder, encoded: &Encoded) -> Result<RecordBatch> {
-    let target = match decoder.decompressed_bytes(encoded)? {
-        0 => None,
-        bytes => Some(slab(bytes)),
-    };
-    decoder.decode(encoded, target)
-}
-
 /// Decodes a whole stream that arrives in the given pieces; complete only with its end marker.
 fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Option<Vec<RecordBatch>>> {
     let (mut framer, mut decoder, mut batches) =
@@ -59,7 +51,7 @@ fn decode<'a>(schema: &SchemaRef, pieces: impl Iterator<Item = &'a [u8]>) -> Res
         while !piece.is_empty() {
             match next_frame(&mut framer, &mut piece)? {
                 Some(Frame::Schema(wire)) => decoder.begin(&wire)?,
-                Some(Frame::Batch(encoded)) => batches.push(decode_frame(&mut decoder, &encoded)?),
+                Some(Frame::Batch(encoded)) => batches.push(columns::decode(&mut decoder, &encoded)?),
                 Some(Frame::End | Frame::Room(_)) | None => {}
             }
         }
@@ -89,7 +81,7 @@ fn uncompressed_buffers_are_slices_of_the_body() {
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         let Frame::Batch(encoded) = frame else { continue };
         let inside = encoded.body().as_ptr_range();
-        let decoded = decode_frame(&mut decoder, &encoded).unwrap();
+        let decoded = columns::decode(&mut decoder, &encoded).unwrap();
         for column in decoded.columns() {
             for buffer in column.to_data().buffers() {
                 assert!(inside.contains(&buffer.as_ptr()), "{} was copied", column.data_type());
@@ -110,7 +102,7 @@ fn decoded_bytes_do_not_depend_on_the_compression() {
             (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
         while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
             if let Frame::Batch(encoded) = frame {
-                decode_frame(&mut decoder, &encoded).unwrap();
+                columns::decode(&mut decoder, &encoded).unwrap();
             }
         }
         decoder.decoded_bytes()
@@ -132,7 +124,7 @@ fn a_wire_that_aligns_to_8_bytes_is_read_and_counted() {
         (Framer::new(&Slabs::default()), Decoder::new(Arc::clone(&schema), &Slabs::default()));
     while let Some(frame) = next_frame(&mut framer, &mut input).unwrap() {
         if let Frame::Batch(encoded) = frame {
-            assert_eq!(decode_frame(&mut decoder, &encoded).unwrap(), sample);
+            assert_eq!(columns::decode(&mut decoder, &encoded).unwrap(), sample);
         }
     }
     assert_eq!(decoder.copied_bytes(), 5 * 16, "the decimals lie behind a NULL bitmap of 8 bytes");

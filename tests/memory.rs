@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arrow_array::{Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_ipc::CompressionType;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Fields, Schema};
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::memory::{Hooks, Host};
 use maxstorage::options::Options;
+use maxstorage::predicate::Predicate;
 use maxstorage::scan::Scan;
 use maxstorage::session::Session;
 use maxstorage::split::Split;
-use support::{Exchange, Peer, ipc};
+use support::{Exchange, Peer, ipc, packed};
 
 const COLUMN: &str = r#"{"Name":"a","Type":"bigint","Nullable":true}"#;
 /// Rows of a batch, and batches of a split.
@@ -375,6 +376,30 @@ fn distinct_bytes(batches: &[RecordBatch]) -> u64 {
     found.values().sum::<usize>() as u64
 }
 
+/// Reads a split and keeps its batches: what they take is accounted, of client and host, and not much more.
+/// Tells how many bytes were copied.
+fn assert_accounted(what: &str, host: &Limited, options: &Options, client: &Client, filter: Option<&str>) -> u64 {
+    let split = Split::open(&Session::open(client, options).unwrap(), 0, options).unwrap();
+    if let Some(filter) = filter {
+        // When batches wait.
+        settle(client);
+        split.add_filter(&Predicate::parse(filter).unwrap()).unwrap();
+    }
+    let kept: Vec<RecordBatch> = std::iter::from_fn(|| split.next_batch().unwrap()).collect();
+    let copied = split.metrics().iter().find(|metric| metric.name == "bytes_copied").unwrap().value;
+    drop(split);
+    // The reader's task may be about to end.
+    std::thread::sleep(Duration::from_millis(50));
+    let (held, needed) = (figure(client, "memory_current"), distinct_bytes(&kept));
+    assert!(needed > 50_000 && held >= needed, "{what}: {held} bytes are accounted, {needed} are held");
+    assert!(held < needed + needed / 3 + 100_000, "{what}: {held} bytes are accounted, {needed} are held");
+    assert_eq!(host.held.load(Ordering::SeqCst), held);
+    drop(kept);
+    assert_nothing_is_held(client);
+    assert_eq!(host.held.load(Ordering::SeqCst), 0);
+    copied
+}
+
 #[test]
 fn what_filters_and_policies_make_is_accounted() {
     for more in [
@@ -393,19 +418,181 @@ fn what_filters_and_policies_make_is_accounted() {
         let peer = refined(10);
         let host = Limited::new(u64::MAX >> 1);
         let (options, client) = hosted(&peer, &host, more);
-        let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
-        let kept: Vec<RecordBatch> = std::iter::from_fn(|| split.next_batch().unwrap()).collect();
+        assert_accounted(&format!("{more:?}"), &host, &options, &client, None);
+    }
+}
+
+#[test]
+fn what_filters_that_come_late_leave_is_accounted() {
+    for filter in ["m <> 1.00", "c < 'row 5'"] {
+        let peer = refined(10);
+        let host = Limited::new(u64::MAX >> 1);
+        let (options, client) = hosted(&peer, &host, &[("read.prefetch_batches", "100"), ("types.decimal", "text")]);
+        assert_accounted(filter, &host, &options, &client, Some(filter));
+    }
+}
+
+/// A peer of version 2 with one split: `stream` in the coding of whole bodies.
+fn whole_bodies(columns: &str, stream: &[u8], codec: Option<CompressionType>) -> Peer {
+    let session = format!(
+        r#"{{"SessionId":"S1","SessionStatus":"NORMAL","SplitsCount":1,"RecordCount":-1,
+            "DataSchema":{{"DataColumns":[{columns}],"PartitionColumns":[]}}}}"#
+    );
+    let body = packed(stream, codec);
+    Peer::start(move |exchange, _| match exchange.path().contains("Action=TableRead") {
+        true => exchange.answer("200 OK", "", &body),
+        false => exchange.json("200 OK", &session),
+    })
+}
+
+#[test]
+fn what_decoding_makes_is_accounted() {
+    let fields = vec![Field::new("sec", DataType::Int64, false), Field::new("nano", DataType::Int32, false)];
+    let parts: [ArrayRef; 2] =
+        [Arc::new((0..ROWS).collect::<Int64Array>()), Arc::new(Int32Array::from(vec![1; ROWS as usize]))];
+    let times = StructArray::new(Fields::from(fields), parts.to_vec(), None);
+    let counts: Int64Array = (0..ROWS).collect();
+    let decimals: Decimal128Array = (0..i128::from(ROWS)).map(|row| (row % 7 != 0).then_some(row)).collect();
+    let columns: [(&str, ArrayRef); 3] = [("n", Arc::new(counts)), ("d", Arc::new(decimals)), ("t", Arc::new(times))];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    // The counts take 8 bytes more than a multiple of 16.
+    let batch = batch.slice(0, ROWS as usize - 1);
+    let options = arrow_ipc::writer::IpcWriteOptions::try_new(8, false, arrow_ipc::MetadataVersion::V5).unwrap();
+    let mut writer =
+        arrow_ipc::writer::StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+    (0..10).for_each(|_| writer.write(&batch).unwrap());
+    writer.finish().unwrap();
+    let columns = r#"{"Name":"n","Type":"bigint","Nullable":true},{"Name":"d","Type":"decimal(38,10)","Nullable":true},
+        {"Name":"t","Type":"timestamp","Nullable":true}"#;
+    for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+        let peer = whole_bodies(columns, writer.get_ref(), codec);
+        let host = Limited::new(u64::MAX >> 1);
+        let (options, client) = hosted(&peer, &host, &[("protocol", "2")]);
+        assert!(assert_accounted(&format!("{codec:?}"), &host, &options, &client, None) > 10 * 16 * 900);
+    }
+}
+
+#[test]
+fn what_a_body_is_unpacked_in_is_accounted_and_refused() {
+    for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        let peer = whole_bodies(COLUMN, &stream(None), Some(codec));
+        let host = Limited::new(20 * FRAME);
+        // One batch of 8,000 bytes waits; what is beyond it is for unpacking.
+        let more = [("protocol", "2"), ("read.prefetch_batches", "1"), ("limits.memory_wait_ms", "200")];
+        let (options, client) = hosted(&peer, &host, &more);
+        let session = Session::open(&client, &options).unwrap();
+        let split = Split::open(&session, 0, &options).unwrap();
+        let error = split.next_batch().unwrap_err();
+        assert_eq!(error.kind(), Kind::ResourceExhausted, "{codec:?}: {error}");
+        assert_nothing_is_held(&client);
+        host.limit.store(64 << 20, Ordering::SeqCst);
+        let split = Split::open(&session, 0, &options).unwrap();
+        settle(&client);
+        let held = figure(&client, "memory_current");
+        assert!(held > 20 * FRAME && held < 2 << 20, "{codec:?}: {held}");
+        read_whole(&split);
         drop(split);
-        // The reader's task may be about to end.
-        std::thread::sleep(Duration::from_millis(50));
-        let (held, needed) = (figure(&client, "memory_current"), distinct_bytes(&kept));
-        assert!(needed > 100_000 && held >= needed, "{more:?}: {held} bytes are accounted, {needed} are held");
-        assert!(held < needed + needed / 3 + 100_000, "{more:?}: {held} bytes are accounted, {needed} are held");
-        assert_eq!(host.held.load(Ordering::SeqCst), held);
-        drop(kept);
         assert_nothing_is_held(&client);
         assert_eq!(host.held.load(Ordering::SeqCst), 0);
     }
+}
+
+#[test]
+fn rows_that_are_made_up_are_accounted_and_refused() {
+    let session = r#"{"SessionId":"S1","SessionStatus":"NORMAL","RecordCount":100000,
+        "DataSchema":{"DataColumns":[],"PartitionColumns":[{"Name":"ds","Type":"string","Nullable":true}]}}"#;
+    let peer = Peer::start(move |exchange, _| exchange.json("201 Created", session));
+    let host = Limited::new(u64::MAX >> 1);
+    let more = [
+        ("split.mode", "row_offset"),
+        ("split.rows", "100000"),
+        ("partitions", "ds=2024-01-01"),
+        ("read.batch_rows", "5000"),
+        ("types.string_view", "true"),
+        ("limits.memory_wait_ms", "100"),
+    ];
+    let (options, client) = hosted(&peer, &host, &more);
+    assert_accounted("made up", &host, &options, &client, None);
+    assert_accounted("made up, filtered", &host, &options, &client, Some("ds >= '2024'"));
+    host.limit.store(50_000, Ordering::SeqCst);
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    assert_eq!(split.next_batch().unwrap_err().kind(), Kind::ResourceExhausted, "70,000 bytes were refused");
+    assert_eq!(host.held.load(Ordering::SeqCst), 0);
+}
+
+/// A split of which batches wait, with a filter that takes one row out of the first of them, and a host that gives no more.
+fn late(host: &Arc<Limited>, more: &[(&str, &str)]) -> (Peer, Client, Split) {
+    let peer = peer(1, None);
+    let (options, client) = hosted(&peer, host, more);
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    settle(&client);
+    host.limit.store(host.held.load(Ordering::SeqCst), Ordering::SeqCst);
+    split.add_filter(&Predicate::parse("a <> 7").unwrap()).unwrap();
+    (peer, client, split)
+}
+
+#[test]
+fn a_late_filter_waits_for_a_host_that_refuses() {
+    let host = Limited::new(u64::MAX >> 1);
+    let (_peer, client, split) = late(&host, &[]);
+    assert!(split.try_next_batch().is_pending(), "no memory for the rows that stay");
+    split.set_deadline(Some(Instant::now() + Duration::from_millis(200)));
+    assert_eq!(split.next_batch().unwrap_err().kind(), Kind::DeadlineExceeded);
+    assert!(host.refusals.load(Ordering::SeqCst) > 1, "it is asked again");
+    let (told, wait) = std::sync::mpsc::channel();
+    split.set_waker(Some(Box::new(move || told.send(()).unwrap_or_default()))).unwrap();
+    split.set_deadline(None);
+    host.limit.store(u64::MAX >> 1, Ordering::SeqCst);
+    wait.recv_timeout(Duration::from_secs(5)).unwrap();
+    let mut expected = (0..ROWS * BATCHES).filter(|value| *value != 7);
+    while let Some(batch) = split.next_batch().unwrap() {
+        for value in batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values() {
+            assert_eq!(Some(*value), expected.next());
+        }
+    }
+    assert_eq!((expected.next(), split.rows_delivered()), (None, ROWS * BATCHES));
+    drop(split);
+    assert_nothing_is_held(&client);
+    assert_eq!(host.held.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_late_filter_does_not_wait_for_ever() {
+    let host = Limited::new(u64::MAX >> 1);
+    let (_peer, client, split) = late(&host, &[("limits.memory_wait_ms", "300")]);
+    let start = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(split.next_batch().unwrap_err().kind(), Kind::ResourceExhausted);
+    }
+    assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(10));
+    drop(split);
+    assert_nothing_is_held(&client);
+    // Who cancels need not wait at all.
+    let host = Limited::new(u64::MAX >> 1);
+    let (_peer, client, split) = late(&host, &[]);
+    assert!(split.try_next_batch().is_pending());
+    split.cancel();
+    assert_eq!(split.next_batch().unwrap_err().kind(), Kind::Cancelled);
+    drop(split);
+    assert_nothing_is_held(&client);
+    assert_eq!(host.held.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_limit_holds_no_late_filter_back() {
+    let peer = peer(1, None);
+    let options = options(&peer, &[("limits.memory_bytes", "20000")]);
+    let client = Client::open(&options).unwrap();
+    let split = Split::open(&Session::open(&client, &options).unwrap(), 0, &options).unwrap();
+    settle(&client);
+    split.add_filter(&Predicate::parse("a <> 7").unwrap()).unwrap();
+    let rows: i64 = std::iter::from_fn(|| split.next_batch().unwrap()).map(|batch| batch.num_rows() as i64).sum();
+    assert_eq!(rows, ROWS * BATCHES - 1);
+    // The limit, one message beyond it, and what the filter leaves of one.
+    let peak = figure(&client, "memory_peak");
+    assert!(peak <= 20_000 + 3 * FRAME, "{peak}");
+    drop(split);
+    assert_nothing_is_held(&client);
 }
 
 #[test]

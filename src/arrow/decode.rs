@@ -3,7 +3,9 @@
 //! Every length and offset of a message was checked against the body before it comes here; the values of
 //! strings, bytes and lists are checked here. The buffers of an uncompressed batch are slices of the body that was received.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::ptr::NonNull;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
@@ -14,12 +16,15 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use super::byte_arrays::{BytesKind, CheckedBytes};
 use super::codec::Codec;
 use super::frame::Encoded;
+use super::fresh::claim_all_but;
+use super::made::Needs;
 use super::message::Node;
 use super::policy::Overflow;
 use super::schema::{LaidOut, Layout};
 use super::slabs::ALIGNMENT;
 use super::{Slab, Slabs, corrupt, seconds};
 use crate::error::{Error, Result};
+use crate::memory::Allowance;
 
 /// Largest batch after decompression.
 const MAX_DECODED_BYTES: usize = 4 << 30;
@@ -29,6 +34,7 @@ const MAX_DECODED_BYTES: usize = 4 << 30;
 pub struct Decoder {
     schema: SchemaRef,
     layout: Layout,
+    needs: Needs,
     slabs: Slabs,
     codec: Codec,
     fitting: seconds::Fitting,
@@ -41,6 +47,7 @@ impl Decoder {
     pub fn new(schema: SchemaRef, slabs: &Slabs) -> Self {
         let layout = Layout::same(&schema);
         Decoder {
+            needs: layout.needs(&schema),
             schema,
             layout,
             slabs: slabs.clone(),
@@ -60,6 +67,7 @@ impl Decoder {
     /// Takes note of the schema of the stream. Fails if its batches cannot be delivered in the schema of the decoder.
     pub fn begin(&mut self, wire: &Schema) -> Result<()> {
         self.layout = Layout::of(wire, &self.schema)?;
+        self.needs = self.layout.needs(&self.schema);
         Ok(())
     }
 
@@ -86,14 +94,32 @@ impl Decoder {
         }
     }
 
-    /// Decodes one message. `target` is a slab of [`Decoder::decompressed_bytes`], if these are not 0.
-    pub fn decode(&mut self, encoded: &Encoded, target: Option<Slab>) -> Result<RecordBatch> {
+    /// Bytes that decoding a message makes at most besides [`Decoder::decompressed_bytes`]; 0 for most.
+    pub fn made_bytes(&self, encoded: &Encoded) -> Result<u64> {
+        let Encoded { layout, body } = encoded;
+        // More seconds than fit in the message are not there, whatever it says.
+        let times = if self.needs.has_times() { body.len().max(self.decompressed_bytes(encoded)?) / 8 } else { 0 };
+        let places = layout.buffers.iter().map(|(offset, length)| match layout.compression {
+            // What is decompressed is aligned.
+            Some(_) if !matches!(announced(body, (*offset, *length)), Ok(None)) => (std::ptr::null(), 0),
+            Some(_) if *length > 0 => (body.as_ptr().wrapping_add(offset + SIZE_BYTES), length - SIZE_BYTES),
+            _ => (body.as_ptr().wrapping_add(*offset), *length),
+        });
+        Ok(self.needs.most_bytes(&layout.nodes, times, places))
+    }
+
+    /// Decodes one message. `target` is a slab of [`Decoder::decompressed_bytes`], and `made` memory for [`Decoder::made_bytes`], if
+    /// these are not 0.
+    pub fn decode(&mut self, encoded: &Encoded, target: Option<Slab>, made: Option<&Allowance>) -> Result<RecordBatch> {
         let Encoded { layout, body } = encoded;
         let buffers: Vec<Buffer> = match layout.compression {
             None => layout.buffers.iter().map(|(offset, length)| body.slice_with_length(*offset, *length)).collect(),
             Some(codec) => self.decompress(codec, body, &layout.buffers, target)?,
         };
         self.decoded_bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
+        // Also what belongs to nobody.
+        let received = |_| buffers.iter().chain([&*NO_VALUES]).map(Buffer::data_ptr).collect::<HashSet<NonNull<u8>>>();
+        let received = made.map(received);
         let mut parts = Parts { nodes: layout.nodes.iter(), buffers: buffers.into_iter(), copied_bytes: 0 };
         let mut placed: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
         for LaidOut { place, data_type } in &self.layout.columns {
@@ -115,8 +141,12 @@ impl Decoder {
         }
         self.copied_bytes += parts.copied_bytes;
         let options = RecordBatchOptions::new().with_row_count(Some(layout.rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| corrupt(&error.to_string()))
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| corrupt(&error.to_string()))?;
+        if let (Some(made), Some(received)) = (made, received) {
+            claim_all_but(received, &batch, made);
+        }
+        Ok(batch)
     }
 
     /// Decompresses all buffers of a batch into one slab.
@@ -280,7 +310,7 @@ fn validity_of(bits: Buffer, length: usize, nulls: usize) -> Result<Option<NullB
 /// The offsets of an array, without padding. Writers may leave out the single offset of an array without values.
 fn offsets_of(offsets: Buffer, length: usize) -> Result<Buffer> {
     if length == 0 && offsets.is_empty() {
-        return Ok(Buffer::from_slice_ref([0i32]));
+        return Ok(NO_VALUES.clone());
     }
     let wanted = length.checked_add(1).and_then(|count| count.checked_mul(OFFSET_BYTES));
     match wanted.filter(|wanted| *wanted <= offsets.len()) {
@@ -289,6 +319,9 @@ fn offsets_of(offsets: Buffer, length: usize) -> Result<Buffer> {
     }
 }
 
+/// The offsets of an array without values, the same for all.
+static NO_VALUES: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_slice_ref([0i32]));
+
 fn overrun() -> Error {
     corrupt("a compressed buffer lies outside of its batch")
 }
@@ -296,6 +329,13 @@ fn overrun() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrow::{Frame, Framer};
+    use crate::memory::{Account, Ahead, Budget};
+    use arrow_array::{Array, Decimal128Array, Int32Array, Int64Array, ListArray, StructArray};
+    use arrow_buffer::OffsetBuffer;
+    use arrow_ipc::MetadataVersion;
+    use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+    use arrow_schema::{Field, Fields, TimeUnit};
 
     #[test]
     fn empty_buffers_in_the_form_of_arrow_java_are_empty() {
@@ -304,6 +344,106 @@ mod tests {
             let mut decoder = Decoder::new(Arc::new(Schema::empty()), &Slabs::default());
             let buffers = decoder.decompress(kind, &body, &[(0, 8), (8, 0)], None).unwrap();
             assert!(buffers.len() == 2 && buffers.iter().all(Buffer::is_empty));
+        }
+    }
+
+    /// The first batch of a stream, decoded as `schema`, what was reserved for what is made, and what is accounted then.
+    fn accounted(batch: &RecordBatch, schema: &Schema, codec: Option<CompressionType>) -> (RecordBatch, u64, u64, u64) {
+        let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5).unwrap();
+        let options = options.try_with_compression(codec).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+        writer.write(batch).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        let account = Account::new(&Budget::new(0, None));
+        let (slabs, ahead) = (Slabs::default(), Ahead::default());
+        let slab = |length| at_once(slabs.take(length, &ahead));
+        let (mut framer, mut rest) = (Framer::new(&slabs), bytes.as_slice());
+        let mut decoder = Decoder::new(Arc::new(schema.clone()), &slabs).with_overflow(Overflow::Null);
+        loop {
+            let room = framer.room();
+            let (now, later) = rest.split_at(room.len());
+            room.copy_from_slice(now);
+            rest = later;
+            match framer.advance(now.len()).unwrap() {
+                Some(Frame::Schema(wire)) => decoder.begin(&wire).unwrap(),
+                Some(Frame::Room(length)) => framer.give(slab(length)),
+                Some(Frame::Batch(encoded)) => {
+                    let target = match decoder.decompressed_bytes(&encoded).unwrap() {
+                        0 => None,
+                        bytes => Some(slab(bytes)),
+                    };
+                    let most = decoder.made_bytes(&encoded).unwrap();
+                    let made = Allowance::new(at_once(account.reserve(most, &ahead)));
+                    let batch = decoder.decode(&encoded, target, Some(&made)).unwrap();
+                    drop(made);
+                    return (batch, most, account.held(), decoder.copied_bytes());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn at_once<T>(taking: impl Future<Output = Result<T>>) -> T {
+        match std::pin::pin!(taking).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(taken) => taken.unwrap(),
+            std::task::Poll::Pending => panic!("no memory"),
+        }
+    }
+
+    const ROWS: usize = 1000;
+
+    #[test]
+    fn copies_for_alignment_are_accounted_and_nothing_else() {
+        // Behind so many bytes of NULL bitmap decimals are not aligned to 16.
+        let nulls = |from: usize| (0..ROWS).map(|row| (row > from).then_some(row as i128)).collect::<Decimal128Array>();
+        let list = ListArray::new(
+            Arc::new(Field::new("element", DataType::Decimal128(38, 10), true)),
+            OffsetBuffer::from_lengths([ROWS / 4; 4].into_iter().chain([0; ROWS - 4])),
+            Arc::new(nulls(3)),
+            None,
+        );
+        let numbers: Int64Array = (0..ROWS as i64).collect();
+        let columns: [(&str, ArrayRef); 4] =
+            [("n", Arc::new(numbers)), ("a", Arc::new(nulls(1))), ("b", Arc::new(nulls(2))), ("l", Arc::new(list))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+            let (decoded, most, held, copied) = accounted(&batch, &batch.schema(), codec);
+            assert_eq!(decoded.columns(), batch.columns());
+            assert_eq!((most, held), (held, copied.next_multiple_of(64)), "{codec:?}");
+            // What is compressed is written where it is aligned.
+            assert_eq!(copied > 0, codec.is_none(), "{codec:?}: {copied}");
+        }
+        let numbers = batch.project(&[0]).unwrap();
+        let (_, most, held, copied) = accounted(&numbers, &numbers.schema(), None);
+        assert_eq!((most, held, copied), (0, 0, 0));
+    }
+
+    #[test]
+    fn times_in_their_unit_are_accounted_at_every_depth() {
+        let parts =
+            Fields::from(vec![Field::new("sec", DataType::Int64, false), Field::new("nano", DataType::Int32, false)]);
+        let times = || {
+            // Every third does not fit.
+            let seconds: Int64Array =
+                (0..ROWS as i64).map(|row| if row % 3 == 0 { i64::MAX / 2 } else { row }).collect();
+            let nulls = (0..ROWS).map(|row| row % 5 > 0).collect::<Vec<bool>>();
+            let columns: Vec<ArrayRef> = vec![Arc::new(seconds), Arc::new(Int32Array::from(vec![5; ROWS]))];
+            StructArray::new(parts.clone(), columns, Some(nulls.into()))
+        };
+        let item = Arc::new(Field::new("element", DataType::Struct(parts.clone()), true));
+        let list = ListArray::new(item, OffsetBuffer::from_repeated_length(1, ROWS), Arc::new(times()), None);
+        let inner = Fields::from(vec![Field::new("l", list.data_type().clone(), true)]);
+        let nested = StructArray::new(inner, vec![Arc::new(list)], None);
+        let columns: [(&str, ArrayRef); 2] = [("t", Arc::new(times())), ("s", Arc::new(nested))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        let list = DataType::List(Arc::new(Field::new("element", time.clone(), true)));
+        let nested = DataType::Struct(vec![Field::new("l", list, true)].into());
+        let schema = Schema::new(vec![Field::new("t", time, true), Field::new("s", nested, true)]);
+        for codec in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+            let (decoded, most, held, _) = accounted(&batch, &schema, codec);
+            assert_eq!((decoded.column(0).null_count(), decoded.num_rows()), (467, ROWS));
+            assert_eq!((most, held), (held, 2 * (8 * ROWS as u64 + 128)), "{codec:?}");
         }
     }
 }

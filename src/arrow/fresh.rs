@@ -1,4 +1,4 @@
-//! The buffers of a batch that were not in the one that it was made of.
+//! The buffers of a batch that were not in what it was made of.
 
 use std::collections::HashSet;
 use std::ptr::NonNull;
@@ -13,6 +13,11 @@ pub fn claim_fresh(before: &RecordBatch, made: &RecordBatch, pool: &dyn MemoryPo
     each_buffer(before, &mut |buffer| {
         known.insert(buffer.data_ptr());
     });
+    claim_all_but(known, made, pool);
+}
+
+/// Has `pool` account for the buffers of `made` whose memory does not begin at one of the places that are `known`, each once.
+pub fn claim_all_but(mut known: HashSet<NonNull<u8>>, made: &RecordBatch, pool: &dyn MemoryPool) {
     each_buffer(made, &mut |buffer| {
         if buffer.capacity() > 0 && known.insert(buffer.data_ptr()) {
             buffer.claim(pool);

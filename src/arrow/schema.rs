@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema};
 
+use super::made::Needs;
 use super::seconds;
 use super::types::{Units, data_type};
 use crate::error::{Error, Kind, Result};
@@ -110,6 +111,16 @@ impl Layout {
             columns.push(LaidOut { place, data_type });
         }
         Ok(Layout { columns })
+    }
+
+    /// What its arrays and buffers need to be delivered as `expected`.
+    pub(super) fn needs(&self, expected: &Schema) -> Needs {
+        let mut needs = Needs::default();
+        for LaidOut { place, data_type } in &self.columns {
+            let wanted = expected.fields().get(*place).map_or(data_type, |field| field.data_type());
+            needs.add(data_type, wanted);
+        }
+        needs
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zstd::stream::raw::{Decoder as Zstd, Operation};
 
 use super::corrupt;
+use super::packed::Packing;
 use crate::error::{Error, Kind, Result};
+use crate::memory::Allowance;
 
-const LZ4_MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
-const ZSTD_MAGIC: [u8; 4] = 0xFD2F_B528u32.to_le_bytes();
 /// Bytes that are asked of the network at once.
 const INPUT_BYTES: usize = 64 << 10;
 
@@ -25,12 +25,16 @@ pub struct Unpacker {
     used: usize,
     filled: usize,
     has_ended: bool,
+    /// For the input and the decoder; it goes after them.
+    _memory: Option<Allowance>,
 }
 
 enum Coding {
     /// The first bytes are not there yet.
     Unknown,
     Plain,
+    /// The decoder is to be made.
+    Known(Packing),
     Zstd(Zstd<'static>),
     Lz4(Lz4),
     /// The only frame is complete.
@@ -42,6 +46,7 @@ impl std::fmt::Debug for Coding {
         f.write_str(match self {
             Coding::Unknown => "Unknown",
             Coding::Plain => "Plain",
+            Coding::Known(_) => "Known",
             Coding::Zstd(_) => "Zstd",
             Coding::Lz4(_) => "Lz4",
             Coding::Done => "Done",
@@ -53,8 +58,8 @@ impl Unpacker {
     /// For a body that may be compressed. Without that chance, every byte of it is one of the stream.
     pub fn new(may_be_packed: bool) -> Self {
         let coding = if may_be_packed { Coding::Unknown } else { Coding::Plain };
-        let input = vec![0; if may_be_packed { LZ4_MAGIC.len() } else { 0 }];
-        Unpacker { coding, input, used: 0, filled: 0, has_ended: false }
+        let input = vec![0; if may_be_packed { Packing::HEAD_BYTES } else { 0 }];
+        Unpacker { coding, input, used: 0, filled: 0, has_ended: false, _memory: None }
     }
 
     /// Whether the bytes of the body can go to their destination without passing through here.
@@ -71,19 +76,34 @@ impl Unpacker {
     }
 
     /// Takes note that the first `count` bytes of [`Unpacker::room`] were filled; 0 for the end of the body.
-    pub fn advance(&mut self, count: usize) -> Result<()> {
+    pub fn advance(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.input.len());
         self.has_ended = count == 0;
         if matches!(self.coding, Coding::Unknown) && (self.has_ended || self.filled == self.input.len()) {
-            self.coding = match self.input.get(..self.filled) {
-                Some(first) if first == ZSTD_MAGIC => Coding::Zstd(Zstd::new().map_err(no_context)?),
-                Some(first) if first == LZ4_MAGIC => Coding::Lz4(Lz4::new()?),
-                _ => Coding::Plain,
-            };
-            if !matches!(self.coding, Coding::Plain) {
-                self.input.resize(INPUT_BYTES, 0);
-            }
+            let head = self.input.get(..self.filled).unwrap_or_default();
+            self.coding = Packing::of(head).map_or(Coding::Plain, Coding::Known);
         }
+    }
+
+    /// The memory that [`Unpacker::begin`] needs; 0 unless it is to be called now.
+    pub fn needed_bytes(&self) -> u64 {
+        match &self.coding {
+            Coding::Known(packing) => packing.most_bytes() + INPUT_BYTES as u64 + packing.inbox_bytes(INPUT_BYTES),
+            _ => 0,
+        }
+    }
+
+    /// Makes ready to decompress, in memory that was granted.
+    pub fn begin(&mut self, memory: Option<Allowance>) -> Result<()> {
+        self.coding = match &self.coding {
+            Coding::Known(Packing::Zstd { .. }) => Coding::Zstd(Zstd::new().map_err(no_context)?),
+            Coding::Known(Packing::Lz4 { .. }) => Coding::Lz4(Lz4::new()?),
+            _ => return Ok(()),
+        };
+        self._memory = memory;
+        let mut input = vec![0; INPUT_BYTES];
+        copy(self.input.get(..self.filled).unwrap_or_default(), &mut input);
+        self.input = input;
         Ok(())
     }
 
@@ -93,7 +113,7 @@ impl Unpacker {
         loop {
             let input = self.input.get(self.used..self.filled).unwrap_or_default();
             let step = match &mut self.coding {
-                Coding::Unknown => return Ok(None),
+                Coding::Unknown | Coding::Known(_) => return Ok(None),
                 Coding::Plain => copy(input, target),
                 Coding::Zstd(decoder) => {
                     let status = decoder.run_on_buffers(input, target).map_err(|error| undecodable(&error))?;
@@ -226,7 +246,8 @@ mod tests {
                     let count = room.len().min(piece).min(rest.len());
                     room[..count].copy_from_slice(&rest[..count]);
                     rest = &rest[count..];
-                    unpacker.advance(count)?;
+                    unpacker.advance(count);
+                    unpacker.begin(None)?;
                 }
             }
         }
@@ -280,10 +301,10 @@ mod tests {
     fn plain_bodies_need_no_detour() {
         let mut unpacker = Unpacker::new(true);
         assert!(!unpacker.is_passed());
-        unpacker.room().copy_from_slice(&[0xff; 4]);
-        unpacker.advance(4).unwrap();
-        assert!(!unpacker.is_passed());
-        assert_eq!(unpacker.unpack(&mut [0; 8]).unwrap(), Some(4));
+        unpacker.room().copy_from_slice(&[0xff; Packing::HEAD_BYTES]);
+        unpacker.advance(Packing::HEAD_BYTES);
+        assert!(!unpacker.is_passed() && unpacker.needed_bytes() == 0);
+        assert_eq!(unpacker.unpack(&mut [0; 32]).unwrap(), Some(Packing::HEAD_BYTES));
         assert!(unpacker.is_passed() && Unpacker::new(false).is_passed());
     }
 }

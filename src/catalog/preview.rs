@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, expected};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
-use crate::memory::{Account, Ahead, Budget};
+use crate::memory::{Account, Ahead, Allowance, Budget};
 use crate::options::{self, Options};
 use crate::proto::call;
 use crate::proto::metadata::{ColumnEntry, TableDocument};
@@ -33,6 +33,7 @@ struct Stream {
     body: Body,
     framer: Framer,
     decoder: Decoder,
+    account: Arc<Account>,
     slabs: Slabs,
 }
 
@@ -114,9 +115,10 @@ impl Preview {
                 break body;
             }
         };
-        let slabs = Slabs::new(&Account::new(&self.memory), 1);
+        let account = Account::new(&self.memory);
+        let slabs = Slabs::new(&account, 1);
         let decoder = Decoder::new(Arc::clone(&self.schema), &slabs);
-        Ok(Stream { body, framer: Framer::new(&slabs), decoder, slabs })
+        Ok(Stream { body, framer: Framer::new(&slabs), decoder, account, slabs })
     }
 }
 
@@ -143,7 +145,11 @@ impl Stream {
                         0 => None,
                         bytes => Some(self.slabs.take(bytes, &Ahead::default()).await?),
                     };
-                    let batch = self.decoder.decode(&encoded, target)?;
+                    let made = match self.decoder.made_bytes(&encoded)? {
+                        0 => None,
+                        bytes => Some(Allowance::new(self.account.reserve(bytes, &Ahead::default()).await?)),
+                    };
+                    let batch = self.decoder.decode(&encoded, target, made.as_ref())?;
                     if batch.num_rows() > 0 {
                         return Ok(Some(batch));
                     }

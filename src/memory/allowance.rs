@@ -27,6 +27,11 @@ impl Allowance {
         drop(beyond);
     }
 
+    /// Whether so many bytes are left.
+    pub fn has(&self, bytes: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes >= bytes
+    }
+
     fn left(&self) -> usize {
         usize::try_from(self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes).unwrap_or(usize::MAX)
     }

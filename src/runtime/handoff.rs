@@ -26,6 +26,12 @@ struct State<T> {
     /// Items and their sizes.
     items: VecDeque<(T, u64)>,
     bytes: u64,
+    /// Items that were taken and are not given back yet; what is behind them waits.
+    held: usize,
+    /// Items that were given back.
+    returned: VecDeque<T>,
+    /// Nothing goes out any more, whatever was taken.
+    is_cut_off: bool,
     end: End,
     /// Made when somebody asks for it.
     signal: Option<Signal>,
@@ -42,11 +48,19 @@ enum End {
 impl<T> State<T> {
     /// Whether the consumer would get an answer now.
     fn is_ready(&self) -> bool {
-        !self.items.is_empty() || !matches!(self.end, End::NotYet)
+        let goes_on = self.held == 0 && (!self.items.is_empty() || !matches!(self.end, End::NotYet));
+        goes_on || !self.returned.is_empty()
     }
 
     /// The next item or the end. Items that arrived before a failure come first.
     fn next(&mut self) -> Poll<Result<Option<T>>> {
+        if !self.is_ready() {
+            return Poll::Pending;
+        }
+        if let Some(item) = self.returned.pop_front() {
+            self.show();
+            return Poll::Ready(Ok(Some(item)));
+        }
         let next = match (self.items.pop_front(), &self.end) {
             (Some((item, bytes)), _) => {
                 self.bytes -= bytes;
@@ -73,7 +87,8 @@ impl<T> State<T> {
 impl<T> Handoff<T> {
     /// A queue that holds up to `capacity` items and `capacity_bytes` bytes, one item in any case.
     pub fn new(capacity: usize, capacity_bytes: u64) -> Self {
-        let state = State { items: VecDeque::new(), bytes: 0, end: End::NotYet, signal: None };
+        let (items, returned) = (VecDeque::new(), VecDeque::new());
+        let state = State { items, bytes: 0, held: 0, returned, is_cut_off: false, end: End::NotYet, signal: None };
         Handoff {
             state: Mutex::new(state),
             ready: Condvar::new(),
@@ -113,6 +128,26 @@ impl<T> Handoff<T> {
         fits || state.items.is_empty()
     }
 
+    /// Takes note that an item which was taken is not used: it comes back by [`Handoff::give_back`], and nothing behind it goes out before.
+    pub fn hold(&self) {
+        let mut state = self.lock();
+        state.held += usize::from(!state.is_cut_off);
+        state.show();
+    }
+
+    /// Puts an item back where it was taken from. It is dropped if the queue was cut off meanwhile.
+    pub fn give_back(&self, item: T) {
+        let dropped = self.change(|state| {
+            if state.held == 0 {
+                return Some(item);
+            }
+            state.held -= 1;
+            state.returned.push_back(item);
+            None
+        });
+        drop(dropped);
+    }
+
     /// Says that nothing more will come: all is delivered, or `result` tells what broke. The first end stays.
     pub fn finish(&self, result: Result<()>) {
         self.change(|state| {
@@ -146,7 +181,8 @@ impl<T> Handoff<T> {
                 state.end = end;
             }
             state.bytes = 0;
-            std::mem::take(&mut state.items)
+            (state.held, state.is_cut_off) = (0, true);
+            (std::mem::take(&mut state.items), std::mem::take(&mut state.returned))
         });
         self.room.notify_one();
         drop(dropped);
@@ -155,7 +191,8 @@ impl<T> Handoff<T> {
     /// Whether all was taken and no more will come, without a failure.
     pub fn is_finished(&self) -> bool {
         let state = self.lock();
-        state.items.is_empty() && matches!(state.end, End::Finished)
+        let is_empty = state.items.is_empty() && state.returned.is_empty() && state.held == 0;
+        is_empty && matches!(state.end, End::Finished)
     }
 
     /// Whether the engine is slower than what comes in.
@@ -351,6 +388,42 @@ mod tests {
             queue.fail(Error::new(Kind::ValueOutOfRange, "too large"));
             assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled, "cancelled stays cancelled");
         }
+    }
+
+    #[test]
+    fn what_is_behind_an_item_that_comes_back_waits_for_it() {
+        let queue = Handoff::new(3, u64::MAX);
+        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        queue.set_waker(Some(Box::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        })));
+        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let descriptor = queue.descriptor().unwrap();
+        block_on(async {
+            queue.put(1, 1).await;
+            queue.put(2, 1).await;
+        });
+        assert_eq!(queue.take(None).unwrap(), Some(1));
+        queue.hold();
+        queue.finish(Ok(()));
+        assert!(queue.try_take().is_pending() && !readable(descriptor) && !queue.is_finished());
+        let deadline = queue.take(Some(Instant::now())).unwrap_err();
+        assert_eq!((deadline.kind(), wakes()), (Kind::DeadlineExceeded, 1));
+        queue.give_back(1);
+        assert_eq!((wakes(), readable(descriptor)), (2, true));
+        let taken = [(); 3].map(|()| queue.take(None).unwrap());
+        assert_eq!((taken, queue.is_finished()), ([Some(1), Some(2), None], true));
+        // The end of the read is one for what is held, too.
+        let queue = Handoff::new(3, u64::MAX);
+        block_on(queue.put(1, 1));
+        assert_eq!(queue.take(None).unwrap(), Some(1));
+        queue.hold();
+        queue.cancel();
+        queue.give_back(1);
+        assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled);
+        queue.hold();
+        assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled, "though it was taken before");
     }
 
     #[test]

@@ -156,6 +156,11 @@ impl Task {
     pub fn abort(&self) {
         self.0.abort();
     }
+
+    /// Whether it is done.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
 }
 
 /// Waits on a worker.

@@ -17,6 +17,8 @@ pub(crate) struct Chunk {
     pub(super) ready: Ready,
     /// For what the engine's form of it takes.
     pub(super) allowance: Option<Allowance>,
+    /// For the rows that pass filters which were added since, if the memory for them had to be waited for.
+    pub(super) filtering: Option<Allowance>,
 }
 
 impl Chunk {

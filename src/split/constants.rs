@@ -5,19 +5,56 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
 };
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_buffer::{Buffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::arrow::{is_partition_key, type_text};
 use crate::error::{Error, Kind, Result};
 
-/// `count` rows of `schema` of a session that was asked for `partitions`; `None` if they tell not all of its columns. Rows without
-/// columns are always told.
-pub(super) fn rows(schema: &SchemaRef, partitions: &[String], count: usize) -> Result<Option<RecordBatch>> {
-    let column = |field: &Arc<Field>| repeated(field, named(partitions, field)?, count);
-    let Some(columns) = schema.fields().iter().map(column).collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let options = RecordBatchOptions::new().with_row_count(Some(count));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options);
-    batch.map(Some).map_err(|error| Error::new(Kind::Internal, format!("rows of a partition cannot be made: {error}")))
+/// A row that is told, as often as it is wanted.
+#[derive(Debug, PartialEq)]
+pub(super) struct Constants<'a>(Vec<Value<'a>>);
+
+#[derive(Debug, PartialEq)]
+enum Value<'a> {
+    Int8(i8),
+    Int16(i16),
+    Int32(i32),
+    Int64(i64),
+    Text(&'a str),
+}
+
+impl<'a> Constants<'a> {
+    /// The row of `schema` of a session that was asked for `partitions`; `None` if they tell not all of its columns. A row without columns is
+    /// always told.
+    pub(super) fn of(schema: &Schema, partitions: &'a [String]) -> Option<Self> {
+        let value = |field: &Arc<Field>| Value::of(field, named(partitions, field)?);
+        Some(Constants(schema.fields().iter().map(value).collect::<Option<_>>()?))
+    }
+
+    /// Up to `wanted` rows: as many as one batch can have.
+    pub(super) fn most_rows(&self, wanted: usize) -> usize {
+        let longest = self.0.iter().map(|value| value.width()).max().unwrap_or_default();
+        wanted.min(i32::MAX as usize / longest.max(1))
+    }
+
+    /// Bytes that so many rows take.
+    pub(super) fn bytes(&self, rows: usize) -> u64 {
+        let value = |value: &Value<'_>| {
+            let offsets = if matches!(value, Value::Text(_)) { (rows + 1) * size_of::<i32>() } else { 0 };
+            (rows * value.width() + offsets) as u64
+        };
+        self.0.iter().map(value).sum()
+    }
+
+    /// So many rows, in the schema that they were made for.
+    pub(super) fn rows(&self, schema: &SchemaRef, rows: usize) -> Result<RecordBatch> {
+        let broken =
+            |error: ArrowError| Error::new(Kind::Internal, format!("rows of a partition cannot be made: {error}"));
+        let columns = self.0.iter().map(|value| value.repeated(rows).map_err(broken)).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(broken)
+    }
 }
 
 /// The value of a partition column, if one partition was asked for and names it.
@@ -29,29 +66,57 @@ fn named<'a>(partitions: &'a [String], field: &Field) -> Option<&'a str> {
     is_partition_key(field).then_some(value)
 }
 
-/// A column of one value. `None` for a type whose values may be written in several ways, and for a text that may stand for another:
-/// quotes that services take away, blanks, the name of the default partition.
-fn repeated(field: &Field, value: &str, count: usize) -> Option<ArrayRef> {
-    Some(match field.data_type() {
-        DataType::Int8 => Arc::new(Int8Array::from_value(value.parse().ok()?, count)),
-        DataType::Int16 => Arc::new(Int16Array::from_value(value.parse().ok()?, count)),
-        DataType::Int32 => Arc::new(Int32Array::from_value(value.parse().ok()?, count)),
-        DataType::Int64 => Arc::new(Int64Array::from_value(value.parse().ok()?, count)),
-        DataType::Utf8 => {
-            let is_itself = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
-            let is_plain = !value.is_empty() && value.chars().all(is_itself) && !value.starts_with("__");
-            let type_text = type_text(field).to_ascii_lowercase();
-            (is_plain && (type_text == "string" || type_text.starts_with("varchar"))).then_some(())?;
-            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(value, count)))
+impl<'a> Value<'a> {
+    /// `None` for a type whose values may be written in several ways, and for a text that may stand for another: quotes that services take
+    /// away, blanks, the name of the default partition.
+    fn of(field: &Field, value: &'a str) -> Option<Self> {
+        Some(match field.data_type() {
+            DataType::Int8 => Value::Int8(value.parse().ok()?),
+            DataType::Int16 => Value::Int16(value.parse().ok()?),
+            DataType::Int32 => Value::Int32(value.parse().ok()?),
+            DataType::Int64 => Value::Int64(value.parse().ok()?),
+            DataType::Utf8 => {
+                let is_itself = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+                let is_plain = !value.is_empty() && value.chars().all(is_itself) && !value.starts_with("__");
+                let type_text = type_text(field).to_ascii_lowercase();
+                (is_plain && (type_text == "string" || type_text.starts_with("varchar"))).then_some(())?;
+                Value::Text(value)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Bytes of one.
+    fn width(&self) -> usize {
+        match self {
+            Value::Int8(_) => size_of::<i8>(),
+            Value::Int16(_) => size_of::<i16>(),
+            Value::Int32(_) => size_of::<i32>(),
+            Value::Int64(_) => size_of::<i64>(),
+            Value::Text(text) => text.len(),
         }
-        _ => return None,
-    })
+    }
+
+    /// A column of it.
+    fn repeated(&self, rows: usize) -> std::result::Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Value::Int8(value) => Arc::new(Int8Array::from(vec![*value; rows])),
+            Value::Int16(value) => Arc::new(Int16Array::from(vec![*value; rows])),
+            Value::Int32(value) => Arc::new(Int32Array::from(vec![*value; rows])),
+            Value::Int64(value) => Arc::new(Int64Array::from(vec![*value; rows])),
+            Value::Text(text) => {
+                let offsets = OffsetBuffer::from_repeated_length(text.len(), rows);
+                Arc::new(StringArray::try_new(offsets, Buffer::from_vec(text.repeat(rows).into_bytes()), None)?)
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::arrow::{ColumnFacts, Units, expected};
+    use arrow_array::Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
 
@@ -67,7 +132,8 @@ mod tests {
 
     fn told(keys: &[(&str, &str)], partitions: &[&str]) -> Option<RecordBatch> {
         let partitions: Vec<String> = partitions.iter().map(|name| (*name).to_owned()).collect();
-        rows(&schema(keys), &partitions, 3).unwrap()
+        let schema = schema(keys);
+        Constants::of(&schema, &partitions).map(|constants| constants.rows(&schema, 3).unwrap())
     }
 
     #[test]
@@ -99,5 +165,29 @@ mod tests {
             assert_eq!(told(&[("ds", type_text)], &["ds=1"]), None, "{type_text}");
         }
         assert_eq!(told(&[("data", "string")], &["data=1"]), None, "no key");
+    }
+    #[test]
+    fn what_rows_take_is_known_before() {
+        let keys = [("ds", "string"), ("a", "tinyint"), ("b", "smallint"), ("c", "int"), ("d", "bigint")];
+        let schema = schema(&keys);
+        let partitions = ["ds=2024-01-01/a=1/b=2/c=3/d=4".to_owned()];
+        let constants = Constants::of(&schema, &partitions).unwrap();
+        for rows in [1, 7, 1000] {
+            let taken: usize = constants
+                .rows(&schema, rows)
+                .unwrap()
+                .columns()
+                .iter()
+                .flat_map(|column| column.to_data().buffers().iter().map(Buffer::capacity).collect::<Vec<_>>())
+                .sum();
+            assert_eq!(taken as u64, constants.bytes(rows), "{rows}");
+        }
+        let long = [format!("ds={}", "x".repeat(3 << 20))];
+        let long = Constants::of(&schema_of_one(), &long).unwrap();
+        assert_eq!((long.most_rows(10_000), long.most_rows(5)), (682, 5), "offsets have 32 bits");
+    }
+
+    fn schema_of_one() -> SchemaRef {
+        schema(&[("ds", "string")])
     }
 }

@@ -1,8 +1,8 @@
 //! What an open read of any kind consists of: the queue that tasks fill and the engine empties, and what goes with it.
 
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use super::chunk::Chunk;
 use super::row_limit::RowLimit;
 use super::source::Source;
 use crate::error::Result;
+use crate::memory::{Ahead, Allowance};
 use crate::metrics::Metric;
 use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff, Task};
@@ -31,6 +32,8 @@ pub(crate) struct Feed {
     position: AtomicU64,
     limit: Option<RowLimit>,
     task: Task,
+    /// What waits for memory for batches that were taken once.
+    waiting: Mutex<Vec<Task>>,
     _holds: Vec<Hold>,
 }
 
@@ -51,6 +54,7 @@ impl Feed {
             position: AtomicU64::new(0),
             limit: None,
             task,
+            waiting: Mutex::default(),
             _holds: session.hold(),
         }
     }
@@ -116,25 +120,67 @@ impl Feed {
         self.source.add_filter(filter)
     }
 
-    /// What the engine gets of a batch; nothing, if the filters that were added while it waited leave no row. A batch that fails is the
-    /// end of the read: the rows behind it are not delivered as if it had not been there.
+    /// What the engine gets of a batch; nothing, if the filters that were added while it waited leave no row, or if there is no memory yet
+    /// for the rows that they leave. A batch that fails is the end of the read: the rows behind it are not delivered as if it had not been
+    /// there.
     fn handed_out(&self, chunk: Chunk) -> Result<Option<Tagged>> {
-        let (position, passed) = (chunk.position, chunk.passed);
-        let (split, batch, allowance) = chunk.taken();
-        let metrics = &self.source.metrics;
-        let finished = self.source.refinement.finish(batch, passed, metrics, allowance.as_ref());
-        let batch = finished.inspect_err(|error| {
+        let position = chunk.position;
+        let finished = self.finished(chunk).inspect_err(|error| {
             self.queue.fail(error.clone());
-            self.task.abort();
+            self.end();
         })?;
+        let Some((split, batch)) = finished else { return Ok(None) };
         self.position.store(position, Ordering::Relaxed);
         let batch = self.within_limit(batch);
         if batch.num_rows() == 0 {
             return Ok(None);
         }
+        let metrics = &self.source.metrics;
         metrics.rows.add(batch.num_rows() as u64);
         metrics.batches.add(1);
         Ok(Some((split, batch)))
+    }
+
+    /// A batch, maybe without rows, by all filters that there are now and in the form that the engine gets. `None` if there is no memory for
+    /// it yet.
+    fn finished(&self, mut chunk: Chunk) -> Result<Option<Tagged>> {
+        let Source { refinement, metrics, account, .. } = &*self.source;
+        let filters = refinement.since(chunk.passed);
+        if filters.count() > 0 {
+            // More filters may have come while the memory for some was waited for.
+            let bytes = filters.most_bytes(&chunk.batch);
+            let memory = match chunk.filtering.take().filter(|memory| memory.has(bytes)) {
+                Some(memory) => memory,
+                // It is this batch that the engine waits for.
+                None => match account.reserve(bytes, &Ahead::default()).now()? {
+                    Poll::Ready(grant) => Allowance::new(grant),
+                    Poll::Pending => {
+                        self.wait_for_memory(chunk, bytes);
+                        return Ok(None);
+                    }
+                },
+            };
+            chunk.batch = filters.apply(chunk.batch, metrics, Some(&memory))?;
+        }
+        let (split, batch, allowance) = chunk.taken();
+        Ok(Some((split, refinement.finish(batch, metrics, allowance.as_ref())?)))
+    }
+
+    /// Has a batch come back when the host grants `bytes` for the rows that filters leave of it. Those behind it wait, too.
+    fn wait_for_memory(&self, mut chunk: Chunk, bytes: u64) {
+        self.queue.hold();
+        let (source, queue) = (Arc::clone(&self.source), Arc::clone(&self.queue));
+        let waiting = source.granted_at_once(bytes);
+        let task = self.session.client().runtime().spawn_aside(waiting, move |granted| match granted {
+            Ok(memory) => {
+                chunk.filtering = Some(memory);
+                queue.give_back(chunk);
+            }
+            Err(error) => queue.fail(error),
+        });
+        let mut waiting = self.waiting();
+        waiting.retain(|task| !task.is_finished());
+        waiting.push(task);
     }
 
     /// The rows of a batch that are wanted. Behind the last of them nothing is read any more.
@@ -143,7 +189,7 @@ impl Feed {
         let (wanted, is_last) = limit.claim(batch.num_rows());
         if is_last {
             self.queue.stop();
-            self.task.abort();
+            self.end();
         }
         if wanted == batch.num_rows() { batch } else { batch.slice(0, wanted) }
     }
@@ -166,7 +212,17 @@ impl Feed {
     /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.
     pub(crate) fn cancel(&self) {
         self.queue.cancel();
+        self.end();
+    }
+
+    /// Ends all work for the read.
+    fn end(&self) {
         self.task.abort();
+        self.waiting().drain(..).for_each(|task| task.abort());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fails where waiting for this read is not possible (see [`crate::runtime::Runtime::check`]).
@@ -183,6 +239,6 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         self.queue.close();
-        self.task.abort();
+        self.end();
     }
 }

@@ -7,6 +7,7 @@ mod chunk;
 mod constants;
 mod feed;
 mod metrics;
+mod patience;
 mod position;
 mod reader;
 mod refine;

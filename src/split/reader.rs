@@ -3,24 +3,22 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
 use super::chunk::Chunk;
+use super::constants::Constants;
 use super::position::{Piece, Position, Rest};
 use super::sink::Sink;
 use super::source::Source;
-use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, Unpacker, behind_the_end};
+use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, Unpacker, behind_the_end, claim_fresh};
 use crate::error::{Error, Kind, Result};
 use crate::memory::{Ahead, Allowance};
 use crate::proto::call::{ReadRows, Rows};
-use crate::runtime::{Place, forced_panic, within};
+use crate::runtime::{Place, forced_panic};
 use crate::session::{Lease, Plan};
 use crate::transport::{Body, Need};
-
-/// How often a host that refuses memory is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A read of one piece that is about to start.
 #[derive(Debug)]
@@ -49,8 +47,8 @@ impl Reader {
         if self.piece.is_empty() {
             return Ok(());
         }
-        if let Some(rows) = self.source.told(&self.piece)? {
-            return self.tell(&rows).await;
+        if let Some((constants, rows)) = self.source.told(&self.piece)? {
+            return self.tell(&constants, rows).await;
         }
         let (plan, lease) = self.source.part_of(self.piece.split)?;
         let what = &plan.source;
@@ -66,22 +64,21 @@ impl Reader {
         result.map_err(|error| error.context(named))
     }
 
-    /// Delivers rows that are all alike, cut from `rows`, without a request.
-    async fn tell(&self, rows: &RecordBatch) -> Result<()> {
+    /// Delivers rows that are all alike, without a request. All batches are parts of one.
+    async fn tell(&self, constants: &Constants<'_>, most: usize) -> Result<()> {
+        let schema = self.source.projection.schema();
+        let allowance = self.allowance(constants.bytes(most), None).await?;
+        let rows = constants.rows(schema, most)?;
+        if let Some(allowance) = allowance {
+            claim_fresh(&RecordBatch::new_empty(Arc::clone(schema)), &rows, &allowance);
+        }
         loop {
-            let count = self.position.claim(self.source.caps.next(rows, 0) as u64);
+            let count = self.position.claim(self.source.caps.next(&rows, 0) as u64);
             if count == 0 {
                 return Ok(());
             }
-            let chunk = Chunk {
-                split: self.piece.split,
-                batch: rows.slice(0, usize::try_from(count).unwrap_or(rows.num_rows())),
-                bytes: 0,
-                position: self.piece.before.saturating_add(self.position.delivered()),
-                passed: 0,
-                ready: self.ahead.put(),
-                allowance: None,
-            };
+            let part = rows.slice(0, usize::try_from(count).unwrap_or(most));
+            let chunk = self.chunk(part, 0, 0, None).await?;
             self.sink.put(chunk).await;
         }
     }
@@ -185,7 +182,11 @@ impl Reader {
                 return Ok(count);
             }
             let count = self.receive_raw(body, unpacker.room(), Need::Any).await?;
-            unpacker.advance(count)?;
+            unpacker.advance(count);
+            if unpacker.needed_bytes() > 0 {
+                let memory = self.allowance(unpacker.needed_bytes(), Some(&mut *body)).await?;
+                unpacker.begin(memory)?;
+            }
         }
     }
 
@@ -241,10 +242,11 @@ impl Reader {
             0 => None,
             bytes => Some(self.slab(bytes, body).await?),
         };
+        let made = self.allowance(decoder.made_bytes(&encoded)?, Some(&mut *body)).await?;
         let working = Instant::now();
         let (decoded, copied) = (decoder.decoded_bytes(), decoder.copied_bytes());
         let replaced = decoder.replaced_times();
-        let batch = decoder.decode(&encoded, target)?;
+        let batch = decoder.decode(&encoded, target, made.as_ref())?;
         let bytes = decoder.decoded_bytes() - decoded;
         source.metrics.bytes_decoded.add(bytes);
         source.metrics.bytes_copied.add(decoder.copied_bytes() - copied);
@@ -255,11 +257,11 @@ impl Reader {
 
     /// Waits for memory. The socket is left alone meanwhile, and the request does not count as one under way.
     async fn slab(&self, length: usize, body: &mut Body) -> Result<Slab> {
-        self.granted(length as u64, self.source.slabs.take(length, &self.ahead), body).await
+        self.granted(length as u64, self.source.slabs.take(length, &self.ahead), Some(body)).await
     }
 
-    /// Waits for memory that the library needs to make something of a batch.
-    async fn allowance(&self, bytes: u64, body: &mut Body) -> Result<Option<Allowance>> {
+    /// Waits for memory that the library needs to make something; `None` for none.
+    async fn allowance(&self, bytes: u64, body: Option<&mut Body>) -> Result<Option<Allowance>> {
         if bytes == 0 {
             return Ok(None);
         }
@@ -267,32 +269,38 @@ impl Reader {
         Ok(Some(Allowance::new(grant)))
     }
 
-    async fn granted<T>(&self, bytes: u64, taking: impl Future<Output = Result<T>>, body: &mut Body) -> Result<T> {
+    async fn granted<T>(
+        &self,
+        bytes: u64,
+        taking: impl Future<Output = Result<T>>,
+        mut body: Option<&mut Body>,
+    ) -> Result<T> {
         let mut taking = pin!(taking);
         if let Poll::Ready(taken) = std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
             return taken;
         }
-        body.set_counted(false);
-        let start = Instant::now();
-        // Since when the engine may be waiting for this read, which only the host's refusal can keep from going on.
-        let mut refused: Option<Instant> = None;
-        let taken = loop {
-            if let Some(taken) = within(ASK_AGAIN, taking.as_mut()).await {
-                break taken;
-            }
-            refused = if self.ahead.is_empty() { refused.or_else(|| Some(Instant::now())) } else { None };
-            self.ahead.set_refused(refused.is_some());
-            if refused.is_some_and(|since| since.elapsed() >= self.source.memory_wait) {
-                let waited = self.source.memory_wait.as_millis();
-                let message =
-                    format!("the host refuses {bytes} bytes for a batch for limits.memory_wait_ms ({waited})");
-                break Err(Error::new(Kind::ResourceExhausted, message));
-            }
-        };
-        self.ahead.set_refused(false);
-        self.source.metrics.memory_wait.add_time(start.elapsed());
-        body.set_counted(true);
+        if let Some(body) = &mut body {
+            body.set_counted(false);
+        }
+        let taken = self.source.granted(bytes, taking, &self.ahead).await;
+        if let Some(body) = body {
+            body.set_counted(true);
+        }
         taken
+    }
+
+    /// A batch of `bytes` for the engine, which is at the present position and has passed so many of the filters that were added.
+    async fn chunk(&self, batch: RecordBatch, bytes: u64, passed: usize, body: Option<&mut Body>) -> Result<Chunk> {
+        Ok(Chunk {
+            split: self.piece.split,
+            bytes,
+            position: self.piece.before.saturating_add(self.position.delivered()),
+            passed,
+            allowance: self.allowance(self.source.refinement.most_bytes_of_form(&batch), body).await?,
+            filtering: None,
+            ready: self.ahead.put(),
+            batch,
+        })
     }
 
     /// Hands a batch of `bytes` on, in parts of the size that the engine wants. While the engine is slower than the service, the
@@ -306,22 +314,15 @@ impl Reader {
             if count > 0 {
                 let part = if count == rows { batch.clone() } else { batch.slice(start, count) };
                 let refinement = &self.source.refinement;
-                let allowance = self.allowance(refinement.most_bytes(&part), body).await?;
-                let (part, passed) =
-                    refinement.apply(part, &self.source.projection, &self.source.metrics, allowance.as_ref())?;
+                let filters = refinement.since(0);
+                let allowance = self.allowance(refinement.most_bytes(&part, &filters), Some(&mut *body)).await?;
+                let (projection, metrics) = (&self.source.projection, &self.source.metrics);
+                let part = refinement.apply(part, &filters, projection, metrics, allowance.as_ref())?;
                 drop(allowance);
                 let bytes = u64::try_from(u128::from(bytes) * part.num_rows() as u128 / rows as u128).unwrap_or(bytes);
                 // One that is left without rows counts by its position only, which the next one has as well.
                 if part.num_rows() > 0 {
-                    let chunk = Chunk {
-                        split: self.piece.split,
-                        bytes,
-                        position: self.piece.before.saturating_add(self.position.delivered()),
-                        passed,
-                        allowance: self.allowance(refinement.most_bytes_of_form(&part), body).await?,
-                        ready: self.ahead.put(),
-                        batch: part,
-                    };
+                    let chunk = self.chunk(part, bytes, filters.count(), Some(&mut *body)).await?;
                     let waiting = Instant::now();
                     if let Some(chunk) = self.sink.try_put(chunk) {
                         body.set_counted(false);

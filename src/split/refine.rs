@@ -55,12 +55,14 @@ impl Refinement {
         Ok(())
     }
 
-    /// Bytes that [`Refinement::apply`] needs at most for what it makes of a batch.
-    pub(super) fn most_bytes(&self, batch: &RecordBatch) -> u64 {
-        let filters = self.selection.is_some() || !self.added().is_empty();
-        // The rows that stay are copied into buffers that grow by doubling.
-        let selected = if filters { 2 * bytes_of(batch, 0, batch.num_rows()) } else { 0 };
-        self.values.most_bytes(batch) + selected
+    /// The filters that were added after a batch had passed `passed` of them.
+    pub(super) fn since(&self, passed: usize) -> Filters {
+        Filters(self.added().iter().skip(passed).cloned().collect())
+    }
+
+    /// Bytes that [`Refinement::apply`] needs at most for what it makes of a batch that passes the filters.
+    pub(super) fn most_bytes(&self, batch: &RecordBatch, filters: &Filters) -> u64 {
+        self.values.most_bytes(batch) + copied(batch, usize::from(self.selection.is_some()) + filters.0.len())
     }
 
     /// Bytes that [`Refinement::finish`] needs at most to bring a batch into its form.
@@ -68,50 +70,81 @@ impl Refinement {
         self.form.most_bytes(batch)
     }
 
-    /// The batch as it waits for the engine, maybe without any row, and how many of the added filters it has passed. What is made for it
-    /// takes its memory out of the allowance.
+    /// The batch as it waits for the engine, maybe without any row. What is made for it takes its memory out of the allowance.
     pub(super) fn apply(
         &self,
         batch: RecordBatch,
+        filters: &Filters,
         projection: &Projection,
         metrics: &Metrics,
         allowance: Option<&Allowance>,
-    ) -> Result<(RecordBatch, usize)> {
-        let before = allowance.map(|allowance| (batch.clone(), allowance));
-        let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics)?;
-        let (batch, passed) = self.catch_up(projection.apply(batch)?, 0, metrics)?;
-        if let Some((before, allowance)) = before {
-            claim_fresh(&before, &batch, allowance);
-        }
-        Ok((batch, passed))
+    ) -> Result<RecordBatch> {
+        accounted(batch, allowance, |batch| {
+            let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics)?;
+            select(projection.apply(batch)?, &filters.0, metrics)
+        })
     }
 
-    /// The batch as the engine gets it, by all filters that there are now.
+    /// The batch in the form that the engine gets.
     pub(super) fn finish(
         &self,
         batch: RecordBatch,
-        passed: usize,
         metrics: &Metrics,
         allowance: Option<&Allowance>,
     ) -> Result<RecordBatch> {
-        let (batch, _) = self.catch_up(batch, passed, metrics)?;
-        let Some(allowance) = allowance else { return treat(&self.form, batch, metrics) };
-        let finished = treat(&self.form, batch.clone(), metrics)?;
-        claim_fresh(&batch, &finished, allowance);
-        Ok(finished)
+        accounted(batch, allowance, |batch| treat(&self.form, batch, metrics))
     }
 
     fn added(&self) -> RwLockReadGuard<'_, Vec<Arc<Selection>>> {
         self.added.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Applies the filters that were added since the batch had passed `passed` of them.
-    fn catch_up(&self, batch: RecordBatch, passed: usize, metrics: &Metrics) -> Result<(RecordBatch, usize)> {
-        let added = self.added();
-        let fresh: Vec<_> = added.iter().skip(passed).cloned().collect();
-        drop(added);
-        Ok((select(batch, &fresh, metrics)?, passed + fresh.len()))
+/// Filters that a batch has not passed yet.
+#[derive(Debug)]
+pub(super) struct Filters(Vec<Arc<Selection>>);
+
+impl Filters {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
+
+    /// Bytes that [`Filters::apply`] needs at most for the rows that stay; 0 without filters.
+    pub(super) fn most_bytes(&self, batch: &RecordBatch) -> u64 {
+        copied(batch, self.0.len())
+    }
+
+    /// The rows that pass. They take their memory out of the allowance.
+    pub(super) fn apply(
+        &self,
+        batch: RecordBatch,
+        metrics: &Metrics,
+        allowance: Option<&Allowance>,
+    ) -> Result<RecordBatch> {
+        accounted(batch, allowance, |batch| select(batch, &self.0, metrics))
+    }
+}
+
+/// Bytes of the copies that so many filters make at most. The rows that stay are copied into buffers that grow by doubling, and those of one
+/// filter are there until the next one has copied them.
+fn copied(batch: &RecordBatch, filters: usize) -> u64 {
+    match filters.min(2) as u64 {
+        0 => 0,
+        copies => 2 * copies * bytes_of(batch, 0, batch.num_rows()),
+    }
+}
+
+/// What `make` makes of a batch, with the memory for it taken out of the allowance.
+fn accounted(
+    batch: RecordBatch,
+    allowance: Option<&Allowance>,
+    make: impl FnOnce(RecordBatch) -> Result<RecordBatch>,
+) -> Result<RecordBatch> {
+    let Some(allowance) = allowance else { return make(batch) };
+    let made = make(batch.clone())?;
+    claim_fresh(&batch, &made, allowance);
+    Ok(made)
 }
 
 fn treat(treatment: &Treatment, batch: RecordBatch, metrics: &Metrics) -> Result<RecordBatch> {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::constants;
+use super::constants::Constants;
 use super::metrics::Metrics;
 use super::position::Piece;
 use super::refine::Refinement;
@@ -107,14 +106,19 @@ impl Source {
         self.refinement.add(filter, self.projection.schema())
     }
 
-    /// The rows of a piece, as many as a batch has, if its address tells how many there are and its partition what is in them.
-    pub(super) fn told(&self, piece: &Piece) -> Result<Option<RecordBatch>> {
+    /// The row that a piece has again and again, and how often at most in one batch, if its address tells how many there are and its
+    /// partition what is in them.
+    pub(super) fn told(&self, piece: &Piece) -> Result<Option<(Constants<'_>, usize)>> {
         if piece.filtered || self.refinement.selects() {
             return Ok(None);
         }
         let Some(rows) = piece.addressed() else { return Ok(None) };
         let count = usize::try_from(rows).unwrap_or(usize::MAX).min(self.caps.rows);
-        constants::rows(self.projection.schema(), &self.part_of(piece.split)?.0.partitions, count)
+        let constants = Constants::of(self.projection.schema(), &self.part_of(piece.split)?.0.partitions);
+        Ok(constants.map(|constants| {
+            let count = constants.most_rows(count);
+            (constants, count)
+        }))
     }
 
     /// All rows of split `index`.

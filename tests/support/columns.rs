@@ -8,8 +8,9 @@ use arrow_array::builder::BinaryBuilder;
 use arrow_array::types::*;
 use arrow_array::*;
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
-use maxstorage::arrow::{ColumnFacts, Slab, Slabs, Units, expected};
-use maxstorage::memory::Ahead;
+use maxstorage::arrow::{ColumnFacts, Decoder, Encoded, Slab, Slabs, Units, expected};
+use maxstorage::error::Result;
+use maxstorage::memory::{Account, Ahead, Allowance, Budget};
 
 /// Every type of the mapping table, nested ones included.
 pub const TYPES: &[&str] = &[
@@ -125,9 +126,27 @@ pub fn batch(schema: &SchemaRef, rows: usize, seed: usize) -> RecordBatch {
 /// A slab without limits.
 pub fn slab(length: usize) -> Slab {
     let (slabs, ahead) = (Slabs::default(), Ahead::default());
-    let taken = std::pin::pin!(slabs.take(length, &ahead)).poll(&mut Context::from_waker(Waker::noop()));
-    match taken {
-        Poll::Ready(slab) => slab.unwrap(),
+    at_once(slabs.take(length, &ahead))
+}
+
+fn at_once<T>(taking: impl Future<Output = Result<T>>) -> T {
+    match std::pin::pin!(taking).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => taken.unwrap(),
         Poll::Pending => panic!("no memory"),
     }
+}
+
+/// Decodes a message, with memory for what is made of it. That memory was asked for.
+pub fn decode(decoder: &mut Decoder, encoded: &Encoded) -> Result<RecordBatch> {
+    let target = match decoder.decompressed_bytes(encoded)? {
+        0 => None,
+        bytes => Some(slab(bytes)),
+    };
+    let (copied, most) = (decoder.copied_bytes(), decoder.made_bytes(encoded)?);
+    let (account, ahead) = (Account::new(&Budget::new(0, None)), Ahead::default());
+    let made = Allowance::new(at_once(account.reserve(most, &ahead)));
+    let batch = decoder.decode(encoded, target, Some(&made))?;
+    drop(made);
+    assert!(decoder.copied_bytes() - copied <= most && account.held() <= most, "{} of {most}", account.held());
+    Ok(batch)
 }

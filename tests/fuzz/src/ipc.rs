@@ -10,7 +10,7 @@ use maxstorage::arrow::{Caps, Decoder, Encoded, Frame, Framer, Slabs, Unpacker};
 use maxstorage::error::Result;
 use maxstorage::predicate::{Predicate, Selection};
 
-use crate::columns::{TYPES, session_schema, slab};
+use crate::columns::{self, TYPES, session_schema, slab};
 use crate::reached_the_end;
 
 /// A larger batch is refused, as the budget of a client does.
@@ -72,7 +72,8 @@ impl Body<'_> {
             room[..now.len()].copy_from_slice(now);
             self.rest = later;
             let count = now.len();
-            self.unpacker.advance(count)?;
+            self.unpacker.advance(count);
+            self.unpacker.begin(None)?;
         }
     }
 }
@@ -87,12 +88,10 @@ fn expected(wire: &Schema) -> Option<SchemaRef> {
 }
 
 fn decode(decoder: &mut Decoder, encoded: &Encoded) -> Result<Option<RecordBatch>> {
-    let target = match decoder.decompressed_bytes(encoded)? {
-        0 => None,
-        bytes if bytes > MAX_BYTES => return Ok(None),
-        bytes => Some(slab(bytes)),
-    };
-    decoder.decode(encoded, target).map(Some)
+    if decoder.decompressed_bytes(encoded)? > MAX_BYTES {
+        return Ok(None);
+    }
+    columns::decode(decoder, encoded).map(Some)
 }
 
 /// Whatever the bytes were: what is delivered is sound.
