@@ -350,6 +350,15 @@ typedef bool (*ms_memory_reserve)(void *context, size_t bytes);
 typedef void (*ms_memory_release)(void *context, size_t bytes);
 
 /**
+ * Decides after a request that failed and that the library would make again: returns how many milliseconds to wait before the next attempt, for
+ * example planned_delay_ms, or less than 0 to give up with this failure. error tells code, sentence, code of the service, HTTP status and, by
+ * ms_error_attempts, the number of the attempt; it belongs to the library and exists during the call only. elapsed_ms counts from the first
+ * attempt, or from the last one that brought rows. It is called from threads of the library, several at once, must return soon, must not
+ * throw, and must call nothing of the library but the functions that read an error.
+ */
+typedef int64_t (*ms_retry_hook)(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms);
+
+/**
  * Called on a thread of the library: sets its affinity or its priority, attaches it to a virtual machine, registers it. It must return soon, must
  * not throw, and must not call the library.
  */
@@ -599,7 +608,7 @@ MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
  * Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, thread
- * hooks, releases of
+ * and retry hooks, releases of
  * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
  * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
  * @return MS_OK when no function of the host is running or will be called again; MS_WRONG_STATE from inside a callback.
@@ -895,6 +904,25 @@ ms_status ms_options_set_memory_hooks(ms_options *options,
                                       ms_memory_release release,
                                       void *context,
                                       ms_error **err);
+
+/**
+ * Has the host decide about each further attempt of a request. It is asked about temporary failures within retry.max_attempts and
+ * retry.budget_ms; others are reported without asking. What it says about the wait goes beyond retry.max_backoff_ms and Retry-After, and
+ * ends early when the call is cancelled or its deadline passes.
+ * @param[in] options the options; clients opened with them, or with a clone of them, ask it, for all requests to the service.
+ * @param[in] hook decides; NULL for the retry options alone.
+ * @param[in] context handed to each call; must live until the clients and everything opened through them are freed; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_retry_hook(ms_options *options,
+                                    ms_retry_hook hook,
+                                    void *context,
+                                    ms_error **err);
 
 /**
  * Has every thread of the library call functions of the host: on_start before it does anything else, on_stop when it is about to end. Threads

@@ -538,6 +538,17 @@ var scenarios = map[string]func(*testing.T){
 		nobody := open(maxstorage.Set("endpoint", "http://127.0.0.1:1/api"), maxstorage.Set("retry.max_attempts", 2))
 		err := fails(t, maxstorage.Connection, failure(nobody, "nation"))
 		check(t, err.Retryable && err.Attempts == 2, err)
+		// The host decides about each further attempt.
+		var asked atomic.Int64
+		decided := open(maxstorage.Set("endpoint", "http://127.0.0.1:1/api"), maxstorage.Set("retry.max_attempts", 5),
+			maxstorage.RetryHook(func(err *maxstorage.Error, elapsed, planned time.Duration) time.Duration {
+				if asked.Add(1) < 3 && err.Code == maxstorage.Connection && planned >= 0 {
+					return 0
+				}
+				return -1
+			}))
+		err = fails(t, maxstorage.Connection, failure(decided, "nation"))
+		check(t, err.Attempts == 3 && asked.Load() == 3, err)
 	},
 	"bad_filter": func(t *testing.T) {
 		fails(t, maxstorage.InvalidArgument, failure(open(), "nation", maxstorage.FilterText("n_name >>> (")))

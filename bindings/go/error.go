@@ -88,6 +88,10 @@ func failure(status C.ms_status, err *C.ms_error) error {
 		return nil
 	}
 	defer C.ms_error_free(err)
+	return copied(status, err)
+}
+
+func copied(status C.ms_status, err *C.ms_error) *Error {
 	return &Error{
 		Code:       Code(status),
 		Message:    C.GoString(C.ms_error_message(err)),

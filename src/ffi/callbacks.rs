@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, thread
-/// hooks, releases of
+/// and retry hooks, releases of
 /// contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
 /// such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
 /// @return MS_OK when no function of the host is running or will be called again; MS_WRONG_STATE from inside a callback.

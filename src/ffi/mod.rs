@@ -30,6 +30,7 @@ mod options;
 
 mod credentials;
 mod memory;
+mod retry;
 mod threads;
 
 mod client;
@@ -64,6 +65,7 @@ pub use memory::*;
 pub use metrics::*;
 pub use options::*;
 pub use predicate::*;
+pub use retry::*;
 pub use scan::*;
 pub use session::*;
 pub use sockets::wake_sockets_late;

@@ -6,6 +6,7 @@
 mod environment;
 mod nearest;
 mod provider;
+mod retry_hook;
 mod table;
 mod thread_hooks;
 
@@ -20,6 +21,7 @@ use crate::memory::Hooks;
 
 pub use environment::VARIABLES;
 pub use provider::{Grant, Provider, Who};
+pub use retry_hook::{Decision, FailedAttempt, RetryHook};
 pub use table::*;
 pub use thread_hooks::ThreadHooks;
 
@@ -142,6 +144,7 @@ pub struct Options {
     values: BTreeMap<&'static str, Values>,
     memory_hooks: Option<Hooks>,
     provider: Option<Provider>,
+    retry_hook: Option<RetryHook>,
     thread_hooks: Option<ThreadHooks>,
 }
 
@@ -200,6 +203,16 @@ impl Options {
     /// What the host does on the threads of the library.
     pub fn thread_hooks(&self) -> Option<&ThreadHooks> {
         self.thread_hooks.as_ref()
+    }
+
+    /// Has the host decide about further attempts; `None` for no longer. Read by `ms_client_open`.
+    pub fn set_retry_hook(&mut self, hook: Option<RetryHook>) {
+        self.retry_hook = hook;
+    }
+
+    /// Who decides about further attempts besides the retry options.
+    pub fn retry_hook(&self) -> Option<&RetryHook> {
+        self.retry_hook.as_ref()
     }
 
     /// Takes credentials from a function instead of from the identity options; `None` for those again.

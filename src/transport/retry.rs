@@ -4,15 +4,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::options::{self, Options};
+use crate::options::{self, FailedAttempt, Options, RetryHook};
 
 /// The retry policy of a client.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Retry {
     max_attempts: u32,
     initial_backoff: Duration,
     max_backoff: Duration,
     budget: Duration,
+    hook: Option<RetryHook>,
 }
 
 impl Retry {
@@ -23,12 +24,14 @@ impl Retry {
             initial_backoff: options.duration(&options::RETRY_INITIAL_BACKOFF_MS),
             max_backoff: options.duration(&options::RETRY_MAX_BACKOFF_MS),
             budget: options.duration(&options::RETRY_BUDGET_MS),
+            hook: options.retry_hook().cloned(),
         }
     }
 
     /// Counts the attempts at one thing from now on.
     pub fn attempts(&self) -> Attempts {
-        Attempts { policy: *self, made: 0, before: 0, refused: false, start: Instant::now(), throttled: Duration::ZERO }
+        let (policy, start) = (self.clone(), Instant::now());
+        Attempts { policy, made: 0, before: 0, refused: false, start, throttled: Duration::ZERO }
     }
 
     /// Upper bound of the wait after attempt number `made`.
@@ -93,13 +96,14 @@ impl Attempts {
 
     /// Waits before the next attempt, or gives the error back if there is to be none.
     pub async fn wait_after(&self, error: Error) -> Result<()> {
-        match self.pause(&error) {
+        let error = error.with_attempts(self.made());
+        match self.pause(&error).and_then(|planned| self.ask(&error, planned)) {
             Some(pause) => {
                 log::debug!("attempt {} failed, next one in {} ms: {error}", self.made, pause.as_millis());
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
-            None => Err(error.with_attempts(self.made())),
+            None => Err(error),
         }
     }
 
@@ -112,6 +116,16 @@ impl Attempts {
         let random = random_below(self.policy.ceiling(self.made));
         let pause = asked.saturating_add(random).min(self.policy.max_backoff);
         (self.start.elapsed() + pause <= self.policy.budget).then_some(pause)
+    }
+
+    /// What the host says about the pause, if it wants to be asked.
+    fn ask(&self, error: &Error, planned: Duration) -> Option<Duration> {
+        let Some(hook) = &self.policy.hook else { return Some(planned) };
+        let decision = hook.decide(&FailedAttempt { error, elapsed: self.start.elapsed(), planned });
+        if decision.is_none() {
+            log::info!("the host makes no further attempt after number {}: {error}", self.made());
+        }
+        decision
     }
 }
 
@@ -154,6 +168,33 @@ mod tests {
         broke.made += 1;
         let waiting = ServerFacts { retry_after: Some(Duration::from_millis(5)), ..ServerFacts::default() };
         assert!(broke.pause(&Error::new(Kind::Throttled, "x").with_server(waiting)).is_none());
+    }
+
+    #[test]
+    fn the_host_is_asked_about_what_would_be_tried_again_and_decides() {
+        use std::sync::{Arc, Mutex};
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let mut options = Options::new();
+        options.set("retry.max_attempts", "3").unwrap();
+        options.set_retry_hook(Some(RetryHook::new(move |failed| {
+            assert!(failed.planned <= Duration::from_millis(200) && failed.elapsed < Duration::from_secs(5));
+            seen.lock().unwrap().push((failed.error.kind(), failed.error.attempts()));
+            (failed.error.kind() == Kind::Connection).then_some(Duration::from_millis(1))
+        })));
+        let policy = Retry::new(&options);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let after = |attempts: &mut Attempts, kind| {
+            attempts.begin();
+            runtime.block_on(attempts.wait_after(Error::new(kind, "x")))
+        };
+        let mut attempts = policy.attempts();
+        after(&mut attempts, Kind::Connection).unwrap();
+        assert_eq!(after(&mut attempts, Kind::Timeout).unwrap_err().attempts(), 2);
+        after(&mut attempts, Kind::Connection).unwrap_err();
+        after(&mut policy.attempts(), Kind::NotFound).unwrap_err();
+        // Not about the last attempt, and not about what stays as it is.
+        assert_eq!(*asked.lock().unwrap(), [(Kind::Connection, 1), (Kind::Timeout, 2)]);
     }
 
     #[test]

@@ -141,6 +141,17 @@ static void case_ms_options_set_memory_hooks(void) {
   CHECK_INT(ms_options_set_memory_hooks(options, grant_all, forget, NULL, NULL), MS_OK);
   ms_options_free(options);
 }
+static int64_t as_planned(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms) {
+  (void)context, (void)error, (void)elapsed_ms;
+  return planned_delay_ms;
+}
+static void case_ms_options_set_retry_hook(void) {
+  ms_options *options = ms_options_new();
+  REFUSES("options", ms_options_set_retry_hook(NULL, as_planned, NULL, &err));
+  CHECK_INT(ms_options_set_retry_hook(options, as_planned, NULL, NULL), MS_OK);
+  CHECK_INT(ms_options_set_retry_hook(options, NULL, NULL, NULL), MS_OK);
+  ms_options_free(options);
+}
 static void no_hook(void *context) { (void)context; }
 static void case_ms_options_set_thread_hooks(void) {
   ms_options *options = ms_options_new();
@@ -647,7 +658,7 @@ static const struct {
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
     CASE(ms_split_info_free),
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
-    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
+    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms),
     CASE(ms_client_with_cancel), CASE(ms_session_free),

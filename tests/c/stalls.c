@@ -256,6 +256,39 @@ static void a_busy_service_is_tried_again_as_often_as_allowed(void) {
   end(&service, &use);
 }
 
+/* Goes on at once, stops after the third attempt, and looks at everything it is told. */
+static int64_t give_up_after_three(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms) {
+  int *asked = context;
+  (*asked)++;
+  CHECK_INT(ms_error_attempts(error), *asked);
+  CHECK_INT(ms_error_code(error), MS_UNAVAILABLE);
+  CHECK_INT(ms_error_http_status(error), 503);
+  CHECK_CONTAINS(ms_error_json(error), "MS_UNAVAILABLE");
+  CHECK(elapsed_ms >= 0 && elapsed_ms < limit_ms(30000));
+  CHECK(planned_delay_ms >= 0 && planned_delay_ms <= 60000);
+  CHECK_INT(ms_end_callbacks(), MS_WRONG_STATE);
+  return *asked < 3 ? 0 : -1;
+}
+
+static void the_host_decides_about_each_further_attempt(void) {
+  peer service;
+  stack use;
+  begin(&service, &use, PEER_REFUSE, PEER_ANSWER);
+  set(&use, MS_OPT_RETRY_MAX_ATTEMPTS, "10");
+  set(&use, MS_OPT_RETRY_INITIAL_BACKOFF_MS, "60000"); /* left to itself it would take minutes */
+  set(&use, MS_OPT_RETRY_MAX_BACKOFF_MS, "60000");
+  set(&use, MS_OPT_RETRY_BUDGET_MS, "3600000");
+  int asked = 0;
+  CHECK_INT(ms_options_set_retry_hook(use.options, give_up_after_three, &asked, NULL), MS_OK);
+  const int64_t start = now_ms();
+  CHECK_INT(stack_open_session(&use), MS_UNAVAILABLE);
+  CHECK(now_ms() - start < limit_ms(5000));
+  CHECK_INT(asked, 3);
+  CHECK_INT(ms_error_attempts(err), 3);
+  CHECK_INT(atomic_load(&service.creates), 3);
+  end(&service, &use);
+}
+
 static void a_session_answer_that_is_not_json_is_corrupt(void) {
   peer service;
   stack use;
@@ -324,6 +357,7 @@ int main(void) {
   RUN(a_body_that_is_not_arrow_is_corrupt);
   RUN(refusals_carry_everything_the_service_said);
   RUN(a_busy_service_is_tried_again_as_often_as_allowed);
+  RUN(the_host_decides_about_each_further_attempt);
   RUN(a_session_answer_that_is_not_json_is_corrupt);
   return check_end();
 }

@@ -439,6 +439,14 @@ void mistakes() {
         const ms::error failure = failure_of(options.endpoint("http://127.0.0.1:1/api").set(MS_OPT_RETRY_MAX_ATTEMPTS, 2));
         CHECK_CODE(failure, MS_CONNECTION);
         CHECK(failure.retryable() && failure.attempts() == 2);
+        // The host decides about each further attempt.
+        std::atomic<int> asked{0};
+        const auto twice = [](void *count, const ms_error *, int64_t, int64_t) -> int64_t {
+            return static_cast<std::atomic<int> *>(count)->fetch_add(1) < 2 ? 0 : -1;
+        };
+        ms::options decided = options_for("nation");
+        decided.endpoint("http://127.0.0.1:1/api").set(MS_OPT_RETRY_MAX_ATTEMPTS, 5).retry_hook(twice, &asked);
+        CHECK(failure_of(decided).attempts() == 3 && asked == 3);
     });
     scenario("bad_filter", [] { CHECK_CODE(failure_of(options_for("nation").set(MS_OPT_FILTER_TEXT, "n_name >>> (").clone()), MS_INVALID_ARGUMENT); });
 }

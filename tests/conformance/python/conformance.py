@@ -448,6 +448,13 @@ def nobody_listens():
     nobody = client(**{"endpoint": "http://127.0.0.1:1/api", "retry.max_attempts": 2})
     error = failure(maxstorage.TemporaryError, "MS_CONNECTION", lambda: nobody.read("nation"))
     assert error.is_retryable and error.attempts == 2
+    # The host decides about the second attempt and the third.
+    asked = []
+    options = maxstorage.Options({"endpoint": "http://127.0.0.1:1/api", "project": "local"})
+    options.set_retry_hook(lambda error, elapsed, planned: asked.append((error.name, error.attempts)) or (0 if len(asked) < 3 else None))
+    nobody = maxstorage.Client(options, access_key_id="local", access_key_secret="local", retry__max_attempts=5)
+    failure(maxstorage.TemporaryError, "MS_CONNECTION", lambda: nobody.read("nation"))
+    assert asked == [("MS_CONNECTION", 1), ("MS_CONNECTION", 2), ("MS_CONNECTION", 3)]
 
 
 @scenario

@@ -75,6 +75,8 @@ public:
     options &thread_hooks(ms_thread_hook on_start, ms_thread_hook on_stop, void *context) {
         return keep(detail::call(ms_options_set_thread_hooks, handle_.get(), on_start, on_stop, context));
     }
+    /// Has the host decide about each further attempt of a request; see ms_options_set_retry_hook.
+    options &retry_hook(ms_retry_hook hook, void *context) { return keep(detail::call(ms_options_set_retry_hook, handle_.get(), hook, context)); }
 
     // Shorter ways to write what nearly everybody sets.
     /// The service endpoint, with scheme and path.

@@ -47,6 +47,7 @@ ReleaseCallback = ctypes.CFUNCTYPE(None, c_void_p)
 MemoryReserve = ctypes.CFUNCTYPE(c_bool, c_void_p, c_size_t)
 MemoryRelease = ctypes.CFUNCTYPE(None, c_void_p, c_size_t)
 ThreadHook = ctypes.CFUNCTYPE(None, c_void_p)
+RetryHook = ctypes.CFUNCTYPE(c_int64, c_void_p, c_void_p, c_int64, c_int64)
 
 _HANDLE, _OUT, _ERR = c_void_p, POINTER(c_void_p), POINTER(c_void_p)
 
@@ -82,6 +83,7 @@ FUNCTIONS = {
     "ms_credentials_set_expiry_ms": (c_int32, _HANDLE, c_int64, _ERR),
     "ms_credentials_set_error": (c_int32, _HANDLE, c_char_p, _ERR),
     "ms_options_set_memory_hooks": (c_int32, _HANDLE, MemoryReserve, MemoryRelease, c_void_p, _ERR),
+    "ms_options_set_retry_hook": (c_int32, _HANDLE, RetryHook, c_void_p, _ERR),
     "ms_options_set_thread_hooks": (c_int32, _HANDLE, ThreadHook, ThreadHook, c_void_p, _ERR),
     "ms_client_open": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_client_metrics": (c_int32, _HANDLE, _OUT, _ERR),

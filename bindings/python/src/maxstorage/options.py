@@ -1,10 +1,11 @@
 """Keys and values for clients, sessions and reads; docs/options.md lists them."""
 import itertools
+import traceback
 import typing
 
-from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, ThreadHook, lib
+from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, RetryHook, ThreadHook, lib
 from .arrow import read_stream
-from .errors import UNAVAILABLE, call
+from .errors import UNAVAILABLE, call, failure
 
 # Functions that the library may call, by the number that is their context.
 _providers, _numbers = {}, itertools.count(1)
@@ -65,8 +66,8 @@ class Options:
                 if expiry is not None:
                     call(lib.ms_credentials_set_expiry_ms, out, expiry)
                 return 0
-            except Exception as failure:  # may not go on into the library; its text may hold a secret, its class does not
-                call(lib.ms_credentials_set_error, out, f"the provider raised {type(failure).__name__}".encode())
+            except Exception as raised:  # may not go on into the library; its text may hold a secret, its class does not
+                call(lib.ms_credentials_set_error, out, f"the provider raised {type(raised).__name__}".encode())
                 return UNAVAILABLE
 
         number = next(_numbers)
@@ -82,6 +83,25 @@ class Options:
         hooks = MemoryReserve(lambda _, size: bool(reserve(size))), MemoryRelease(lambda _, size: release(size))
         call(lib.ms_options_set_memory_hooks, self._handle, *hooks, None)
         _hooks.append(hooks)
+        return self
+
+    def set_retry_hook(self, decide):
+        """Has `decide(error, elapsed, planned)` called after each request that failed and would be made again: with the exception that the failure
+        would be, and two times in seconds. It returns the seconds to wait before the next attempt, or None for no further one; what it raises
+        is printed and counts as None. For clients that are made with these options. It is called from threads of the library, must return soon
+        and must not call the library; it is kept until the program ends."""
+
+        def answer(_, error, elapsed, planned):
+            delay = None
+            try:
+                delay = decide(failure(lib.ms_error_code(error), error), elapsed / 1000, planned / 1000)
+            except Exception:  # may not go on into the library
+                traceback.print_exc()
+            return -1 if delay is None else max(0, int(delay * 1000))
+
+        hook = RetryHook(answer)
+        call(lib.ms_options_set_retry_hook, self._handle, hook, None)
+        _hooks.append(hook)
         return self
 
     def set_thread_hooks(self, on_start, on_stop):

@@ -33,6 +33,7 @@ interface Functions {
     int ms_credentials_set_expiry_ms(long credentials, long unixMs, long err);
     int ms_credentials_set_error(long credentials, long message, long err);
     int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
+    int ms_options_set_retry_hook(long options, long hook, long context, long err);
     int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err);
     int ms_client_open(long options, long outClient, long err);
     int ms_client_with_cancel(long client, long cancel, long outClient, long err);

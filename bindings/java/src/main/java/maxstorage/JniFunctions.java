@@ -94,6 +94,9 @@ class JniFunctions implements Functions {
     public native int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
 
     @Override
+    public native int ms_options_set_retry_hook(long options, long hook, long context, long err);
+
+    @Override
     public native int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err);
 
     @Override

@@ -50,6 +50,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CREDENTIALS_SET_EXPIRY_MS = function("ms_credentials_set_expiry_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CREDENTIALS_SET_ERROR = function("ms_credentials_set_error", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_MEMORY_HOOKS = function("ms_options_set_memory_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_OPTIONS_SET_RETRY_HOOK = function("ms_options_set_retry_hook", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_THREAD_HOOKS = function("ms_options_set_thread_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_OPEN = function("ms_client_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_WITH_CANCEL = function("ms_client_with_cancel", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -398,6 +399,15 @@ class FfmFunctions implements Functions {
     public int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err) {
         try {
             return (int) MS_OPTIONS_SET_MEMORY_HOOKS.invokeExact(options, reserve, release, context, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_options_set_retry_hook(long options, long hook, long context, long err) {
+        try {
+            return (int) MS_OPTIONS_SET_RETRY_HOOK.invokeExact(options, hook, context, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
