@@ -216,7 +216,7 @@
 #define MS_OPT_TYPES_MAP_DUPLICATE_KEYS "types.map_duplicate_keys"
 /** Whether strings and binary values, at every depth, are delivered as Arrow views (Utf8View, BinaryView). */
 #define MS_OPT_TYPES_STRING_VIEW "types.string_view"
-/** Upper limit of rows per batch. */
+/** Upper limit of rows per batch. The service is asked for 20000 at most, and may send fewer. */
 #define MS_OPT_READ_BATCH_ROWS "read.batch_rows"
 /** Upper limit of uncompressed bytes per batch; 0 means none. */
 #define MS_OPT_READ_BATCH_BYTES "read.batch_bytes"
@@ -245,6 +245,11 @@
 /** Forces a panic inside the named call or in the background reader, so that a host can test that it is contained. */
 #define MS_OPT_DEBUG_PANIC "debug.panic"
 
+
+/**
+ * The most rows of a batch that the service can be asked for.
+ */
+#define MOST_BATCH_ROWS 20000
 
 /**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.

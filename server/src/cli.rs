@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +93,9 @@ pub struct Serve {
     /// Keep encoded answers in memory and send them again from there: for benchmarks of clients.
     #[arg(long)]
     pub replay: bool,
+    /// Encode the answers that are kept in batches of so many rows, whatever a client asks for.
+    #[arg(long, value_name = "N", requires = "replay")]
+    pub replay_batch_rows: Option<NonZeroUsize>,
     /// URL under which clients reach this server; endpoint discovery answers its host and port instead of the Host
     /// header.
     #[arg(long, value_name = "URL")]

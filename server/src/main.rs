@@ -35,6 +35,7 @@ mod write;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ use tracing_subscriber::EnvFilter;
 use catalog::{Catalog, check_name};
 use cli::{Command, LogFormat};
 use logging::Log;
+use read::Replay;
 
 fn main() -> ExitCode {
     let Ok(log) = Log::start() else { return ExitCode::FAILURE };
@@ -122,7 +124,7 @@ fn serve(args: cli::Serve, seed: config::Seed) -> Result<()> {
         accounts,
         check_clock: !args.no_clock_check,
         projects,
-        replay: args.replay,
+        replay: args.replay.then(|| Replay::new(args.replay_batch_rows.map(NonZeroUsize::get))),
         external_authority,
         planning_delay,
         governance: args.governance,

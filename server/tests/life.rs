@@ -49,6 +49,20 @@ fn sessions_survive_a_restart_and_pin_their_snapshot() {
 }
 
 #[test]
+fn kept_answers_have_batches_as_large_as_wanted() {
+    let root = Root::new();
+    root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 1000)), &[]);
+    let server = root.serve(&["--replay", "--replay-batch-rows", "300"]);
+    let session = server.session("t", "{}");
+    let id = session["SessionId"].as_str().unwrap();
+    for asked in [10, 20_000] {
+        let read = data("t", &format!("session_id={id}&split_index=0&max_batch_rows={asked}"));
+        let sizes: Vec<usize> = server.get(&read).batches().iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(sizes, [300, 300, 300, 100], "{asked}");
+    }
+}
+
+#[test]
 fn expired_sessions_are_told_and_can_be_refreshed() {
     let root = Root::new();
     root.load("local.default.t", &root.parquet("a.parquet", &numbers(0, 10)), &[]);

@@ -109,7 +109,7 @@ keys! {
     TYPES_MAP_DUPLICATE_KEYS = "types.map_duplicate_keys", Types, Type::Choice(&["keep", "last", "error"]), "keep", false, "What happens to a key that a MAP has more than once: all entries stay, the value of the last one stays in the place of the first, or reading fails with `MS_VALUE_OUT_OF_RANGE`.";
     TYPES_STRING_VIEW = "types.string_view", Types, Type::Bool, "false", false, "Whether strings and binary values, at every depth, are delivered as Arrow views (Utf8View, BinaryView).";
 
-    READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 20_000), "4096", false, "Upper limit of rows per batch.";
+    READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 1 << 20), "4096", false, "Upper limit of rows per batch. The service is asked for 20000 at most, and may send fewer.";
     READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";
     READ_COMPRESSION = "read.compression", Read, Type::Choice(&["none", "lz4", "zstd"]), "none", false, "Compression on the wire: version 1 of the Storage API compresses the buffers inside of batches, versions 2 and 3 the stream as a whole.";
     READ_PREFETCH_BATCHES = "read.prefetch_batches", Read, Type::Integer(1, 1024), "4", false, "Batches that may wait for the engine before the network is held back; per request for a scan.";

@@ -121,6 +121,9 @@ pub enum Compression {
     Zstd,
 }
 
+/// The most rows of a batch that the service can be asked for.
+pub const MOST_BATCH_ROWS: u64 = 20_000;
+
 /// The form in which a reader wants all its rows.
 #[derive(Debug, Clone)]
 pub struct RowsForm {

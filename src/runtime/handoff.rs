@@ -1,7 +1,12 @@
 //! The bounded queue between the task that owns a stream and the engine: one core for blocking, polling, wakers and descriptors.
+//!
+//! Waking a thread costs as much as receiving a small batch. So an engine that waits is told when several batches are there or the producer
+//! is about to wait itself, and a producer that waits for room when half of the queue is free.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::os::fd::RawFd;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -10,7 +15,10 @@ use super::sync::{Condvar, Mutex, MutexGuard, Notify, PoisonError};
 use super::waker::{Callback, Waker};
 use crate::error::{Error, Kind, Result};
 
-/// A queue with one asynchronous producer and one consumer. Cancelling is sticky and wakes both at once.
+/// So many bytes are worth a wake.
+const WORTH_A_WAKE: u64 = 1 << 20;
+
+/// A queue from asynchronous producers to consumers that need not be asynchronous. Cancelling is sticky and wakes both at once.
 #[derive(Debug)]
 pub struct Handoff<T> {
     state: Mutex<State<T>>,
@@ -33,6 +41,10 @@ struct State<T> {
     /// Nothing goes out any more, whatever was taken.
     is_cut_off: bool,
     end: End,
+    /// Whether the consumer was told that there is something for it.
+    told: bool,
+    /// How many threads are blocked.
+    blocked: usize,
     /// Made when somebody asks for it.
     signal: Option<Signal>,
 }
@@ -57,29 +69,28 @@ impl<T> State<T> {
         if !self.is_ready() {
             return Poll::Pending;
         }
-        if let Some(item) = self.returned.pop_front() {
-            self.show();
-            return Poll::Ready(Ok(Some(item)));
-        }
-        let next = match (self.items.pop_front(), &self.end) {
-            (Some((item, bytes)), _) => {
-                self.bytes -= bytes;
-                Ok(Some(item))
-            }
-            (None, End::NotYet) => return Poll::Pending,
-            (None, End::Finished) => Ok(None),
-            (None, End::Failed(error)) => Err(error.clone()),
-            (None, End::Cancelled) => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
+        let next = match (self.returned.pop_front(), &self.end) {
+            (Some(item), _) => Ok(Some(item)),
+            (None, end) => match (self.items.pop_front(), end) {
+                (Some((item, bytes)), _) => {
+                    self.bytes -= bytes;
+                    Ok(Some(item))
+                }
+                (None, End::NotYet) => return Poll::Pending,
+                (None, End::Finished) => Ok(None),
+                (None, End::Failed(error)) => Err(error.clone()),
+                (None, End::Cancelled) => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
+            },
         };
         self.show();
         Poll::Ready(next)
     }
 
-    /// Brings the descriptor in line with the queue.
+    /// Brings the descriptor in line with what was told and is still there.
     fn show(&mut self) {
-        let ready = self.is_ready();
+        self.told &= self.is_ready();
         if let Some(signal) = &mut self.signal {
-            signal.set(ready);
+            signal.set(self.told);
         }
     }
 }
@@ -87,8 +98,17 @@ impl<T> State<T> {
 impl<T> Handoff<T> {
     /// A queue that holds up to `capacity` items and `capacity_bytes` bytes, one item in any case.
     pub fn new(capacity: usize, capacity_bytes: u64) -> Self {
-        let (items, returned) = (VecDeque::new(), VecDeque::new());
-        let state = State { items, bytes: 0, held: 0, returned, is_cut_off: false, end: End::NotYet, signal: None };
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            held: 0,
+            returned: VecDeque::new(),
+            is_cut_off: false,
+            end: End::NotYet,
+            told: false,
+            blocked: 0,
+            signal: None,
+        };
         Handoff {
             state: Mutex::new(state),
             ready: Condvar::new(),
@@ -99,7 +119,19 @@ impl<T> Handoff<T> {
         }
     }
 
-    /// Adds an item of `bytes` when there is room for it. An item that comes after the end is dropped.
+    /// Runs what puts items into the queue, and tells the consumer of them whenever it waits.
+    pub async fn fed_by<R>(&self, work: impl Future<Output = R>) -> R {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            self.tell(self.lock(), true);
+            polled
+        })
+        .await
+    }
+
+    /// Adds an item of `bytes` when there is room for it. An item that comes after the end is dropped. To be called inside of
+    /// [`Handoff::fed_by`]: the consumer may be told of the item only when the work there waits.
     pub async fn put(&self, item: T, bytes: u64) {
         let mut rest = Some(item);
         while let Some(item) = rest.take() {
@@ -110,7 +142,7 @@ impl<T> Handoff<T> {
         }
     }
 
-    /// Adds an item of `bytes` if there is room for it, else gives it back. An item that comes after the end is dropped.
+    /// As [`Handoff::put`], if there is room for the item, else gives it back.
     pub fn try_put(&self, item: T, bytes: u64) -> Option<T> {
         self.change(|state| match state.end {
             End::NotYet if !self.has_room(state, bytes) => Some(item),
@@ -201,19 +233,39 @@ impl<T> Handoff<T> {
         !self.has_room(&state, 0)
     }
 
-    /// Changes the state, and tells the consumer if there is something for it now.
+    /// Changes the state, and tells the consumer if enough is there for it now.
     fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
-        let was_ready = state.is_ready();
         let result = change(&mut state);
-        let becomes_ready = state.is_ready() && !was_ready;
-        state.show();
-        drop(state);
-        if becomes_ready {
-            self.ready.notify_all();
-            self.waker.wake();
-        }
+        let enough = state.items.len() > self.capacity / 2 || state.bytes >= WORTH_A_WAKE;
+        let last = !matches!(state.end, End::NotYet) || !state.returned.is_empty();
+        self.tell(state, enough || last);
         result
+    }
+
+    /// Tells the consumer that there is something for it, if there is, it was not told yet, and it is `worth` that now.
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>, worth: bool) {
+        if !worth || state.told || !state.is_ready() {
+            return;
+        }
+        state.told = true;
+        state.show();
+        let blocked = state.blocked > 0;
+        drop(state);
+        if blocked {
+            self.ready.notify_all();
+        }
+        self.waker.wake();
+    }
+
+    /// What the consumer gets now. A producer that waits for room is told when there is some for several items.
+    fn next(&self, state: &mut State<T>) -> Poll<Result<Option<T>>> {
+        let next = state.next();
+        let half_free = state.items.len() <= self.capacity / 2 && state.bytes <= self.capacity_bytes / 2;
+        if next.is_ready() && (half_free || state.items.is_empty()) {
+            self.room.notify_one();
+        }
+        next
     }
 
     /// The next item; blocks until there is one, or fails with `DeadlineExceeded`, which may be tried again. `None` at the
@@ -221,31 +273,29 @@ impl<T> Handoff<T> {
     pub fn take(&self, deadline: Option<Instant>) -> Result<Option<T>> {
         let mut state = self.lock();
         loop {
-            if let Poll::Ready(next) = state.next() {
-                self.room.notify_one();
+            if let Poll::Ready(next) = self.next(&mut state) {
                 return next;
             }
+            state.blocked += 1;
             state = match deadline {
                 None => self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
+                        state.blocked -= 1;
                         let message = "nothing arrived before the deadline; the split goes on";
                         return Err(Error::new(Kind::DeadlineExceeded, message));
                     }
                     self.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            state.blocked -= 1;
         }
     }
 
     /// The next item if there is one now.
     pub fn try_take(&self) -> Poll<Result<Option<T>>> {
-        let next = self.lock().next();
-        if next.is_ready() {
-            self.room.notify_one();
-        }
-        next
+        self.next(&mut self.lock())
     }
 
     /// Has `callback` called whenever the queue becomes ready, on the thread that makes it so. The former callback is not running
@@ -264,7 +314,7 @@ impl<T> Handoff<T> {
         drop(signal);
     }
 
-    /// A descriptor that is readable while [`Handoff::try_take`] would have an answer. It belongs to the queue.
+    /// A descriptor that is readable while [`Handoff::try_take`] has an answer that the consumer was told of. It belongs to the queue.
     pub fn descriptor(&self) -> Result<RawFd> {
         let mut state = self.lock();
         let state = &mut *state;
@@ -451,6 +501,62 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(queue.try_take(), Poll::Ready(Ok(None))));
             assert!(readable(descriptor), "the end stays");
+        }
+    }
+
+    #[test]
+    fn the_consumer_is_told_once_of_several_items_or_when_the_producer_waits() {
+        let queue = Handoff::new(8, u64::MAX);
+        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        queue.set_waker(Some(Box::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        })));
+        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let descriptor = queue.descriptor().unwrap();
+        let told = || (wakes(), readable(descriptor));
+        let take_all = || while queue.try_take().is_ready() {};
+        block_on(queue.fed_by(async {
+            for number in 0..4 {
+                assert!(queue.try_put(number, 1).is_none());
+            }
+            assert_eq!(told(), (0, false), "half of the queue");
+            queue.try_put(4, 1);
+            assert_eq!(told(), (1, true), "more than half");
+            take_all();
+            queue.try_put(5, WORTH_A_WAKE);
+            assert_eq!(told(), (2, true), "large");
+            take_all();
+            queue.try_put(6, 1);
+            tokio::task::yield_now().await;
+            assert_eq!(told(), (3, true), "the producer waited");
+            queue.try_put(7, 1);
+            tokio::task::yield_now().await;
+            take_all();
+            assert_eq!(told(), (3, false), "once, until all is taken");
+            tokio::task::yield_now().await;
+            queue.try_put(8, 1);
+        }));
+        assert_eq!(told(), (4, true), "the producer is done");
+        take_all();
+        queue.try_put(9, 1);
+        queue.finish(Ok(()));
+        assert_eq!(told(), (5, true), "the end");
+    }
+
+    #[test]
+    fn a_producer_that_waits_for_room_is_told_when_half_of_the_queue_is_free() {
+        use std::task::{Context, Waker};
+        for (sizes, taken) in [(vec![1, 1, 1, 1], 2), (vec![10, 80], 2), (vec![80, 10], 1), (vec![200], 1)] {
+            let queue = Handoff::new(4, 100);
+            sizes.iter().for_each(|size| assert!(queue.try_put(*size, *size).is_none()));
+            let mut putting = pin!(queue.put(20, 20));
+            let mut is_in = || putting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            for _ in 0..taken {
+                assert!(!is_in());
+                assert!(queue.try_take().is_ready());
+            }
+            assert!(is_in(), "{sizes:?}");
         }
     }
 

@@ -29,9 +29,19 @@ struct Lane {
 /// `done` is told of each piece that is complete.
 pub(crate) async fn in_order(
     source: Arc<Source>,
-    mut pieces: impl Iterator<Item = Result<Piece>> + Send,
+    pieces: impl Iterator<Item = Result<Piece>> + Send,
     requests: usize,
     queue: Arc<Handoff<Chunk>>,
+    done: impl Fn(&Piece) + Send,
+) -> Result<()> {
+    queue.fed_by(assemble(source, pieces, requests, &queue, done)).await
+}
+
+async fn assemble(
+    source: Arc<Source>,
+    mut pieces: impl Iterator<Item = Result<Piece>> + Send,
+    requests: usize,
+    queue: &Handoff<Chunk>,
     done: impl Fn(&Piece) + Send,
 ) -> Result<()> {
     let mut readers = Group::default();

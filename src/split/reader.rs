@@ -44,6 +44,10 @@ impl Reader {
 
     /// Reads to the end; batches go into the sink.
     pub(crate) async fn run(self) -> Result<()> {
+        self.sink.fed_by(self.read_piece()).await
+    }
+
+    async fn read_piece(&self) -> Result<()> {
         if self.piece.is_empty() {
             return Ok(());
         }

@@ -15,6 +15,14 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
+    /// Runs what hands batches on.
+    pub(super) async fn fed_by<R>(&self, work: impl Future<Output = R>) -> R {
+        match self {
+            Sink::Engine(queue) => queue.fed_by(work).await,
+            Sink::Lane(_) => work.await,
+        }
+    }
+
     /// Hands a batch on if there is room for it, else gives it back.
     pub(super) fn try_put(&self, chunk: Chunk) -> Option<Chunk> {
         let bytes = chunk.bytes;

@@ -16,7 +16,7 @@ use crate::memory::Account;
 use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
-use crate::proto::call::{Compression, RowsForm};
+use crate::proto::call::{Compression, MOST_BATCH_ROWS, RowsForm};
 use crate::session::{Lease, Parts, Plan, Projection, Session};
 use crate::transport::{Share, Transport};
 
@@ -59,7 +59,7 @@ impl Source {
         let account = Account::new(session.client().memory());
         let batch_rows = read.number(&options::READ_BATCH_ROWS);
         let form = RowsForm {
-            max_batch_rows: batch_rows,
+            max_batch_rows: batch_rows.min(MOST_BATCH_ROWS),
             max_batch_bytes: read.number(&options::READ_BATCH_BYTES),
             compression: match read.text(&options::READ_COMPRESSION) {
                 Some("lz4") => Some(Compression::Lz4),

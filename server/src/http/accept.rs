@@ -14,6 +14,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -30,6 +31,10 @@ pub struct HangUp;
 
 /// Pause after a failed accept, which means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Most bytes of an answer that the system holds before it sends them. Without a bound it takes megabytes for each client that is slower than
+/// the service; and on one machine it sends them on the time of the client, whenever that reads.
+const UNSENT_BYTES: u32 = 128 << 10;
 
 /// Serves connections until `stop` is done, then lets running answers end. A connection is closed if the head of its
 /// next request is not complete within `head_timeout`, or if it has taken nothing of an answer for `reader_idle`.
@@ -52,8 +57,9 @@ pub async fn accept(
             next = next(&listener) => next,
             () = &mut stop => break,
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("TCP_NODELAY: {error}");
+        let set = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES));
+        if let Err(error) = set {
+            tracing::debug!("the options of a connection cannot be set: {error}");
         }
         let stream = Impatient::new(stream, reader_idle);
         let router = TowerToHyperService::new(router.clone());

@@ -31,7 +31,8 @@ struct Selectors {
 
 /// Answers R3: always chunked, never content-encoded.
 pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName) -> Result<Reply, ApiError> {
-    let shape = shape(head, shared.limits.strict_batches)?;
+    let asked = shape(head, shared.limits.strict_batches)?;
+    let shape = shared.replay.as_ref().map_or(asked, |replay| replay.shape(asked));
     let selectors = Selectors {
         session_id: head.query.get("session_id").unwrap_or_default().to_string(),
         split_index: head.integer("split_index")?,

@@ -65,7 +65,8 @@ pub struct ServeOptions {
     /// Whether requests of another time are refused.
     pub check_clock: bool,
     pub projects: Vec<String>,
-    pub replay: bool,
+    /// Where answers are kept, if they are.
+    pub replay: Option<Replay>,
     /// Authority that endpoint discovery answers instead of the `Host` header.
     pub external_authority: Option<String>,
     pub planning_delay: Duration,
@@ -137,7 +138,7 @@ impl Shared {
             catalog,
             accounts: options.accounts.map(|accounts| Accounts::new(accounts, options.check_clock)),
             limits: Limits { reading: options.reading, ..options.profile.limits() },
-            replay: options.replay.then(Replay::default),
+            replay: options.replay,
             external_authority: options.external_authority,
             planning_delay: options.planning_delay,
             commit_delay: options.commit_delay,

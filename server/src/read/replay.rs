@@ -37,12 +37,23 @@ impl ReplayKey {
 pub type Body = Arc<Vec<Bytes>>;
 
 /// All bodies encoded so far. Memory grows with what was asked for; that is the point.
-#[derive(Default)]
+#[derive(Debug)]
 pub struct Replay {
+    batch_rows: Option<usize>,
     bodies: Mutex<HashMap<ReplayKey, Arc<OnceCell<Body>>>>,
 }
 
 impl Replay {
+    /// Nothing yet. With `batch_rows`, every body is in batches of so many.
+    pub fn new(batch_rows: Option<usize>) -> Replay {
+        Replay { batch_rows, bodies: Mutex::default() }
+    }
+
+    /// The shape of the bodies for a client that asks for `shape`.
+    pub fn shape(&self, shape: Shape) -> Shape {
+        Shape { batch_rows: self.batch_rows.unwrap_or(shape.batch_rows), ..shape }
+    }
+
     /// The body under `key`; the first caller encodes it, later and concurrent callers share it.
     pub async fn body<P: Pieces>(
         &self,

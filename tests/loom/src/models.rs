@@ -1,8 +1,9 @@
 //! The models: small, because their number of orders grows fast.
 
+use std::future::poll_fn;
 use std::task::Poll;
 
-use loom::future::block_on;
+use loom::future::{AtomicWaker, block_on};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
@@ -14,6 +15,8 @@ type Model = (&'static str, fn());
 
 pub const ALL: &[Model] = &[
     ("a full queue holds the producer back and everything arrives in order", in_order),
+    ("a blocked consumer sees what a producer that waits has put", told_at_a_wait),
+    ("a producer is let in when half of the queue is free", half_free),
     ("a blocked consumer sees the end", end),
     ("cancel wakes a blocked consumer", cancel_wakes_consumer),
     ("cancel wakes a blocked producer", cancel_wakes_producer),
@@ -47,6 +50,50 @@ fn in_order() {
         assert_eq!(queue.take(None).unwrap(), Some(1));
         assert_eq!(queue.take(None).unwrap(), Some(2));
         assert_eq!(queue.take(None).unwrap(), None);
+        producer.join().unwrap();
+    });
+}
+
+fn told_at_a_wait() {
+    explore(|| {
+        let queue = Arc::new(Handoff::new(4, 100));
+        let gate = Arc::new((AtomicBool::new(false), AtomicWaker::new()));
+        let producer = {
+            let (queue, gate) = (Arc::clone(&queue), Arc::clone(&gate));
+            let opened = poll_fn(move |context| {
+                gate.1.register_by_ref(context.waker());
+                if gate.0.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            });
+            thread::spawn(move || {
+                block_on(queue.fed_by(async {
+                    queue.put(1, 1).await;
+                    opened.await;
+                }));
+            })
+        };
+        assert_eq!(queue.take(None).unwrap(), Some(1));
+        gate.0.store(true, Ordering::SeqCst);
+        gate.1.wake();
+        producer.join().unwrap();
+    });
+}
+
+fn half_free() {
+    explore(|| {
+        let queue = Arc::new(Handoff::new(2, 100));
+        let producer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                block_on(queue.fed_by(async {
+                    for number in 1..=3 {
+                        queue.put(number, 1).await;
+                    }
+                }));
+            })
+        };
+        for number in 1..=3 {
+            assert_eq!(queue.take(None).unwrap(), Some(number));
+        }
         producer.join().unwrap();
     });
 }

@@ -63,7 +63,8 @@ pub async fn read(shared: &Arc<Shared>, head: &Head, table: TableName, body: Bod
     let id = required(head, "SessionId")?.to_string();
     let selection = selection(head)?;
     let (coding, compression) = compression(head);
-    let shape = Shape { compression, ..shape(&request)? };
+    let asked = Shape { compression, ..shape(&request)? };
+    let shape = shared.replay.as_ref().map_or(asked, |replay| replay.shape(asked));
     let right = governance::check(shared, head, Operation::ReadRows, Target::Table(&table)).await?;
     let state = shared.clone();
     let (session, plan, range, places) = blocking(move || {
