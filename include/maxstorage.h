@@ -232,6 +232,8 @@
 #define MS_OPT_READ_ROW_COUNT "read.row_count"
 /** Whether batches have a number of rows and no columns. Without a filter, splits of a session with `split.mode=row_offset` are then counted by their addresses, without a request; else versions 2 and 3 of the Storage API are asked for the narrowest column of the session, and version 1 for all of them. */
 #define MS_OPT_READ_ROW_COUNT_ONLY "read.row_count_only"
+/** Who of the reads of a client gets a free slot first, where requests wait for one (`limits.concurrent_requests`, or refusals of the service): the highest number, and among equals the read that has the fewest. Every eighth slot that passes over lower numbers goes to the request of them that has waited longest, so none waits for ever. Requests under way are not interrupted. */
+#define MS_OPT_READ_PRIORITY "read.priority"
 /** Requests by which one split of a session with `split.mode=row_offset` is read at the same time; its rows keep their order. A scan cuts its splits likewise, and has `scan.concurrency` requests altogether. Other sessions have one request per split. */
 #define MS_OPT_READ_REQUESTS_PER_SPLIT "read.requests_per_split"
 /** Rows per request where a split is read by several; 0 means 16 batches (`read.batch_rows`) if `read.requests_per_split` is above 1, else the whole split. */

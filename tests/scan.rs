@@ -345,6 +345,41 @@ fn the_limit_of_a_client_holds_over_all_its_scans() {
     assert!((2..=3).contains(&most.load(Ordering::SeqCst)), "{most:?}");
 }
 
+#[test]
+fn reads_of_a_higher_priority_get_the_free_slots_first() {
+    let (gate, asked) = (Arc::new((Mutex::new(false), Condvar::new())), Arc::new(Mutex::new(Vec::new())));
+    let (held, seen) = (Arc::clone(&gate), Arc::clone(&asked));
+    let peer = Peer::table(COLUMN, 5, move |exchange, _| {
+        seen.lock().unwrap().push(split_of(exchange));
+        drop(held.1.wait_while(held.0.lock().unwrap(), |open| !*open).unwrap());
+        send_whole(exchange);
+    });
+    let mut options = peer.options();
+    for (key, value) in [("limits.concurrent_requests", "1"), ("read_idle_timeout_ms", "20000")] {
+        options.set(key, value).unwrap();
+    }
+    let client = Client::open(&options).unwrap();
+    let session = Session::open(&client, &options).unwrap();
+    let waiting = || client.metrics().iter().find(|metric| metric.name == "slots_waiting").unwrap().value;
+    let splits: Vec<Split> = (0..)
+        .zip(["0", "0", "3", "7", "3"])
+        .map(|(index, priority)| {
+            options.set("read.priority", priority).unwrap();
+            let split = Split::open(&session, index, &options).unwrap();
+            while asked.lock().unwrap().len() + usize::try_from(waiting()).unwrap() <= usize::try_from(index).unwrap() {
+                std::thread::yield_now();
+            }
+            split
+        })
+        .collect();
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    for split in &splits {
+        while split.next_batch().unwrap().is_some() {}
+    }
+    assert_eq!(*asked.lock().unwrap(), [0, 3, 2, 4, 1]);
+}
+
 /// A scan whose engine waits for split 0 while the readers of the others hold everything they were given.
 fn a_scan_that_waits_for_one_split_ends(more: &[(&str, &str)], refuse_first: bool) {
     let refused = AtomicUsize::new(usize::from(!refuse_first));

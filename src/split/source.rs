@@ -77,7 +77,7 @@ impl Source {
         let schema = Arc::clone(if narrows { projection.asked() } else { session.arriving().0 });
         Ok(Arc::new(Source {
             transport: Arc::clone(session.client().transport()),
-            share: Arc::default(),
+            share: Share::new(read.number(&options::READ_PRIORITY)),
             parts: session.parts().clone(),
             refinement: Refinement::new(session, &schema, projection.schema())?,
             overflow: session.plan().policies.timestamp_overflow,

@@ -3,6 +3,9 @@
 //! A refusal for too many requests halves the number, every request that is let in raises it a little again (additive increase,
 //! multiplicative decrease). A request whose rows nobody takes does not count while it waits: else readers that the engine has not
 //! come to yet could keep out the one that it waits for.
+//!
+//! A free slot goes to the reads of the highest priority that wait, and among them to the one that has the fewest. So that no priority
+//! starves, every eighth slot that would pass over lower ones goes to the request of a lower one that has waited longest.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +22,22 @@ pub(super) struct Slots {
     throttled_us: AtomicU64,
 }
 
-/// The part of the slots that one read has: the next free slot goes to the read that has the fewest.
+/// Of so many slots one is for the lower priorities that wait.
+const LOWER_EVERY: u32 = 8;
+
+/// The part of the slots that one read has.
 #[derive(Debug, Default)]
-pub struct Share(AtomicUsize);
+pub struct Share {
+    priority: u64,
+    held: AtomicUsize,
+}
+
+impl Share {
+    /// No slots yet. A higher number comes first.
+    pub fn new(priority: u64) -> Arc<Self> {
+        Arc::new(Share { priority, held: AtomicUsize::new(0) })
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -32,6 +48,23 @@ struct State {
     cuts: u64,
     /// Who waits, in the order of arrival.
     line: Vec<(Arc<Share>, oneshot::Sender<Slot>)>,
+    /// Slots that passed over lower priorities since the last one that did not.
+    passed: u32,
+}
+
+impl State {
+    /// Who of those that wait has the next free slot.
+    fn next(&mut self) -> Option<usize> {
+        let first = self.line.iter().map(|(share, _)| share.priority).max()?;
+        if let Some(lower) = self.line.iter().position(|(share, _)| share.priority < first) {
+            self.passed = (self.passed + 1) % LOWER_EVERY;
+            if self.passed == 0 {
+                return Some(lower);
+            }
+        }
+        let of_first = self.line.iter().enumerate().filter(|(_, (share, _))| share.priority == first);
+        of_first.min_by_key(|(_, (share, _))| share.held.load(Ordering::Relaxed)).map(|(at, _)| at)
+    }
 }
 
 /// A taken slot.
@@ -64,7 +97,7 @@ impl Slots {
     /// `most` slots; 0 for as many as the service bears.
     pub(super) fn new(most: u64) -> Arc<Self> {
         let most = if most == 0 { f64::INFINITY } else { most as f64 };
-        let state = State { limit: most, taken: 0, cuts: 0, line: Vec::new() };
+        let state = State { limit: most, taken: 0, cuts: 0, line: Vec::new(), passed: 0 };
         let (refusals, throttled_us) = (AtomicU64::new(0), AtomicU64::new(0));
         Arc::new(Slots { state: Mutex::new(state), most, refusals, throttled_us })
     }
@@ -86,22 +119,21 @@ impl Slots {
         }
     }
 
-    /// Gives free slots to those who wait, first to the reads that have the fewest.
+    /// Gives free slots to those who wait.
     fn hand_out(self: &Arc<Self>, state: &mut State) {
         // Whoever has gone waits no more.
         state.line.retain(|(_, tell)| !tell.is_closed());
         while (state.taken as f64) < state.limit.floor() {
-            let next = state.line.iter().enumerate().min_by_key(|(_, (share, _))| share.0.load(Ordering::Relaxed));
-            let Some(at) = next.map(|(at, _)| at) else { return };
+            let Some(at) = state.next() else { return };
             let (share, tell) = state.line.remove(at);
             state.taken += 1;
-            share.0.fetch_add(1, Ordering::Relaxed);
+            share.held.fetch_add(1, Ordering::Relaxed);
             let slot = Slot { slots: Arc::clone(self), share, cuts: state.cuts, paused: false };
             if let Err(mut slot) = tell.send(slot) {
                 // Gone just now. The lock is held, so it cannot give itself back.
                 slot.paused = true;
                 state.taken -= 1;
-                slot.share.0.fetch_sub(1, Ordering::Relaxed);
+                slot.share.held.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -158,7 +190,7 @@ impl Slot {
         if !std::mem::replace(&mut self.paused, true) {
             let mut state = self.slots.lock();
             state.taken -= 1;
-            self.share.0.fetch_sub(1, Ordering::Relaxed);
+            self.share.held.fetch_sub(1, Ordering::Relaxed);
             self.slots.hand_out(&mut state);
         }
     }
@@ -167,7 +199,7 @@ impl Slot {
     pub(super) fn go_on(&mut self) {
         if std::mem::replace(&mut self.paused, false) {
             self.slots.lock().taken += 1;
-            self.share.0.fetch_add(1, Ordering::Relaxed);
+            self.share.held.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -262,6 +294,47 @@ mod tests {
         });
     }
 
+    /// In which order those who wait in this order get the only slot.
+    fn order(waiting: &[(char, u64)]) -> String {
+        block_on(async {
+            let slots = Slots::new(1);
+            let mut held = slots.take(&Share::new(0)).await;
+            let mut tasks = Vec::new();
+            for (name, priority) in waiting {
+                let (taking, share) = (Arc::clone(&slots), Share::new(*priority));
+                tasks.push((*name, tokio::spawn(async move { taking.take(&share).await })));
+                while slots.usage().waiting < tasks.len() as u64 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let mut order = String::new();
+            while !tasks.is_empty() {
+                drop(held);
+                while !tasks.iter().any(|(_, task)| task.is_finished()) {
+                    tokio::task::yield_now().await;
+                }
+                let at = tasks.iter().position(|(_, task)| task.is_finished()).unwrap();
+                let (name, task) = tasks.remove(at);
+                order.push(name);
+                held = task.await.unwrap();
+            }
+            order
+        })
+    }
+
+    #[test]
+    fn the_highest_priority_that_waits_comes_first() {
+        assert_eq!(order(&[('a', 0), ('b', 2), ('c', 1), ('d', 2)]), "bdca");
+    }
+
+    #[test]
+    fn every_eighth_slot_is_for_the_lower_priorities() {
+        let high = (0..20).map(|_| ('h', 9));
+        let waiting: Vec<_> = [('x', 1), ('y', 0), ('z', 1)].into_iter().chain(high).collect();
+        // The one that has waited longest, whatever its priority; without lower ones nobody is passed over.
+        assert_eq!(order(&waiting), "hhhhhhhxhhhhhhhyhhhhhhz");
+    }
+
     #[test]
     fn a_free_slot_goes_to_the_read_that_has_the_fewest() {
         block_on(async {
@@ -298,7 +371,7 @@ mod tests {
             drop(held);
             assert!(tasks.remove(0).await.unwrap_err().is_cancelled());
             assert!(is_free(&slots).await);
-            assert_eq!((slots.usage().held, large.0.load(Ordering::Relaxed)), (0, 0));
+            assert_eq!((slots.usage().held, large.held.load(Ordering::Relaxed)), (0, 0));
         });
     }
 }
