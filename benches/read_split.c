@@ -97,7 +97,12 @@ static void read_stream(ms_scan *scan) {
   stream.release(&stream);
 }
 
+/* One thread is the main thread, as in the program that reads without the C boundary. */
 static void on_threads(long threads, void *(*run)(void *), work *shared) {
+  if (threads == 1) {
+    run(shared);
+    return;
+  }
   pthread_t handles[MOST_THREADS];
   for (long i = 0; i < threads; i++)
     if (pthread_create(&handles[i], NULL, run, shared) != 0) exit(EXIT_FAILURE);

@@ -249,11 +249,6 @@
 
 
 /**
- * The most rows of a batch that the service can be asked for.
- */
-#define MOST_BATCH_ROWS 20000
-
-/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0

@@ -122,7 +122,7 @@ pub enum Compression {
 }
 
 /// The most rows of a batch that the service can be asked for.
-pub const MOST_BATCH_ROWS: u64 = 20_000;
+pub(crate) const MOST_BATCH_ROWS: u64 = 20_000;
 
 /// The form in which a reader wants all its rows.
 #[derive(Debug, Clone)]

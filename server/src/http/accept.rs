@@ -32,9 +32,9 @@ pub struct HangUp;
 /// Pause after a failed accept, which means that the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Most bytes of an answer that the system holds before it sends them. Without a bound it takes megabytes for each client that is slower than
-/// the service; and on one machine it sends them on the time of the client, whenever that reads.
-const UNSENT_BYTES: u32 = 128 << 10;
+/// Most bytes of an answer that the system holds before it sends them: as many as go at once. Without a bound it takes megabytes for each
+/// client that is slower than the service; and on one machine it sends them on the time of the client, whenever that reads.
+const UNSENT_BYTES: u32 = 64 << 10;
 
 /// Serves connections until `stop` is done, then lets running answers end. A connection is closed if the head of its
 /// next request is not complete within `head_timeout`, or if it has taken nothing of an answer for `reader_idle`.
