@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Int8Type, Int64Type};
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::DataType;
 use maxstorage::catalog::{self, Listing};
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
@@ -285,6 +286,32 @@ fn a_preview_that_breaks_before_its_first_row_is_asked_for_again() {
     assert!(asked[0].contains("Limit=2&Partition=dt%3Dx"), "{}", asked[0]);
     scan.add("columns", "none").unwrap();
     assert_eq!(catalog::preview(&peer.client(), "t", &scan, 2).unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_preview_follows_the_policies_of_types() {
+    let body = ipc(&[two_rows()], None);
+    let peer = Peer::start(move |exchange, _| match exchange.path().contains("Action=TablePreview") {
+        true => exchange.answer("200 OK", "", &body),
+        false => xml(exchange, &document(r#"{"name":"a","type":"bigint"}"#, r#"{"name":"dt","type":"char(3)"}"#)),
+    });
+    let client = peer.client();
+    let held = || client.metrics().iter().find(|metric| metric.name == "memory_current").unwrap().value;
+    let mut scan = Options::new();
+    scan.set("types.large_offsets", "true").unwrap();
+    scan.set("types.char_padding", "pad").unwrap();
+    let mut preview = catalog::preview(&client, "t", &scan, 2).unwrap();
+    assert_eq!(*preview.schema().field(1).data_type(), DataType::LargeUtf8);
+    let batches = rows(&mut preview);
+    assert_eq!(batches[0].schema(), *preview.schema());
+    assert!(batches[0].column(1).as_string::<i64>().iter().eq([Some("x  "); 2]));
+    drop(preview);
+    // The number in the message, and what was made of the text.
+    assert!(held() > 16 + 2 * 3 + 3 * 8, "{}", held());
+    drop(batches);
+    assert_eq!(held(), 0);
+    scan.set("types.string_view", "true").unwrap();
+    assert_eq!(catalog::preview(&client, "t", &scan, 2).unwrap_err().kind(), Kind::InvalidOption);
 }
 
 #[test]

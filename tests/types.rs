@@ -154,6 +154,40 @@ fn policies_reach_every_batch_and_every_worker() {
 }
 
 #[test]
+fn large_offsets_reach_every_batch_and_every_worker() {
+    let peer = peer(vec![batch(0, -1), batch(3, 225)]);
+    let more = [("types.large_offsets", "true"), ("types.timestamp_overflow", "null"), ("types.decimal", "text")];
+    let session = open(&peer, &more);
+    let explained: serde_json::Value = serde_json::from_str(&session.explain()).unwrap();
+    assert_eq!(explained["types"]["large_offsets"], true);
+    let attached = Session::attach(&peer.client(), &session.serialize().unwrap()).unwrap();
+    for session in [&session, &attached] {
+        let types: Vec<DataType> = session.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        assert_eq!((&types[1], &types[2]), (&DataType::LargeUtf8, &DataType::LargeUtf8));
+        assert!(matches!(&types[3], DataType::Map(..)) && matches!(&types[5], DataType::LargeList(_)), "{types:?}");
+        let split = split(session);
+        let got = split.next_batch().unwrap().unwrap();
+        assert_eq!((got.schema(), split.schema()), (Arc::clone(session.schema()), session.schema()));
+        assert!(got.column(1).as_string::<i64>().iter().eq([Some("ab  "), Some("abcd"), None]));
+        assert!(got.column(2).as_string::<i64>().iter().eq([Some("1.50"), Some("-0.01"), None]));
+        assert!(got.column(3).as_map().value(1).column(0).as_string::<i64>().iter().eq(["a", "b", "a"].map(Some)));
+        let lists = got.column(5).as_list::<i64>();
+        assert!(lists.value(0).as_string::<i64>().iter().eq([Some("longer than twelve bytes"), None]));
+        // What waits is filtered by the types of the table.
+        split.add_filter(&Predicate::parse("d = 2.25 and c = 'abcd'").unwrap()).unwrap();
+        let last = split.next_batch().unwrap().unwrap();
+        assert_eq!((numbers(&last), last.column(1).as_string::<i64>().value(0)), (vec![4], "abcd"));
+        assert!(split.next_batch().unwrap().is_none());
+        // Texts, keys, lists and their texts: 2 + 3 + 2 + 2 of the first batch, 1 + 3 + 1 + 1 of the row that is left of the second.
+        assert_eq!((metric(&split, "offsets_widened"), metric(&split, "bytes_copied")), (15, 0));
+    }
+    let mut options = peer.options();
+    options.set("types.large_offsets", "true").unwrap();
+    options.set("types.string_view", "true").unwrap();
+    assert_eq!(Session::open(&peer.client(), &options).unwrap_err().kind(), Kind::InvalidOption);
+}
+
+#[test]
 fn without_policies_values_arrive_as_they_are() {
     let peer = peer(vec![batch(0, HUGE)]);
     let session = open(&peer, &[("types.timestamp_unit", "second")]);

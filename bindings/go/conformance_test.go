@@ -298,6 +298,30 @@ var scenarios = map[string]func(*testing.T){
 			}
 		}
 	},
+	"large_offsets": func(t *testing.T) {
+		columns := maxstorage.Columns("c_string", "c_binary", "c_array", "c_map", "c_struct")
+		session := read("all_types", columns, maxstorage.Set("types.large_offsets", true))
+		defer session.Close()
+		for i, name := range strings.Fields("large_utf8 large_binary large_list map struct") {
+			check(t, must(session.Schema()).Field(i).Type.Name() == name, must(session.Schema()))
+		}
+		small := read("all_types", columns)
+		defer small.Close()
+		first := func(session *maxstorage.Session) arrow.RecordBatch {
+			split := must(session.Split(0))
+			defer split.Close()
+			return must(split.Next(ctx))
+		}
+		large, plain := first(session), first(small)
+		defer large.Release()
+		defer plain.Release()
+		check(t, large.NumRows() == 4)
+		for i, column := range large.Columns() {
+			for row := range 4 {
+				check(t, column.ValueStr(row) == plain.Column(i).ValueStr(row), column.DataType(), row)
+			}
+		}
+	},
 	"lz4":  func(t *testing.T) { isLineitem(t, must(readAll(lineitem(), maxstorage.Compression("lz4")))) },
 	"zstd": func(t *testing.T) { isLineitem(t, must(readAll(lineitem(), maxstorage.Compression("zstd")))) },
 	"batch_rows": func(t *testing.T) {

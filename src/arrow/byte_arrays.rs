@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryArray, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BinaryArray, LargeBinaryArray, LargeStringArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType};
 use once_cell::sync::OnceCell;
 
 use super::corrupt;
@@ -30,14 +32,29 @@ pub struct CheckedBytes {
     nulls: Option<NullBuffer>,
 }
 
-/// Builds an array of checked parts.
-pub type Build = fn(CheckedBytes) -> ArrayRef;
+/// The parts of an array of strings or bytes with 64-bit offsets. Only [`WideBytes::of`] makes one, of an array, which is valid.
+#[derive(Debug, Clone)]
+pub struct WideBytes {
+    kind: BytesKind,
+    offsets: ScalarBuffer<i64>,
+    values: Buffer,
+    nulls: Option<NullBuffer>,
+}
 
-static BUILD: OnceCell<Build> = OnceCell::new();
+/// Builds arrays of parts that are known to be good.
+#[derive(Debug, Clone, Copy)]
+pub struct Builders {
+    /// Of parts that were checked.
+    pub checked: fn(CheckedBytes) -> ArrayRef,
+    /// Of parts of an array.
+    pub wide: fn(WideBytes) -> ArrayRef,
+}
 
-/// Has arrays built by `build`, which may do without checks; the first registration stays.
-pub fn build_byte_arrays_with(build: Build) {
-    BUILD.get_or_init(|| build);
+static BUILDERS: OnceCell<Builders> = OnceCell::new();
+
+/// Has arrays built by `builders`, which may do without checks; the first registration stays.
+pub fn build_byte_arrays_with(builders: Builders) {
+    BUILDERS.get_or_init(|| builders);
 }
 
 impl CheckedBytes {
@@ -80,21 +97,65 @@ impl CheckedBytes {
 
     /// The array, built as [`build_byte_arrays_with`] said, or with Arrow's checks once more.
     pub(super) fn into_array(self) -> Result<ArrayRef> {
-        match BUILD.get() {
-            Some(build) => Ok(build(self)),
+        match BUILDERS.get() {
+            Some(builders) => Ok((builders.checked)(self)),
             None => self.validated(),
         }
     }
 
     /// The array with Arrow's own checks.
     pub fn validated(self) -> Result<ArrayRef> {
-        let broken = |error: arrow_schema::ArrowError| corrupt(&error.to_string());
         let offsets = OffsetBuffer::new(self.offsets);
         Ok(match self.kind {
             BytesKind::Text => Arc::new(StringArray::try_new(offsets, self.values, self.nulls).map_err(broken)?),
             BytesKind::Binary => Arc::new(BinaryArray::try_new(offsets, self.values, self.nulls).map_err(broken)?),
         })
     }
+}
+
+impl WideBytes {
+    /// The parts of an array with 32-bit offsets, which get 64 bits; the values are shared. `None` if it is of neither strings nor bytes.
+    pub fn of(array: &ArrayRef) -> Option<Self> {
+        let (kind, offsets, values) = match array.data_type() {
+            DataType::Utf8 => {
+                let texts = array.as_string::<i32>();
+                (BytesKind::Text, texts.offsets(), texts.values())
+            }
+            DataType::Binary => {
+                let bytes = array.as_binary::<i32>();
+                (BytesKind::Binary, bytes.offsets(), bytes.values())
+            }
+            _ => return None,
+        };
+        let offsets = offsets.iter().map(|offset| i64::from(*offset)).collect();
+        Some(WideBytes { kind, offsets, values: values.clone(), nulls: array.nulls().cloned() })
+    }
+
+    /// What the values are.
+    pub fn kind(&self) -> BytesKind {
+        self.kind
+    }
+
+    /// Offsets, values and NULLs.
+    pub fn into_parts(self) -> (ScalarBuffer<i64>, Buffer, Option<NullBuffer>) {
+        (self.offsets, self.values, self.nulls)
+    }
+
+    /// The array, built as [`build_byte_arrays_with`] said, or with Arrow's checks.
+    pub(super) fn into_array(self) -> Result<ArrayRef> {
+        if let Some(builders) = BUILDERS.get() {
+            return Ok((builders.wide)(self));
+        }
+        let offsets = OffsetBuffer::new(self.offsets);
+        Ok(match self.kind {
+            BytesKind::Text => Arc::new(LargeStringArray::try_new(offsets, self.values, self.nulls).map_err(broken)?),
+            BytesKind::Binary => Arc::new(LargeBinaryArray::try_new(offsets, self.values, self.nulls).map_err(broken)?),
+        })
+    }
+}
+
+fn broken(error: ArrowError) -> Error {
+    corrupt(&error.to_string())
 }
 
 /// Checks that all of `span` is UTF-8 and that no value begins inside a character; `first` is the offset where it begins.

@@ -25,7 +25,8 @@ pub fn claim_all_but(mut known: HashSet<NonNull<u8>>, made: &RecordBatch, pool: 
     });
 }
 
-fn each_buffer(batch: &RecordBatch, visit: &mut dyn FnMut(&Buffer)) {
+/// Visits every buffer of a batch, some of them more than once.
+pub(super) fn each_buffer(batch: &RecordBatch, visit: &mut dyn FnMut(&Buffer)) {
     batch.columns().iter().for_each(|column| each_of(&column.to_data(), visit));
 }
 

@@ -18,7 +18,7 @@ mod types;
 mod unpack;
 mod visible;
 
-pub use byte_arrays::{BytesKind, CheckedBytes, build_byte_arrays_with};
+pub use byte_arrays::{Builders, BytesKind, CheckedBytes, WideBytes, build_byte_arrays_with};
 pub use cut::{Caps, bytes_of};
 pub use decode::Decoder;
 pub use frame::{Encoded, Frame, Framer, behind_the_end};

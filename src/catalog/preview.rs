@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, expected};
+use crate::arrow::policy::{Policies, Touched, Treatment};
+use crate::arrow::{ColumnFacts, Decoder, Frame, Framer, Slabs, Units, behind_the_end, claim_fresh, expected};
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::memory::{Account, Ahead, Allowance, Budget};
@@ -22,7 +23,11 @@ pub(super) struct Preview {
     memory: Arc<Budget>,
     table: TableName,
     wanted: call::Preview,
+    /// As rows arrive.
     schema: SchemaRef,
+    policies: Policies,
+    values: Treatment,
+    form: Treatment,
     stream: Option<Stream>,
     has_delivered: bool,
 }
@@ -65,11 +70,16 @@ impl Preview {
             nullable: column.nullable,
             is_partition: *is_partition,
         });
+        let schema = Arc::new(expected(facts, Units::default())?);
+        let policies = Policies::of(scan)?;
         Ok(Preview {
             transport: Arc::clone(client.transport()),
             memory: Arc::clone(client.memory()),
             wanted: call::Preview { limit: Some(limit.into()), partition, columns: names },
-            schema: Arc::new(expected(facts, Units::default())?),
+            values: policies.of_values(&schema)?,
+            form: policies.of_form(&schema)?,
+            policies,
+            schema,
             table,
             stream: None,
             has_delivered: false,
@@ -77,7 +87,7 @@ impl Preview {
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(self.form.schema())
     }
 
     /// The next batch. An answer that breaks off before the first one is asked for again.
@@ -90,7 +100,7 @@ impl Preview {
                 self.stream = Some(begun.map_err(|error| named(&self.table, error))?);
             }
             let Some(stream) = self.stream.as_mut() else { return Ok(None) };
-            match stream.next().await {
+            match stream.next(&[&self.values, &self.form]).await {
                 Ok(batch) => {
                     self.has_delivered |= batch.is_some();
                     return Ok(batch);
@@ -117,14 +127,14 @@ impl Preview {
         };
         let account = Account::new(&self.memory);
         let slabs = Slabs::new(&account, 1);
-        let decoder = Decoder::new(Arc::clone(&self.schema), &slabs);
+        let decoder = Decoder::new(Arc::clone(&self.schema), &slabs).with_overflow(self.policies.timestamp_overflow);
         Ok(Stream { body, framer: Framer::new(&slabs), decoder, account, slabs })
     }
 }
 
 impl Stream {
-    /// The next batch with rows; `None` behind the end marker.
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    /// The next batch with rows, after the treatments; `None` behind the end marker.
+    async fn next(&mut self, treatments: &[&Treatment]) -> Result<Option<RecordBatch>> {
         loop {
             let count = match self.framer.room() {
                 [] => match self.body.read(&mut [0], Need::All).await? {
@@ -147,16 +157,26 @@ impl Stream {
                     };
                     let made = match self.decoder.made_bytes(&encoded)? {
                         0 => None,
-                        bytes => Some(Allowance::new(self.account.reserve(bytes, &Ahead::default()).await?)),
+                        bytes => Some(self.allowance(bytes).await?),
                     };
-                    let batch = self.decoder.decode(&encoded, target, made.as_ref())?;
+                    let mut batch = self.decoder.decode(&encoded, target, made.as_ref())?;
                     if batch.num_rows() > 0 {
+                        for treatment in treatments.iter().filter(|treatment| !treatment.is_idle()) {
+                            let allowance = self.allowance(treatment.most_bytes(&batch)).await?;
+                            let treated = treatment.apply(batch.clone(), &mut Touched::default())?;
+                            claim_fresh(&batch, &treated, &allowance);
+                            batch = treated;
+                        }
                         return Ok(Some(batch));
                     }
                 }
                 Some(Frame::End) | None => {}
             }
         }
+    }
+
+    async fn allowance(&self, bytes: u64) -> Result<Allowance> {
+        self.account.reserve(bytes, &Ahead::default()).await.map(Allowance::new)
     }
 }
 

@@ -103,11 +103,12 @@ keys! {
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
     TYPES_DATETIME_UNIT = "types.datetime_unit", Types, Type::Choice(UNITS), "milli", false, "Arrow unit of DATETIME.";
-    TYPES_TIMESTAMP_OVERFLOW = "types.timestamp_overflow", Types, Type::Choice(&["error", "null", "clamp"]), "error", false, "What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the next four.";
+    TYPES_TIMESTAMP_OVERFLOW = "types.timestamp_overflow", Types, Type::Choice(&["error", "null", "clamp"]), "error", false, "What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the next five.";
     TYPES_DECIMAL = "types.decimal", Types, Type::Choice(&["declared", "wide", "text"]), "declared", false, "How DECIMAL is delivered: with its precision and scale, all as decimal128(38,18), or as text with every digit of the scale. A value that would lose a digit is `MS_VALUE_OUT_OF_RANGE`.";
     TYPES_CHAR_PADDING = "types.char_padding", Types, Type::Choice(&["keep", "strip", "pad"]), "keep", false, "What happens to blanks at the end of CHAR: they stay as they arrive, go, or fill the value up to its length.";
     TYPES_MAP_DUPLICATE_KEYS = "types.map_duplicate_keys", Types, Type::Choice(&["keep", "last", "error"]), "keep", false, "What happens to a key that a MAP has more than once: all entries stay, the value of the last one stays in the place of the first, or reading fails with `MS_VALUE_OUT_OF_RANGE`.";
     TYPES_STRING_VIEW = "types.string_view", Types, Type::Bool, "false", false, "Whether strings and binary values, at every depth, are delivered as Arrow views (Utf8View, BinaryView).";
+    TYPES_LARGE_OFFSETS = "types.large_offsets", Types, Type::Bool, "false", false, "Whether strings, binary values and lists, at every depth, are delivered with 64-bit offsets (LargeUtf8, LargeBinary, LargeList). Not together with `types.string_view`: views have no offsets.";
 
     READ_BATCH_ROWS = "read.batch_rows", Read, Type::Integer(1, 1 << 20), "4096", false, "Upper limit of rows per batch. The service is asked for 20000 at most, and may send fewer.";
     READ_BATCH_BYTES = "read.batch_bytes", Read, Type::Integer(0, u64::MAX >> 1), "0", false, "Upper limit of uncompressed bytes per batch; 0 means none.";

@@ -42,6 +42,7 @@ pub(super) fn text(session: &Session) -> String {
             "char_padding": first.policies.char_padding,
             "map_duplicate_keys": first.policies.map_duplicate_keys,
             "string_view": first.policies.string_view,
+            "large_offsets": first.policies.large_offsets,
         },
         "split_count": session.split_count(),
         "splits_by": match first.cut { Cut::Splits(_) => "service", Cut::Rows { .. } => "rows" },

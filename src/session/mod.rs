@@ -7,7 +7,6 @@ mod lease;
 mod parts;
 mod plan;
 mod planner;
-mod policies;
 mod projection;
 mod split_info;
 mod token;

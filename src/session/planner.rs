@@ -8,7 +8,6 @@ use super::chunks::chunks;
 use super::filter::{Filter, Prepared, TableColumns};
 use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
-use super::policies::policies;
 use crate::arrow::policy::Policies;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
@@ -167,7 +166,7 @@ impl PlanRequest {
         Ok(PlanRequest {
             source,
             wanted,
-            policies: policies(scan)?,
+            policies: Policies::of(scan)?,
             rows_per_split: i64::try_from(scan.number(&options::SPLIT_ROWS)).unwrap_or(i64::MAX),
             timeout: scan.duration(&options::PLAN_TIMEOUT_MS),
         })

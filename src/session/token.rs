@@ -288,6 +288,9 @@ mod tests {
         // Policies that later versions leave out are at their defaults.
         let some = VERSION_1.replacen('{', r#"{"policies":{"decimal":"text","string_view":true},"#, 1);
         assert_eq!(read(&token(4, &some)).unwrap()[0].policies, policies);
+        // Of policies that this version does not know it cannot be told what they would change.
+        let more = VERSION_1.replacen('{', r#"{"policies":{"of_tomorrow":true},"#, 1);
+        assert_eq!(read(&token(4, &more)).unwrap_err().kind(), Kind::InvalidArgument);
     }
 
     /// A token of any version and content, with a right checksum.

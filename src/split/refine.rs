@@ -158,6 +158,7 @@ fn treat(treatment: &Treatment, batch: RecordBatch, metrics: &Metrics) -> Result
     metrics.chars_changed.add(touched.chars);
     metrics.map_entries_dropped.add(touched.map_entries);
     metrics.strings_viewed.add(touched.views);
+    metrics.offsets_widened.add(touched.offsets);
     treated
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::GenericStringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, DecimalType};
-use arrow_array::{Array, ArrayRef, Decimal128Array};
+use arrow_array::{Array, ArrayRef, Decimal128Array, OffsetSizeTrait};
 use arrow_buffer::NullBuffer;
 
 use super::Touched;
@@ -56,10 +56,11 @@ pub(super) fn longest_text(precision: u8) -> usize {
 }
 
 /// Decimals as text, every digit of the scale written.
-pub(super) fn text(array: &ArrayRef, touched: &mut Touched) -> Result<ArrayRef> {
+pub(super) fn text<O: OffsetSizeTrait>(array: &ArrayRef, touched: &mut Touched) -> Result<ArrayRef> {
     let decimals = array.as_primitive::<Decimal128Type>();
     let (precision, scale) = (decimals.precision(), decimals.scale());
-    let mut texts = StringBuilder::with_capacity(decimals.len(), decimals.len() * longest_text(precision));
+    let most = decimals.len() * longest_text(precision);
+    let mut texts = GenericStringBuilder::<O>::with_capacity(decimals.len(), most);
     for value in decimals {
         match value {
             Some(value) => {

@@ -1,12 +1,14 @@
 //! Policies of types: how values are delivered that Arrow, or the engine, has another idea of.
 //!
 //! There are two kinds. Policies of *values* keep the type of a column and change what is in it, before filters see it: the padding of
-//! CHAR, keys that a MAP has twice. Policies of *form* change the type, and come last: decimals, strings as views. A batch that no
+//! CHAR, keys that a MAP has twice. Policies of *form* change the type, and come last: decimals, strings as views, 64-bit offsets. A batch that no
 //! policy is about passes without a look at its values.
 
 mod chars;
+mod chosen;
 mod decimals;
 mod maps;
+mod offsets;
 mod steps;
 mod views;
 
@@ -75,7 +77,7 @@ pub enum Duplicates {
 
 /// The policies of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policies {
     /// Times in a layout of seconds and nanoseconds that a count of the unit cannot tell.
     pub timestamp_overflow: Overflow,
@@ -87,6 +89,8 @@ pub struct Policies {
     pub map_duplicate_keys: Duplicates,
     /// Whether strings and binary values are delivered as views.
     pub string_view: bool,
+    /// Whether strings, binary values and lists are delivered with 64-bit offsets; not if they are views.
+    pub large_offsets: bool,
 }
 
 /// How many values were touched.
@@ -100,6 +104,8 @@ pub struct Touched {
     pub map_entries: u64,
     /// Strings and binary values that are delivered as views.
     pub views: u64,
+    /// Strings, binary values and lists that are delivered with 64-bit offsets.
+    pub offsets: u64,
 }
 
 /// The policies of one kind, made ready for the batches of a schema.

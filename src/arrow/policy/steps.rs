@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_array::{Array, ArrayRef, LargeListArray, ListArray, MapArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
-use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, views};
+use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, offsets, views};
 use crate::arrow::cut::array_bytes;
 use crate::arrow::slabs::ALIGNMENT;
 use crate::arrow::{MaxType, visible};
@@ -40,11 +40,13 @@ pub(super) enum Step {
     /// Decimals get another precision and scale.
     Rescale { precision: u8, scale: i8 },
     /// Decimals become text.
-    DecimalText,
+    DecimalText { is_large: bool },
     /// Strings and binary values become views.
     View,
-    /// The elements of a list are treated.
-    List(FieldRef, Box<Step>),
+    /// Strings and binary values get 64-bit offsets.
+    LargeBytes,
+    /// The elements of a list are treated, which may get 64-bit offsets.
+    List { element: FieldRef, step: Box<Step>, is_large: bool },
     /// The parts of a struct are treated.
     Struct(Fields, Vec<Step>),
     /// Keys and values of a map are treated, and keys that are there twice.
@@ -68,6 +70,7 @@ pub(super) fn plan(
     };
     let keep = Ok((arrow.clone(), Step::Keep));
     let form = stage == Stage::Form;
+    let is_large = form && policies.large_offsets;
     match (declared, arrow) {
         (MaxType::Char(_), DataType::Utf8) if !form && policies.char_padding == Padding::Strip => {
             Ok((arrow.clone(), Step::Strip))
@@ -77,17 +80,25 @@ pub(super) fn plan(
         }
         (_, DataType::Utf8) if form && policies.string_view => Ok((DataType::Utf8View, Step::View)),
         (_, DataType::Binary) if form && policies.string_view => Ok((DataType::BinaryView, Step::View)),
+        (_, DataType::Utf8) if is_large => Ok((DataType::LargeUtf8, Step::LargeBytes)),
+        (_, DataType::Binary) if is_large => Ok((DataType::LargeBinary, Step::LargeBytes)),
         (_, DataType::Decimal128(precision, scale)) if form => match policies.decimal {
             DecimalForm::Wide if (*precision, *scale) != WIDE => {
                 let (precision, scale) = WIDE;
                 Ok((DataType::Decimal128(precision, scale), Step::Rescale { precision, scale }))
             }
-            DecimalForm::Text => Ok((DataType::Utf8, Step::DecimalText)),
+            DecimalForm::Text => {
+                let text = if is_large { DataType::LargeUtf8 } else { DataType::Utf8 };
+                Ok((text, Step::DecimalText { is_large }))
+            }
             _ => keep,
         },
         (MaxType::Array(element), DataType::List(field)) => match child(element, field)? {
-            (_, Step::Keep) => keep,
-            (field, step) => Ok((DataType::List(Arc::clone(&field)), Step::List(field, Box::new(step)))),
+            (_, Step::Keep) if !is_large => keep,
+            (element, step) => {
+                let list = if is_large { DataType::LargeList } else { DataType::List };
+                Ok((list(Arc::clone(&element)), Step::List { element, step: Box::new(step), is_large }))
+            }
         },
         (MaxType::Struct(parts), DataType::Struct(fields)) => {
             let parts = parts.iter().zip(fields).map(|((_, declared), field)| child(declared, field));
@@ -130,15 +141,23 @@ impl Step {
             Step::Strip => chars::strip(array, touched),
             Step::Pad(length) => chars::pad(array, *length, touched)?,
             Step::Rescale { precision, scale } => decimals::rescale(array, hidden, *precision, *scale, touched)?,
-            Step::DecimalText => decimals::text(array, touched)?,
+            Step::DecimalText { is_large: false } => decimals::text::<i32>(array, touched)?,
+            Step::DecimalText { is_large: true } => decimals::text::<i64>(array, touched)?,
             Step::View => views::view(array, touched),
-            Step::List(field, step) => {
+            Step::LargeBytes => offsets::widen_bytes(array, touched)?,
+            Step::List { element, step, is_large } => {
                 let list = array.as_list::<i32>();
                 let (offsets, start, length) = own(list.offsets());
                 let seen = visible::values(&offsets, NullBuffer::union(hidden, list.nulls()).as_ref(), length);
                 let values = step.apply(&list.values().slice(start, length), seen.as_ref(), touched)?;
-                let nulls = list.nulls().cloned();
-                Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, nulls).map_err(unfit)?)
+                let (element, nulls) = (Arc::clone(element), list.nulls().cloned());
+                if *is_large {
+                    touched.offsets += (list.len() - list.null_count()) as u64;
+                    let offsets = offsets::widened(&offsets);
+                    Arc::new(LargeListArray::try_new(element, offsets, values, nulls).map_err(unfit)?)
+                } else {
+                    Arc::new(ListArray::try_new(element, offsets, values, nulls).map_err(unfit)?)
+                }
             }
             Step::Struct(fields, steps) => {
                 let parts = array.as_struct();
@@ -173,6 +192,7 @@ impl Step {
     pub(super) fn most_bytes(&self, array: &ArrayRef) -> usize {
         let rows = array.len();
         let offsets = (rows + 1) * size_of::<i32>();
+        let wide = (rows + 1) * size_of::<i64>();
         let nulls = rows.div_ceil(8);
         let texts = || array.as_string::<i32>().value_data().len() + offsets + nulls;
         let needed = match self {
@@ -180,15 +200,16 @@ impl Step {
             Step::Strip => texts(),
             Step::Pad(length) => texts() + rows.saturating_mul(*length),
             Step::Rescale { .. } => rows * size_of::<i128>(),
-            Step::DecimalText => {
+            Step::DecimalText { is_large } => {
                 let precision = array.as_primitive::<Decimal128Type>().precision();
-                rows * decimals::longest_text(precision) + offsets + nulls
+                rows * decimals::longest_text(precision) + if *is_large { wide } else { offsets } + nulls
             }
             Step::View => rows * size_of::<u128>(),
-            Step::List(_, step) => {
+            Step::LargeBytes => wide,
+            Step::List { step, is_large, .. } => {
                 let list = array.as_list::<i32>();
                 let (_, start, length) = own(list.offsets());
-                offsets + step.most_bytes(&list.values().slice(start, length))
+                offsets + if *is_large { wide } else { 0 } + step.most_bytes(&list.values().slice(start, length))
             }
             Step::Struct(_, steps) => {
                 array.as_struct().columns().iter().zip(steps).map(|(column, step)| step.most_bytes(column)).sum()

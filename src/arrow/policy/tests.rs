@@ -1,6 +1,7 @@
 //! Each policy at its limits, at every depth.
 
 use std::collections::HashMap;
+use std::task::Poll;
 
 use arrow_array::builder::{Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
@@ -13,7 +14,9 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
 
 use super::*;
+use crate::arrow::fresh::{claim_fresh, each_buffer};
 use crate::arrow::{TYPE_KEY, data_type};
+use crate::memory::{Account, Ahead, Allowance, Budget};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> = columns
@@ -301,12 +304,105 @@ fn views_share_the_buffer_of_the_strings() {
 }
 
 #[test]
+fn large_offsets_are_at_every_depth_and_share_the_values() {
+    let texts = texts(&[Some("a"), Some("long enough to be told from a view"), None, Some("")]);
+    let place = texts.as_string::<i32>().value_data().as_ptr();
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(b"\0\xff"), None, Some(b""), None]));
+    let numbers = list("array<bigint>", &[Some(2), None, Some(0), Some(1)], Arc::new(Int64Array::from(vec![1, 2, 3])));
+    let inner = list("array<string>", &[Some(1), None, Some(2)], self::texts(&[Some("x"), None, Some("y")]));
+    let nested = list("array<array<string>>", &[Some(1), Some(0), Some(2), None], inner);
+    let maps = map(&[Some(&[("k", Some(1))]), None, Some(&[]), Some(&[("l", None)])]);
+    let parts = "struct<s:string,b:binary,n:bigint>";
+    let numbered: ArrayRef = Arc::new(Int64Array::from(vec![1; 4]));
+    let structs =
+        structure(parts, vec![Arc::clone(&texts), Arc::clone(&bytes), numbered], vec![true, false, true, true]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("string", Arc::clone(&texts)),
+        ("binary", bytes),
+        ("array<bigint>", numbers),
+        ("array<array<string>>", nested),
+        ("map<string,bigint>", maps),
+        (parts, structs),
+        ("decimal(3,1)", decimal(3, 1, &[Some(15), None, Some(-1), Some(0)])),
+        ("bigint", Arc::new(Int64Array::from(vec![1; 4]))),
+    ];
+    let policies = Policies { large_offsets: true, decimal: DecimalForm::Text, ..Policies::default() };
+    let whole = batch(columns);
+    let (got, touched) = treated(policies, whole.clone()).unwrap();
+    let types: Vec<String> = got.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert!(!types.iter().any(|text| text.replace("LargeUtf8", "").contains("Utf8")), "{types:?}");
+    assert_eq!((&types[0], &types[1], &types[7]), (&"LargeUtf8".into(), &"LargeBinary".into(), &"Int64".into()));
+    assert!(Arc::ptr_eq(got.column(7), whole.column(7)), "a column without offsets is not touched");
+    let strings = got.column(0).as_string::<i64>();
+    assert_eq!(strings.value_data().as_ptr(), place, "no value was copied");
+    assert!(strings.iter().eq(texts.as_string::<i32>()));
+    assert_eq!(
+        got.column(1).as_binary::<i64>().iter().collect::<Vec<_>>(),
+        [Some(&b"\0\xff"[..]), None, Some(b""), None]
+    );
+    let numbers = got.column(2).as_list::<i64>();
+    assert_eq!(numbers.value(0).as_primitive::<Int64Type>().values().as_ref(), [1, 2]);
+    assert_eq!((numbers.is_null(1), numbers.value_length(2), numbers.value_length(3)), (true, 0, 1));
+    let outer = got.column(3).as_list::<i64>().value(2);
+    let outer = outer.as_list::<i64>();
+    assert!(outer.is_null(0) && outer.value(1).as_string::<i64>().iter().eq([None, Some("y")]));
+    let DataType::Map(entries, _) = got.column(4).data_type() else { panic!("maps have 32 bits always") };
+    assert!(entries.data_type().to_string().contains("LargeUtf8"), "{entries}");
+    assert_eq!(got.column(4).as_map().value(0).column(0).as_string::<i64>().value(0), "k");
+    assert!(got.column(5).as_struct().column(0).as_string::<i64>().iter().eq(texts.as_string::<i32>()));
+    assert!(got.column(6).as_string::<i64>().iter().eq([Some("1.5"), None, Some("-0.1"), Some("0.0")]));
+    // What is there of strings 3, binary 2, lists 3, nested ones 3 + 2 with 2 strings, keys 2, parts 3 + 2.
+    assert_eq!((touched.offsets, touched.decimals), (22, 3));
+    // The cut of a batch, as after a resume.
+    let (cut, _) = treated(policies, whole.slice(1, 3)).unwrap();
+    assert_eq!(cut.columns(), got.slice(1, 3).columns());
+}
+
+/// What is asked for is enough, and not much more.
+#[test]
+fn the_memory_of_what_is_made_is_known_before() {
+    let rows = 1000;
+    let words: Vec<Option<String>> = (0..rows).map(|row| (row % 5 > 0).then(|| "w".repeat(row % 30))).collect();
+    let words: ArrayRef = Arc::new(StringArray::from(words));
+    let lists = list("array<string>", &vec![Some(1); rows], Arc::clone(&words));
+    let decimals = decimal(10, 2, &(0..rows as i128).map(|row| (row % 3 > 0).then_some(row)).collect::<Vec<_>>());
+    let whole = batch(vec![("string", words), ("array<string>", lists), ("decimal(10,2)", decimals)]);
+    for policies in [
+        Policies { large_offsets: true, ..Policies::default() },
+        Policies { large_offsets: true, decimal: DecimalForm::Text, ..Policies::default() },
+        Policies { string_view: true, decimal: DecimalForm::Wide, ..Policies::default() },
+    ] {
+        for part in [whole.clone(), whole.slice(3, 500)] {
+            let form = policies.of_form(&part.schema()).unwrap();
+            let account = Account::new(&Budget::new(0, None));
+            let most = form.most_bytes(&part);
+            let Poll::Ready(grant) = account.reserve(most, &Ahead::default()).now() else { panic!("no memory") };
+            let allowance = Allowance::new(grant.unwrap());
+            let made = form.apply(part.clone(), &mut Touched::default()).unwrap();
+            claim_fresh(&part, &made, &allowance);
+            drop(allowance);
+            let mut buffers = HashMap::new();
+            each_buffer(&made, &mut |buffer| {
+                buffers.insert(buffer.data_ptr(), buffer.capacity());
+            });
+            each_buffer(&part, &mut |buffer| {
+                buffers.remove(&buffer.data_ptr());
+            });
+            let taken = buffers.values().sum::<usize>() as u64;
+            assert_eq!(account.held(), taken, "{policies:?}: all of it is accounted");
+            assert!(taken > 0 && taken <= most && most < 2 * taken + 2000, "{policies:?}: {taken} of {most}");
+        }
+    }
+}
+
+#[test]
 fn policies_work_together_and_on_batches_without_rows() {
     let policies = Policies {
         char_padding: Padding::Strip,
         decimal: DecimalForm::Text,
         map_duplicate_keys: Duplicates::Last,
         string_view: true,
+        large_offsets: false,
         timestamp_overflow: Overflow::Null,
     };
     let whole = batch(vec![

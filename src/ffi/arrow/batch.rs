@@ -122,6 +122,14 @@ fn flat(column: &ArrayRef) -> Option<[Option<*const c_void>; MOST_BUFFERS]> {
             let array = column.as_binary::<i32>();
             (Some(array.offsets().inner().inner().as_ptr()), array.values().as_ptr())
         }
+        DataType::LargeUtf8 => {
+            let array = column.as_string::<i64>();
+            (Some(array.offsets().inner().inner().as_ptr()), array.values().as_ptr())
+        }
+        DataType::LargeBinary => {
+            let array = column.as_binary::<i64>();
+            (Some(array.offsets().inner().inner().as_ptr()), array.values().as_ptr())
+        }
         DataType::Boolean => {
             let bits = column.as_boolean().values();
             (None, (bits.offset() == 0).then(|| bits.inner().as_ptr())?)
@@ -196,6 +204,8 @@ mod tests {
             Arc::new((0..20).map(|n| (n % 4 > 0).then(|| "x".repeat(n))).collect::<StringArray>()),
             Arc::new((0..20).map(|n| Some(n % 2 == 0)).collect::<BooleanArray>()),
             Arc::new((0..20u8).map(|n| Some([n; 2])).collect::<BinaryArray>()),
+            Arc::new((0..20).map(|n| (n % 4 > 0).then(|| "x".repeat(n))).collect::<LargeStringArray>()),
+            Arc::new((0..20u8).map(|n| Some([n; 2])).collect::<LargeBinaryArray>()),
             Arc::new(Decimal128Array::from_iter_values(0..20).with_precision_and_scale(20, 2).unwrap()),
             Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
                 (0..20).map(|n| Some(vec![Some(n); n as usize])),

@@ -225,6 +225,37 @@ static void every_type(void) {
   close_plan(&use);
 }
 
+static void large_offsets(void) {
+  static const char *const formats[] = {"U", "Z", "+L", "+m", "+s"};
+  static const char last[] = "Gr\xc3\xb6\xc3\x9f" "e \xe6\x95\xb0\xe6\x8d\xae \xf0\x9f\xa6\x80";
+  plan use;
+  struct ArrowSchema schema = {0};
+  struct ArrowArray batch = {0};
+  ms_split *split = NULL;
+  CHECK_INT(open_plan(&use, "all_types",
+                      PAIRS(MS_OPT_TYPES_LARGE_OFFSETS, "true", MS_OPT_COLUMNS, "c_string", MS_OPT_COLUMNS, "c_binary", MS_OPT_COLUMNS,
+                            "c_array", MS_OPT_COLUMNS, "c_map", MS_OPT_COLUMNS, "c_struct")),
+            MS_OK);
+  CHECK_INT(ms_session_schema(use.session, &schema, &err), MS_OK);
+  CHECK_INT(schema.n_children, 5);
+  for (int64_t i = 0; i < schema.n_children && i < 5; i++) CHECK_TEXT(schema.children[i]->format, formats[i]);
+  if (schema.release != NULL) schema.release(&schema);
+  CHECK_INT(ms_split_open(use.session, 0, NULL, &split, &err), MS_OK);
+  CHECK_INT(ms_split_next_batch(split, &batch, &err), MS_OK);
+  CHECK_INT(batch.length, 4);
+  if (batch.n_children == 5) {
+    const int64_t *texts = batch.children[0]->buffers[1], *bytes = batch.children[1]->buffers[1], *lists = batch.children[2]->buffers[1];
+    const int64_t length = texts[4] - texts[3]; /* of the last text */
+    CHECK_INT(length, (int64_t)sizeof last - 1);
+    CHECK(memcmp((const char *)batch.children[0]->buffers[2] + texts[3], last, sizeof last - 1) == 0);
+    CHECK_INT(bytes[4] - bytes[0], 2 + 256);
+    CHECK_INT(lists[4] - lists[0], 3 + 1);
+  }
+  if (batch.release != NULL) batch.release(&batch);
+  ms_split_free(split);
+  close_plan(&use);
+}
+
 static void lz4(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "lz4")); }
 static void zstd(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "zstd")); }
 
@@ -1162,6 +1193,7 @@ int main(void) {
   RUN(projection);
   RUN(partitions);
   RUN(every_type);
+  RUN(large_offsets);
   RUN(lz4);
   RUN(zstd);
   RUN(batch_rows);

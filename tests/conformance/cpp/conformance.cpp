@@ -171,6 +171,25 @@ void reading() {
         for (int64_t i = 0; batch && i < batch->columns(); i++)
             for (int64_t row = 0; row < 4; row++) CHECK(batch->is_null(i, row) == (row == 2));
     });
+    scenario("large_offsets", [] {
+        const std::vector<std::string> formats = {"U", "Z", "+L", "+m", "+s"};
+        ms::options options = options_for("all_types");
+        options.columns({"c_string", "c_binary", "c_array", "c_map", "c_struct"}).set(MS_OPT_TYPES_LARGE_OFFSETS, true);
+        const ms::session session = open(options);
+        const ms::schema schema = ms::or_throw(session.schema());
+        CHECK(schema.columns() == static_cast<int64_t>(formats.size()));
+        for (int64_t i = 0; i < schema.columns(); i++) CHECK(schema.format(i) == formats[static_cast<size_t>(i)]);
+        ms::split split = ms::or_throw(session.open_split(0));
+        const auto batch = ms::or_throw(split.next());
+        CHECK(batch && batch->rows() == 4);
+        if (!batch) return;
+        const ArrowArray &texts = batch->column(0);
+        const auto *offsets = static_cast<const int64_t *>(texts.buffers[1]);
+        const std::string all(static_cast<const char *>(texts.buffers[2]) + offsets[0], static_cast<size_t>(offsets[4] - offsets[0]));
+        CHECK(all == "plainGr\u00f6\u00dfe \u6570\u636e \U0001F980");
+        const auto *lists = static_cast<const int64_t *>(batch->column(2).buffers[1]);
+        CHECK(lists[4] - lists[0] == 3 + 1);
+    });
     scenario("lz4", [] { CHECK(read(lineitem().compress(ms::compression::lz4).clone()).is_lineitem()); });
     scenario("zstd", [] { CHECK(read(lineitem().compress(ms::compression::zstd).clone()).is_lineitem()); });
     scenario("batch_rows", [] {

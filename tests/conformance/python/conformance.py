@@ -141,6 +141,18 @@ def every_type():
 
 
 @scenario
+def large_offsets():
+    names = ["c_string", "c_binary", "c_array", "c_map", "c_struct"]
+    as_is = pyarrow.table(client().read("all_types", names))
+    session = client().read("all_types", names, types__large_offsets=True)
+    assert session.schema.formats == ["U", "Z", "+L", "+m", "+s"]
+    table = pyarrow.table(client().read("all_types", names, types__large_offsets=True))
+    assert table["c_string"].type == pyarrow.large_string() and table["c_binary"].type == pyarrow.large_binary()
+    assert pyarrow.types.is_large_list(table["c_array"].type) and table["c_map"].type.key_type == pyarrow.large_string()
+    assert table.to_pylist() == as_is.to_pylist() and table.num_rows == 4
+
+
+@scenario
 def lz4():
     assert read(lineitem(), read__compression="lz4").is_lineitem()
 

@@ -118,6 +118,7 @@ fn deliver(batch: RecordBatch, overflow: Overflow) -> Result<()> {
         char_padding: if overflow == Overflow::Clamp { Padding::Strip } else { Padding::Pad },
         map_duplicate_keys: if overflow == Overflow::Clamp { Duplicates::Error } else { Duplicates::Last },
         string_view: overflow == Overflow::Clamp,
+        large_offsets: overflow == Overflow::Null,
     };
     let mut touched = Touched::default();
     let batch = policies.of_values(&schema)?.apply(batch, &mut touched)?;

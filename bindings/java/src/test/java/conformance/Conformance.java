@@ -172,7 +172,12 @@ public final class Conformance {
     }
 
     private static SplitReader oneSplit(String table) {
-        try (Options options = table(table).splitByCount(1); ReadSession session = open(options)) {
+        return oneSplit(table(table));
+    }
+
+    /** Closes the options. */
+    private static SplitReader oneSplit(Options whole) {
+        try (Options options = whole.splitByCount(1); ReadSession session = open(options)) {
             return session.openSplit(0, MEMORY);
         }
     }
@@ -244,6 +249,27 @@ public final class Conformance {
                     for (int row = 0; row < 4; row++) {
                         check(column.isNull(row) == (row == 2), column.getField() + " row " + row);
                     }
+                }
+            }
+        });
+        scenario("large_offsets", () -> {
+            List<String> types = List.of("LargeUtf8", "LargeBinary", "LargeList", "Map", "Struct");
+            String[] columns = {"c_string", "c_binary", "c_array", "c_map", "c_struct"};
+            try (SplitReader large = oneSplit(table("all_types").columns(columns).set("types.large_offsets", true));
+                    SplitReader small = oneSplit(table("all_types").columns(columns));
+                    VectorSchemaRoot batch = large.next();
+                    VectorSchemaRoot plain = small.next()) {
+                check(batch.getRowCount() == 4 && batch.getFieldVectors().size() == types.size(), batch.getSchema());
+                for (int i = 0; i < types.size(); i++) {
+                    check(batch.getVector(i).getField().getType().toString().startsWith(types.get(i)), batch.getVector(i).getField());
+                }
+                for (int row = 0; row < 4; row++) {
+                    for (int i : new int[] {0, 2, 3, 4}) {
+                        String got = String.valueOf(batch.getVector(i).getObject(row));
+                        check(got.equals(String.valueOf(plain.getVector(i).getObject(row))), got);
+                    }
+                    byte[] bytes = (byte[]) batch.getVector(1).getObject(row);
+                    check(Arrays.equals(bytes, (byte[]) plain.getVector(1).getObject(row)), row);
                 }
             }
         });

@@ -3,19 +3,28 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::arrow::policy::Policies;
+use super::Policies;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
 
-/// As the options say.
-pub(super) fn policies(scan: &Options) -> Result<Policies> {
-    Ok(Policies {
-        timestamp_overflow: word(scan, &options::TYPES_TIMESTAMP_OVERFLOW)?,
-        decimal: word(scan, &options::TYPES_DECIMAL)?,
-        char_padding: word(scan, &options::TYPES_CHAR_PADDING)?,
-        map_duplicate_keys: word(scan, &options::TYPES_MAP_DUPLICATE_KEYS)?,
-        string_view: scan.flag(&options::TYPES_STRING_VIEW),
-    })
+impl Policies {
+    /// As the options say. Views have no offsets, so that they cannot have large ones.
+    pub fn of(scan: &Options) -> Result<Self> {
+        let policies = Policies {
+            timestamp_overflow: word(scan, &options::TYPES_TIMESTAMP_OVERFLOW)?,
+            decimal: word(scan, &options::TYPES_DECIMAL)?,
+            char_padding: word(scan, &options::TYPES_CHAR_PADDING)?,
+            map_duplicate_keys: word(scan, &options::TYPES_MAP_DUPLICATE_KEYS)?,
+            string_view: scan.flag(&options::TYPES_STRING_VIEW),
+            large_offsets: scan.flag(&options::TYPES_LARGE_OFFSETS),
+        };
+        if policies.string_view && policies.large_offsets {
+            let (view, large) = (options::TYPES_STRING_VIEW.name, options::TYPES_LARGE_OFFSETS.name);
+            let message = format!("{view} and {large} are both true, but views have no offsets: choose one of them");
+            return Err(Error::new(Kind::InvalidOption, message));
+        }
+        Ok(policies)
+    }
 }
 
 /// The words of the options are those of tokens.
@@ -33,7 +42,7 @@ mod tests {
 
     #[test]
     fn every_word_of_the_options_is_a_policy() {
-        assert!(policies(&Options::new()).unwrap().are_default());
+        assert!(Policies::of(&Options::new()).unwrap().are_default());
         for key in TABLE.iter().filter(|key| key.group == Group::Types && !key.name.ends_with("_unit")) {
             let words = match key.kind {
                 Type::Choice(words) => words,
@@ -42,7 +51,7 @@ mod tests {
             for word in words {
                 let mut options = Options::new();
                 options.set(key.name, word).unwrap();
-                let made = policies(&options).unwrap();
+                let made = Policies::of(&options).unwrap();
                 assert_eq!(made.are_default(), *word == key.default, "{} {word}", key.name);
             }
         }
@@ -66,7 +75,21 @@ mod tests {
             char_padding: Padding::Pad,
             map_duplicate_keys: Duplicates::Last,
             string_view: true,
+            large_offsets: false,
         };
-        assert_eq!(policies(&options).unwrap(), expected);
+        assert_eq!(Policies::of(&options).unwrap(), expected);
+        options.set("types.string_view", "false").unwrap();
+        options.set("types.large_offsets", "true").unwrap();
+        let expected = Policies { string_view: false, large_offsets: true, ..expected };
+        assert_eq!(Policies::of(&options).unwrap(), expected);
+    }
+
+    #[test]
+    fn views_have_no_offsets() {
+        let mut options = Options::new();
+        options.set("types.string_view", "true").unwrap();
+        options.set("types.large_offsets", "true").unwrap();
+        let error = Policies::of(&options).unwrap_err();
+        assert!(error.kind() == Kind::InvalidOption && error.message().contains("types.large_offsets"), "{error}");
     }
 }
