@@ -24,13 +24,14 @@ build_library() { (cd "$root" && cargo build --locked --release -p maxstorage); 
 build_server() { (cd "$root" && cargo build --locked --release -p maxstorage-server); }
 server=$target/release/maxstorage-server
 
-# A directory with the shared library under the names that linkers and loaders look for, and the static library.
+# A directory with the shared library under the names that linkers and loaders look for, and the static library; a second argument `debug`
+# takes those of the debug build.
 link_libraries() {
-  local directory=$1
+  local directory=$1 profile=${2:-release}
   mkdir -p "$directory/static"
-  ln -sf "$target/release/libmaxstorage.so" "$directory/libmaxstorage.so"
+  ln -sf "$target/$profile/libmaxstorage.so" "$directory/libmaxstorage.so"
   ln -sf libmaxstorage.so "$directory/libmaxstorage.so.0"
-  ln -sf "$target/release/libmaxstorage.a" "$directory/static/libmaxstorage.a"
+  ln -sf "$target/$profile/libmaxstorage.a" "$directory/static/libmaxstorage.a"
 }
 
 # What a program needs besides the static library, as linker flags; a gate compares the file with what rustc says.

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::gate::new_handle;
+use super::live;
 use crate::error::{Error, Kind, Result};
 
 /// A shared reference to a handle; NULL is an argument error.
@@ -13,7 +14,17 @@ use crate::error::{Error, Kind, Result};
 /// `pointer` is NULL or a live handle.
 pub(super) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
     // SAFETY: by the contract of this function.
-    unsafe { pointer.as_ref() }.ok_or_else(|| is_null(name))
+    unsafe { peek(pointer) }.ok_or_else(|| is_null(name))
+}
+
+/// A shared reference to a handle that may be NULL.
+///
+/// # Safety
+/// As for [`borrow`].
+pub(super) unsafe fn peek<'a, T>(pointer: *const T) -> Option<&'a T> {
+    live::used(pointer);
+    // SAFETY: by the contract of this function.
+    unsafe { pointer.as_ref() }
 }
 
 /// A text; NULL and bad UTF-8 are argument errors.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use super::args::peek;
 use super::gate::{free, quiet};
 
 /// A sequence of bytes owned by the library, for example a session token.
@@ -22,7 +23,7 @@ impl ms_bytes {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_bytes_data(bytes: *const ms_bytes) -> *const c_void {
-    let bytes = unsafe { bytes.as_ref() };
+    let bytes = unsafe { peek(bytes) };
     quiet(std::ptr::null(), || bytes.map_or(std::ptr::null(), |bytes| bytes.bytes.as_ptr().cast()))
 }
 
@@ -33,7 +34,7 @@ pub unsafe extern "C" fn ms_bytes_data(bytes: *const ms_bytes) -> *const c_void 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_bytes_len(bytes: *const ms_bytes) -> usize {
-    let bytes = unsafe { bytes.as_ref() };
+    let bytes = unsafe { peek(bytes) };
     quiet(0, || bytes.map_or(0, |bytes| bytes.bytes.len()))
 }
 

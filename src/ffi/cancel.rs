@@ -1,6 +1,6 @@
 //! Ending calls that have no handle of their own.
 
-use super::args::borrow;
+use super::args::{borrow, peek};
 use super::deadline::instant;
 use super::error::ms_error;
 use super::gate::{free, gate, new_handle, quiet};
@@ -29,7 +29,7 @@ pub extern "C" fn ms_cancel_new() -> *mut ms_cancel {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_cancel_now(cancel: *const ms_cancel) {
-    let cancel = unsafe { cancel.as_ref() };
+    let cancel = unsafe { peek(cancel) };
     quiet((), || {
         if let Some(cancel) = cancel {
             cancel.cancel.cancel();

@@ -6,7 +6,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, optional_text, text};
+use super::args::{Out, borrow, optional_text, peek, text};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::client::ms_client;
 use super::error::ms_error;
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn ms_partitions(
     unsafe {
         list(client, (out_stream, "out_stream"), err, |client| {
             let table = text(table, "table")?;
-            let filter = filter.as_ref().map(|filter| &filter.predicate);
+            let filter = peek(filter).map(|filter| &filter.predicate);
             catalog::partitions(client, table, filter)
         })
     }
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn ms_table_preview(
     unsafe {
         list(client, (out_stream, "out_stream"), err, |client| {
             let table = text(table, "table")?;
-            let scan = scan.as_ref().map(ms_options::read).unwrap_or_default();
+            let scan = peek(scan).map(ms_options::read).unwrap_or_default();
             let limit = u32::try_from(limit_rows).ok().filter(|_| (1..=MAX_PREVIEW_ROWS).contains(&limit_rows));
             let limit = limit.ok_or_else(|| {
                 let message = format!("limit_rows is {limit_rows}; a preview shows 1 to {MAX_PREVIEW_ROWS} rows");

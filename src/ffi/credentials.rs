@@ -10,6 +10,7 @@ use super::args::{Context, borrow, text};
 use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
+use super::live;
 use super::options::ms_options;
 use super::status::{MS_OK, ms_status};
 use crate::error::{Error, Kind, Result};
@@ -191,6 +192,7 @@ impl Host {
     fn ask(&self, callback: unsafe extern "C" fn(*mut c_void, *mut ms_credentials) -> ms_status) -> Result<Grant> {
         let form = ms_credentials { filled: Mutex::default() };
         let place = (&raw const form).cast_mut();
+        let _loan = live::lend(place);
         // SAFETY: the host promises that its function can be called with its context from any thread until the context is released,
         // which the drop of this value does. The form outlives the call and is used through shared references only.
         let status =

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use super::args::c_text;
+use super::args::{c_text, peek};
 use super::gate::{free, quiet};
 use super::status::{MS_OK, ms_status};
 use crate::error::Error;
@@ -51,7 +51,7 @@ impl ms_error {
 /// `error` is NULL or a live handle.
 unsafe fn read<T>(error: *const ms_error, none: T, field: impl FnOnce(&ms_error) -> T) -> T {
     // SAFETY: by the contract of this function.
-    let error = unsafe { error.as_ref() };
+    let error = unsafe { peek(error) };
     match error {
         Some(error) => quiet(none, || field(error)),
         None => none,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 
 use super::error::ms_error;
+use super::live;
 use super::status::{MS_OK, MS_PENDING, ms_status};
 use crate::error::{Error, Result};
 use crate::runtime;
@@ -83,7 +84,9 @@ fn prepare() {
 /// A handle's memory, given to the host.
 pub(super) fn new_handle<T>(value: T) -> *mut T {
     LIVE.fetch_add(1, Ordering::Relaxed);
-    Box::into_raw(Box::new(value))
+    let handle = Box::into_raw(Box::new(value));
+    live::born(handle);
+    handle
 }
 
 /// Takes a handle back from the host; `None` for NULL.
@@ -94,9 +97,10 @@ pub(super) unsafe fn take_handle<T>(handle: *mut T) -> Option<Box<T>> {
     if handle.is_null() {
         return None;
     }
-    LIVE.fetch_sub(1, Ordering::Relaxed);
     // SAFETY: by the contract of this function.
-    Some(unsafe { Box::from_raw(handle) })
+    let content = unsafe { live::retire(handle) };
+    LIVE.fetch_sub(1, Ordering::Relaxed);
+    Some(content)
 }
 
 /// Frees a handle. One that was inherited through a fork is forgotten instead: its parts belong to threads that do

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use super::args::c_text;
+use super::args::{c_text, peek};
 use super::gate::{free, quiet};
 use crate::metrics::Metric;
 
@@ -34,7 +34,7 @@ impl ms_metrics {
 /// `metrics` is NULL or a live handle.
 unsafe fn read<T>(metrics: *const ms_metrics, index: usize, none: T, field: impl FnOnce(&Row) -> T) -> T {
     // SAFETY: by the contract of this function.
-    let row = unsafe { metrics.as_ref() }.and_then(|metrics| metrics.rows.get(index));
+    let row = unsafe { peek(metrics) }.and_then(|metrics| metrics.rows.get(index));
     match row {
         Some(row) => quiet(none, || field(row)),
         None => none,
@@ -48,7 +48,7 @@ unsafe fn read<T>(metrics: *const ms_metrics, index: usize, none: T, field: impl
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_metrics_count(metrics: *const ms_metrics) -> usize {
-    let metrics = unsafe { metrics.as_ref() };
+    let metrics = unsafe { peek(metrics) };
     quiet(0, || metrics.map_or(0, |metrics| metrics.rows.len()))
 }
 

@@ -13,6 +13,7 @@ mod arrow;
 mod byte_arrays;
 mod deadline;
 mod gate;
+mod live;
 mod signals;
 mod sockets;
 

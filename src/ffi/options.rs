@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 
-use super::args::{Out, borrow, take_turn, text};
+use super::args::{Out, borrow, peek, take_turn, text};
 use super::arrow::{ArrowArrayStream, export_batches};
 use super::error::ms_error;
 use super::gate::{free, gate, new_handle, quiet};
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn ms_options_load_environment(options: *mut ms_options, e
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_options_clone(options: *const ms_options) -> *mut ms_options {
-    let options = unsafe { options.as_ref() };
+    let options = unsafe { peek(options) };
     quiet(std::ptr::null_mut(), || new_handle(ms_options::new(options.map(ms_options::read).unwrap_or_default())))
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn ms_options_describe(
     unsafe {
         gate(err, || {
             let out = Out::claim(out_stream, ArrowArrayStream::released(), "out_stream")?;
-            let options = options.as_ref().map(ms_options::read).unwrap_or_default();
+            let options = peek(options).map(ms_options::read).unwrap_or_default();
             let batch = describe(&options)?;
             out.fill(export_batches(batch.schema(), vec![batch]));
             Ok(())

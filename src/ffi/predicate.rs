@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, c_text, handles, text};
+use super::args::{Out, borrow, c_text, handles, peek, text};
 use super::arrow::import_array;
 use super::error::ms_error;
 use super::gate::{free, gate, new_handle, quiet};
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn ms_predicate_parse(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_predicate_text(predicate: *const ms_predicate) -> *const c_char {
-    let predicate = unsafe { predicate.as_ref() };
+    let predicate = unsafe { peek(predicate) };
     quiet(c"".as_ptr(), || {
         predicate.map_or(c"".as_ptr(), |predicate| {
             predicate.text.get_or_init(|| c_text(&predicate.predicate.to_string())).as_ptr()
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn ms_predicate_text(predicate: *const ms_predicate) -> *c
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_predicate_clone(predicate: *const ms_predicate) -> *mut ms_predicate {
-    let predicate = unsafe { predicate.as_ref() };
+    let predicate = unsafe { peek(predicate) };
     quiet(std::ptr::null_mut(), || {
         predicate.map_or(std::ptr::null_mut(), |predicate| new_handle(ms_predicate::new(predicate.predicate.clone())))
     })

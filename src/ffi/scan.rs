@@ -10,7 +10,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow};
+use super::args::{Out, borrow, peek};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::deadline::instant;
 use super::error::ms_error;
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn ms_scan_open(
         gate(err, || {
             let out = Out::handle(out_scan, "out_scan")?;
             let session = borrow(session, "session")?;
-            let read = read.as_ref().map(ms_options::read).unwrap_or_default();
+            let read = peek(read).map(ms_options::read).unwrap_or_default();
             out.give(ms_scan { scan: Scan::open(&session.session, &read)? });
             Ok(())
         })
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn ms_scan_set_waker(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_scan_ready_fd(scan: *const ms_scan) -> c_int {
-    let scan = unsafe { scan.as_ref() };
+    let scan = unsafe { peek(scan) };
     quiet(-1, || scan.and_then(|scan| scan.scan.descriptor().ok()).unwrap_or(-1))
 }
 
@@ -311,7 +311,7 @@ impl BatchSource for ms_scan {
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_scan_progress(scan: *const ms_scan) -> f64 {
-    let scan = unsafe { scan.as_ref() };
+    let scan = unsafe { peek(scan) };
     quiet(-1.0, || scan.map_or(-1.0, |scan| scan.scan.progress()))
 }
 
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn ms_scan_metrics(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_scan_cancel(scan: *const ms_scan) {
-    let scan = unsafe { scan.as_ref() };
+    let scan = unsafe { peek(scan) };
     quiet((), || {
         if let Some(scan) = scan.filter(|scan| !scan.scan.is_inherited()) {
             scan.scan.cancel();

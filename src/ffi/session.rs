@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, bytes};
+use super::args::{Out, borrow, bytes, peek};
 use super::arrow::export_schema;
 use super::bytes::ms_bytes;
 use super::cancel::ms_cancel;
@@ -74,8 +74,8 @@ pub unsafe extern "C" fn ms_session_open_cancellable(
             let out = Out::handle(out_session, "out_session")?;
             let client = borrow(client, "client")?;
             let scan = borrow(scan, "scan")?.read();
-            let filter = filter.as_ref().map(|filter| &filter.predicate);
-            let cancel = cancel.as_ref().map(|cancel| &cancel.cancel);
+            let filter = peek(filter).map(|filter| &filter.predicate);
+            let cancel = peek(cancel).map(|cancel| &cancel.cancel);
             out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter, cancel)? });
             Ok(())
         })
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn ms_session_explain(
 /// `session` is NULL or a live handle.
 unsafe fn number(session: *const ms_session, of: impl FnOnce(&Session) -> Option<i64>) -> i64 {
     // SAFETY: by the contract of this function.
-    let session = unsafe { session.as_ref() };
+    let session = unsafe { peek(session) };
     quiet(-1, || session.and_then(|session| of(&session.session)).unwrap_or(-1))
 }
 
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn ms_session_refresh_cancellable(
     unsafe {
         gate(err, || {
             let session = borrow(session, "session")?;
-            let cancel = cancel.as_ref().map(|cancel| &cancel.cancel);
+            let cancel = peek(cancel).map(|cancel| &cancel.cancel);
             session.session.refresh(cancel)
         })
     }

@@ -8,7 +8,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Context, Out, borrow, take_turn};
+use super::args::{Context, Out, borrow, peek, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::callbacks::call_host;
 use super::deadline::instant;
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn ms_split_open(
         gate(err, || {
             let out = Out::handle(out_split, "out_split")?;
             let session = borrow(session, "session")?;
-            let read = read.as_ref().map(ms_options::read).unwrap_or_default();
+            let read = peek(read).map(ms_options::read).unwrap_or_default();
             out.give(ms_split { split: Split::open(&session.session, index, &read)?, turn: Mutex::new(()) });
             Ok(())
         })
@@ -178,7 +178,7 @@ pub(super) fn wake_callback(wake: ms_wake_callback, context: *mut c_void) -> Opt
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_ready_fd(split: *const ms_split) -> c_int {
-    let split = unsafe { split.as_ref() };
+    let split = unsafe { peek(split) };
     quiet(-1, || split.and_then(|split| split.split.descriptor().ok()).unwrap_or(-1))
 }
 
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn ms_split_add_filter(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_rows_delivered(split: *const ms_split) -> i64 {
-    let split = unsafe { split.as_ref() };
+    let split = unsafe { peek(split) };
     quiet(-1, || split.map_or(-1, |split| split.split.rows_delivered()))
 }
 
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn ms_split_rows_delivered(split: *const ms_split) -> i64 
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_progress(split: *const ms_split) -> f64 {
-    let split = unsafe { split.as_ref() };
+    let split = unsafe { peek(split) };
     quiet(-1.0, || split.map_or(-1.0, |split| split.split.progress()))
 }
 
@@ -352,7 +352,7 @@ pub unsafe extern "C" fn ms_split_metrics(
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_cancel(split: *const ms_split) {
-    let split = unsafe { split.as_ref() };
+    let split = unsafe { peek(split) };
     quiet((), || {
         if let Some(split) = split.filter(|split| !split.split.is_inherited()) {
             split.split.cancel();

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use super::args::{Out, borrow, c_text};
+use super::args::{Out, borrow, c_text, peek};
 use super::error::ms_error;
 use super::gate::{free, gate, quiet};
 use super::session::ms_session;
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn ms_session_split_info(
 /// `info` is NULL or a live handle.
 unsafe fn number(info: *const ms_split_info, of: impl FnOnce(&SplitInfo) -> Option<i64>) -> i64 {
     // SAFETY: by the contract of this function.
-    let info = unsafe { info.as_ref() };
+    let info = unsafe { peek(info) };
     quiet(-1, || info.and_then(|info| of(&info.info)).unwrap_or(-1))
 }
 
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ms_split_info_estimated_bytes(info: *const ms_split_inf
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_info_partition(info: *const ms_split_info) -> *const c_char {
-    let info = unsafe { info.as_ref() };
+    let info = unsafe { peek(info) };
     quiet(c"".as_ptr(), || info.map_or(c"".as_ptr(), |info| info.partition.as_ptr()))
 }
 
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn ms_split_info_bucket(info: *const ms_split_info) -> i64
 /// @since 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ms_split_info_weight(info: *const ms_split_info) -> f64 {
-    let info = unsafe { info.as_ref() };
+    let info = unsafe { peek(info) };
     quiet(-1.0, || info.map_or(-1.0, |info| info.info.weight))
 }
 
