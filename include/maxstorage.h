@@ -64,6 +64,8 @@
 #define MS_OPT_QUOTA "quota"
 /** Comma-separated tags sent with every request, for the service's observation pages. */
 #define MS_OPT_TAGS "tags"
+/** Trace that requests belong to, as W3C Trace Context writes it: `00-TRACE-SPAN-FLAGS`. It is sent as header `traceparent` with every request and told in logs and errors (`trace_parent` of `ms_error_json`). Set for a session, it is for planning, refreshing and reading it; set for a split or scan, for its requests. */
+#define MS_OPT_TRACE_PARENT "trace.parent"
 /** Name of the engine; put before the library's own user agent. */
 #define MS_OPT_USER_AGENT "user_agent"
 /** Version of the Storage API. `auto`: version 1, or 2 for what only the later ones have (changes, results of instances, previews); if the service does not know that version, the next one, which is then remembered for its endpoint. A number: that version or none. */
@@ -705,7 +707,7 @@ MS_API int32_t ms_error_attempts(const ms_error *error);
 
 /**
  * Everything about the failure as one JSON object, for logs. Keys: code, name, message, retryable, server_code,
- * request_id, http_status, attempts.
+ * request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none).
  * @param[in] error may be NULL.
  * @return text owned by `error`, valid until it is freed; "" for NULL.
  * Thread: any, at any time. Blocking: no.

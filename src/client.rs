@@ -30,6 +30,7 @@ figures! {
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    transport: Arc<Transport>,
     /// What ends the calls that are made with this handle of the client.
     bounds: Bounds,
 }
@@ -38,7 +39,6 @@ pub struct Client {
 struct Inner {
     /// Exactly one reference per client, so that the count of references is the count of clients.
     runtime: Runtime,
-    transport: Arc<Transport>,
     memory: Arc<Budget>,
     memory_wait: Duration,
     project: Option<String>,
@@ -59,24 +59,29 @@ impl Client {
         Ok(Client {
             inner: Arc::new(Inner {
                 runtime: Runtime::acquire(&threads)?,
-                transport,
                 memory: Budget::new(options.number(&options::LIMITS_MEMORY_BYTES), options.memory_hooks().cloned()),
                 memory_wait: options.duration(&options::LIMITS_MEMORY_WAIT_MS),
                 project: options.text(&options::PROJECT).map(str::to_owned),
                 schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),
             }),
+            transport,
             bounds: Bounds::default(),
         })
     }
 
     /// A handle of the same client whose calls, and the lists they give, end with `cancel` as well as with what ends those of this one.
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
-        Client { inner: Arc::clone(&self.inner), bounds: self.bounds.with(Some(cancel)) }
+        Client { bounds: self.bounds.with(Some(cancel)), ..self.clone() }
     }
 
     /// The handle that nothing ends, for what goes on after the call.
     pub(crate) fn unbound(&self) -> Self {
-        Client { inner: Arc::clone(&self.inner), bounds: Bounds::default() }
+        Client { bounds: Bounds::default(), ..self.clone() }
+    }
+
+    /// A handle whose requests belong to the trace that `options` name, if they name one.
+    pub(crate) fn traced(&self, options: &Options) -> Result<Self> {
+        Ok(Client { transport: self.transport.traced(options)?, ..self.clone() })
     }
 
     /// Does what a call asks for on a worker, and waits for it: at most until `cancel`, or what else bounds this handle, ends it.
@@ -85,7 +90,7 @@ impl Client {
         cancel: Option<&Cancel>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.runtime().run(self.bounds.with(cancel).bound(work))
+        self.runtime().run(self.bounds.with(cancel).bound(work)).map_err(|error| self.transport.told(error))
     }
 
     /// The threads of the process.
@@ -94,7 +99,7 @@ impl Client {
     }
 
     pub(crate) fn transport(&self) -> &Arc<Transport> {
-        &self.inner.transport
+        &self.transport
     }
 
     /// The project that is meant when none is named.

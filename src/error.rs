@@ -100,13 +100,15 @@ struct Inner {
     message: String,
     server: ServerFacts,
     attempts: u32,
+    trace_parent: String,
 }
 
 impl Error {
     /// A failure of `kind`; the message is one sentence without the kind's name and without secrets.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = one_line(message.into());
-        Error(Box::new(Inner { kind, message, server: ServerFacts::default(), attempts: 0 }))
+        let (server, trace_parent) = (ServerFacts::default(), String::new());
+        Error(Box::new(Inner { kind, message, server, attempts: 0, trace_parent }))
     }
 
     /// The failure that stands for a caught panic; `payload` is what it carried.
@@ -142,6 +144,12 @@ impl Error {
         self
     }
 
+    /// Says for which trace it was done.
+    pub fn with_trace_parent(mut self, parent: &str) -> Self {
+        parent.clone_into(&mut self.0.trace_parent);
+        self
+    }
+
     /// Puts `context` and a colon before the message.
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.0.message = format!("{context}: {}", self.0.message);
@@ -167,6 +175,11 @@ impl Error {
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
+
+    /// The `traceparent` for which it was done; empty for none.
+    pub fn trace_parent(&self) -> &str {
+        &self.0.trace_parent
+    }
 }
 
 impl fmt::Display for Error {
@@ -177,6 +190,9 @@ impl fmt::Display for Error {
         }
         if !self.0.server.request_id.is_empty() {
             write!(f, " (request id {})", self.0.server.request_id)?;
+        }
+        if !self.0.trace_parent.is_empty() {
+            write!(f, " (trace {})", self.0.trace_parent)?;
         }
         Ok(())
     }

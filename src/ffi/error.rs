@@ -31,6 +31,7 @@ impl ms_error {
             "request_id": server.request_id,
             "http_status": server.http_status,
             "attempts": error.attempts(),
+            "trace_parent": error.trace_parent(),
         });
         ms_error {
             status: error.kind() as ms_status,
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn ms_error_attempts(error: *const ms_error) -> i32 {
 }
 
 /// Everything about the failure as one JSON object, for logs. Keys: code, name, message, retryable, server_code,
-/// request_id, http_status, attempts.
+/// request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none).
 /// @param[in] error may be NULL.
 /// @return text owned by `error`, valid until it is freed; "" for NULL.
 /// Thread: any, at any time. Blocking: no.

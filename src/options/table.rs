@@ -27,6 +27,7 @@ keys! {
     SCHEMA = "schema", Connection, Type::Text, "default", false, "Default schema for tables named without one.";
     QUOTA = "quota", Connection, Type::Text, "", false, "Quota (nickname) to use, for example `pay-as-you-go`. Empty: the project's own.";
     TAGS = "tags", Connection, Type::Text, "", false, "Comma-separated tags sent with every request, for the service's observation pages.";
+    TRACE_PARENT = "trace.parent", Connection, Type::Text, "", false, "Trace that requests belong to, as W3C Trace Context writes it: `00-TRACE-SPAN-FLAGS`. It is sent as header `traceparent` with every request and told in logs and errors (`trace_parent` of `ms_error_json`). Set for a session, it is for planning, refreshing and reading it; set for a split or scan, for its requests.";
     USER_AGENT = "user_agent", Connection, Type::Text, "", false, "Name of the engine; put before the library's own user agent.";
     PROTOCOL = "protocol", Connection, Type::Choice(&["auto", "1", "2", "3"]), "auto", false, "Version of the Storage API. `auto`: version 1, or 2 for what only the later ones have (changes, results of instances, previews); if the service does not know that version, the next one, which is then remembered for its endpoint. A number: that version or none.";
     CONNECT_TIMEOUT_MS = "connect_timeout_ms", Connection, Type::Integer(1, HOUR_MS), "10000", false, "How long one attempt to connect, TLS included, may take.";

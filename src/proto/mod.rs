@@ -18,7 +18,7 @@ mod version;
 mod xml;
 
 pub use discovery::discover;
-pub use request::{Method, ROUTE_TOKEN, Request};
+pub use request::{Method, ROUTE_TOKEN, Request, TRACE_PARENT};
 pub use source::Source;
 pub use table_name::{TableName, check_name};
 pub use version::{Version, may_lack_version};

@@ -9,6 +9,9 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// The header by which versions 2 and 3 steer the requests of a session to one node.
 pub const ROUTE_TOKEN: &str = "x-odps-max-storage-route-token";
 
+/// The header that tells which trace a request belongs to (W3C Trace Context).
+pub const TRACE_PARENT: &str = "traceparent";
+
 /// HTTP methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -65,6 +68,11 @@ impl Request {
     /// Adds what the service said about the way to a session; nothing if it said nothing.
     pub fn routed(self, token: &str) -> Self {
         if token.is_empty() { self } else { self.header(ROUTE_TOKEN, token) }
+    }
+
+    /// Which trace it belongs to, if it was told.
+    pub fn trace_parent(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| name == TRACE_PARENT).map(|(_, value)| value.as_str())
     }
 
     /// Sets the body.

@@ -45,8 +45,9 @@ impl Feed {
         source: Arc<Source>,
         work: impl Future<Output = Result<()>> + Send + 'static,
     ) -> Self {
-        let fed = Arc::clone(&queue);
-        let task = session.client().runtime().spawn(work, move |result| fed.finish(result));
+        let (fed, transport) = (Arc::clone(&queue), Arc::clone(&source.transport));
+        let end = move |result: Result<()>| fed.finish(result.map_err(|error| transport.told(error)));
+        let task = session.client().runtime().spawn(work, end);
         Feed {
             session: session.clone(),
             queue,

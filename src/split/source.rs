@@ -76,7 +76,7 @@ impl Source {
             };
         let schema = Arc::clone(if narrows { projection.asked() } else { session.arriving().0 });
         Ok(Arc::new(Source {
-            transport: Arc::clone(session.client().transport()),
+            transport: session.client().transport().traced(read)?,
             share: Share::new(read.number(&options::READ_PRIORITY)),
             parts: session.parts().clone(),
             refinement: Refinement::new(session, &schema, projection.schema())?,

@@ -159,7 +159,8 @@ impl Http {
     /// The body of an answer whose status is a success, else the failure it tells of.
     async fn checked(&self, request: &Request, status: u16, retry_after: Option<u64>, mut body: Body) -> Result<Body> {
         let request_id = body.request_id().to_owned();
-        log::debug!("{} {} -> {status} ({request_id})", request.method.name(), request.path());
+        let trace = request.trace_parent().map(|parent| format!(", trace {parent}")).unwrap_or_default();
+        log::debug!("{} {} -> {status} ({request_id}{trace})", request.method.name(), request.path());
         if (200..300).contains(&status) {
             return Ok(body);
         }

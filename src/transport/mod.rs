@@ -9,6 +9,7 @@ mod identity;
 mod probe;
 mod retry;
 mod slots;
+mod trace;
 mod versions;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
-use crate::proto::{Request, Version, discover};
+use crate::proto::{Request, TRACE_PARENT, Version, discover};
 
 pub use body::Body;
 pub use direct::{Need, wake_sockets_with};
@@ -27,12 +28,20 @@ pub use probe::Remote;
 pub use retry::{Attempts, Retry};
 use slots::Slots;
 pub use slots::{Share, SlotUse};
+use trace::Trace;
 pub use versions::Negotiation;
 use versions::Versions;
 
-/// Everything needed to talk to the service; shared by all sessions and splits of a client.
+/// Everything needed to talk to the service for the sake of one trace, or of none.
 #[derive(Debug)]
 pub struct Transport {
+    shared: Arc<Shared>,
+    trace: Option<Trace>,
+}
+
+/// What all sessions and splits of a client have in common.
+#[derive(Debug)]
+struct Shared {
     http: Http,
     retry: Retry,
     service: String,
@@ -64,7 +73,7 @@ impl Transport {
         let service = checked(&options::ENDPOINT, options.required(&options::ENDPOINT)?)?;
         let data = options.text(&options::DATA_ENDPOINT);
         let data = data.map(|text| checked(&options::DATA_ENDPOINT, text)).transpose()?;
-        Ok(Arc::new(Transport {
+        let shared = Shared {
             http: Http::new(options, [Some(service.as_str()), data.as_deref()])?,
             retry: Retry::new(options),
             service,
@@ -73,27 +82,44 @@ impl Transport {
             directory: Directory::default(),
             versions: Versions::new(options),
             slots: Slots::new(options.number(&options::LIMITS_CONCURRENT_REQUESTS)),
-        }))
+        };
+        Ok(Arc::new(Transport { shared: Arc::new(shared), trace: Trace::of(options)? }))
+    }
+
+    /// The same for the trace that `options` name; itself if they name none.
+    pub fn traced(self: &Arc<Self>, options: &Options) -> Result<Arc<Self>> {
+        Ok(match Trace::of(options)? {
+            None => Arc::clone(self),
+            trace => Arc::new(Transport { shared: Arc::clone(&self.shared), trace }),
+        })
+    }
+
+    /// A failure of something that was done for the trace.
+    pub fn told(&self, error: Error) -> Error {
+        match &self.trace {
+            Some(trace) => error.with_trace_parent(trace.parent()),
+            None => error,
+        }
     }
 
     /// The endpoint that was configured for the Storage API, if one was.
     pub fn configured_data_endpoint(&self) -> Option<&str> {
-        self.data.as_deref()
+        self.shared.data.as_deref()
     }
 
     /// The endpoint of the Storage API for a project: configured, remembered, or asked for.
     pub async fn data_endpoint(&self, project: &str) -> Result<String> {
-        if let Some(configured) = &self.data {
+        if let Some(configured) = &self.shared.data {
             return Ok(configured.clone());
         }
         let ask = async {
-            let answer = self.call(&self.service, discover(project)).await?;
-            endpoint::from_discovery(&self.service, &answer.body)
+            let answer = self.call(&self.shared.service, discover(project)).await?;
+            endpoint::from_discovery(&self.shared.service, &answer.body)
                 .map_err(|error| error.with_request_id(&answer.request_id))
         };
-        let found = self.directory.find(project, ask).await;
+        let found = self.shared.directory.find(project, ask).await;
         found.map_err(|error| {
-            error.context(format!("asking {} for the data endpoint of project {project}", self.service))
+            error.context(format!("asking {} for the data endpoint of project {project}", self.shared.service))
         })
     }
 
@@ -106,14 +132,14 @@ impl Transport {
         attempts: &mut Attempts,
         share: &Arc<Share>,
     ) -> Result<Body> {
-        let request = self.with_quota(request);
+        let request = self.with_trace(self.with_quota(request));
         loop {
             let queued = Instant::now();
-            let slot = self.slots.take(share).await;
+            let slot = self.shared.slots.take(share).await;
             attempts.waited(queued.elapsed());
-            self.slots.throttled(queued.elapsed());
+            self.shared.slots.throttled(queued.elapsed());
             attempts.begin();
-            match self.http.open(endpoint, &request).await {
+            match self.shared.http.open(endpoint, &request).await.map_err(|error| self.told(error)) {
                 Ok(body) => {
                     slot.accepted();
                     return Ok(body.with_slot(slot));
@@ -126,7 +152,7 @@ impl Transport {
                     let refused = Instant::now();
                     attempts.wait_after(error).await?;
                     attempts.held_up(refused.elapsed());
-                    self.slots.throttled(refused.elapsed());
+                    self.shared.slots.throttled(refused.elapsed());
                 }
                 Err(error) => {
                     drop(slot);
@@ -138,19 +164,19 @@ impl Transport {
 
     /// What the slots of the client are used for.
     pub fn slots(&self) -> SlotUse {
-        self.slots.usage()
+        self.shared.slots.usage()
     }
 
     /// Fresh attempts under the policy of this client.
     pub fn attempts(&self) -> Attempts {
-        self.retry.attempts()
+        self.shared.retry.attempts()
     }
 
     /// Forgets the endpoint of a project if `error` says that nobody answers there.
     pub fn forget_endpoint(&self, project: &str, error: &Error) {
         let no_answer = error.server().request_id.is_empty() && error.server().http_status == 0;
         if no_answer && matches!(error.kind(), Kind::Connection | Kind::Timeout) {
-            self.directory.forget(project);
+            self.shared.directory.forget(project);
         }
     }
 
@@ -161,15 +187,16 @@ impl Transport {
 
     /// Asks the service endpoint for metadata, which belong to no quota; tries again after temporary failures.
     pub async fn ask_service(&self, request: Request) -> Result<Answer> {
-        self.exchange(&self.service, request).await
+        self.exchange(&self.shared.service, request).await
     }
 
     async fn exchange(&self, endpoint: &str, request: Request) -> Result<Answer> {
+        let request = self.with_trace(request);
         let mut attempts = self.attempts();
         loop {
             attempts.begin();
-            let answer = async { self.http.send(endpoint, &request).await?.read_all().await };
-            match answer.await {
+            let answer = async { self.shared.http.send(endpoint, &request).await?.read_all().await };
+            match answer.await.map_err(|error| self.told(error)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.wait_after(error, &mut attempts).await?,
             }
@@ -179,7 +206,7 @@ impl Transport {
     /// Waits before the next attempt, or gives the error back if there is to be none. Who is not known may become known by other
     /// credentials, at once.
     async fn wait_after(&self, error: Error, attempts: &mut Attempts) -> Result<()> {
-        if self.http.identity().can_renew_after(&error) && attempts.is_first_refusal() {
+        if self.shared.http.identity().can_renew_after(&error) && attempts.is_first_refusal() {
             log::info!("trying once more with new credentials after: {error}");
             return Ok(());
         }
@@ -189,14 +216,21 @@ impl Transport {
     /// Begins the first call of a session or of a preview, in a version of the Storage API from `least` on that the service at
     /// `endpoint` speaks and the client may speak.
     pub fn negotiate<'a>(&'a self, endpoint: &'a str, least: Version) -> Result<Negotiation<'a>> {
-        self.versions.negotiate(endpoint, least)
+        self.shared.versions.negotiate(endpoint, least)
     }
 
     /// Every request names the quota: those of version 1 must, discovery may answer another endpoint for it, and where the data
     /// endpoint is configured, nothing else would say it.
     fn with_quota(&self, request: Request) -> Request {
-        match &self.quota {
+        match &self.shared.quota {
             Some(quota) => request.query("quotaName", quota),
+            None => request,
+        }
+    }
+
+    fn with_trace(&self, request: Request) -> Request {
+        match &self.trace {
+            Some(trace) => request.header(TRACE_PARENT, trace.parent()),
             None => request,
         }
     }

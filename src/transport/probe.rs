@@ -22,17 +22,17 @@ pub struct Remote {
 impl Transport {
     /// The service endpoint.
     pub fn service_endpoint(&self) -> &str {
-        &self.service
+        &self.shared.service
     }
 
     /// The quota that requests name.
     pub fn quota(&self) -> Option<&str> {
-        self.quota.as_deref()
+        self.shared.quota.as_deref()
     }
 
     /// Whom connections for an endpoint are made to.
     pub fn remote(&self, endpoint: &str) -> Result<Remote> {
-        let proxy = self.http.proxy();
+        let proxy = self.shared.http.proxy();
         let illegal = || Error::new(Kind::InvalidOption, "the address has no host and port");
         let url = reqwest::Url::parse(proxy.unwrap_or(endpoint)).map_err(|_| illegal())?;
         let (host, port) = url.host_str().zip(url.port_or_known_default()).ok_or_else(illegal)?;
@@ -41,7 +41,7 @@ impl Transport {
 
     /// The addresses of a host and port.
     pub async fn resolve(&self, remote: &Remote) -> Result<Vec<SocketAddr>> {
-        let found = within(self.http.connect_timeout(), lookup_host(remote.authority.clone())).await;
+        let found = within(self.shared.http.connect_timeout(), lookup_host(remote.authority.clone())).await;
         let failed =
             |why: &str| Error::new(Kind::Connection, format!("{} cannot be resolved: {why}", remote.authority));
         let addresses: Vec<SocketAddr> = match found {
@@ -56,11 +56,11 @@ impl Transport {
     pub async fn knock(&self, addresses: &[SocketAddr]) -> Result<SocketAddr> {
         let mut last = Error::new(Kind::Connection, "there is no address to connect to");
         for address in addresses {
-            last = match within(self.http.connect_timeout(), TcpStream::connect(address)).await {
+            last = match within(self.shared.http.connect_timeout(), TcpStream::connect(address)).await {
                 Some(Ok(_)) => return Ok(*address),
                 Some(Err(error)) => Error::new(Kind::Connection, format!("no connection to {address}: {error}")),
                 None => {
-                    let limit = self.http.connect_timeout().as_millis();
+                    let limit = self.shared.http.connect_timeout().as_millis();
                     Error::new(Kind::Timeout, format!("no connection to {address} within {limit} ms"))
                 }
             };
@@ -70,7 +70,7 @@ impl Transport {
 
     /// Has one unsigned request answered, whatever the answer, and tells the time that it names.
     pub async fn greet(&self, endpoint: &str) -> Result<Option<SystemTime>> {
-        self.http.greet(endpoint).await
+        self.shared.http.greet(endpoint).await
     }
 
     /// Asks for the endpoint of the Storage API, whatever is configured or remembered.
@@ -81,6 +81,6 @@ impl Transport {
             None => request,
         };
         let Answer { body, request_id, .. } = self.ask_service(request).await?;
-        endpoint::from_discovery(&self.service, &body).map_err(|error| error.with_request_id(&request_id))
+        endpoint::from_discovery(&self.shared.service, &body).map_err(|error| error.with_request_id(&request_id))
     }
 }

@@ -229,6 +229,7 @@ static void refusals_carry_everything_the_service_said(void) {
   peer service;
   stack use;
   begin(&service, &use, PEER_DENY, PEER_ANSWER);
+  set(&use, MS_OPT_TRACE_PARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
   CHECK_INT(stack_open_session(&use), MS_PERMISSION_DENIED);
   CHECK_CONTAINS(ms_error_message(err), "you may not read this");
   CHECK_TEXT(ms_error_server_code(err), "NoPermission");
@@ -237,6 +238,7 @@ static void refusals_carry_everything_the_service_said(void) {
   CHECK_INT(ms_error_attempts(err), 1);
   CHECK(!ms_error_is_retryable(err));
   CHECK_CONTAINS(ms_error_json(err), peer_request_id);
+  CHECK_CONTAINS(ms_error_json(err), "\"trace_parent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\"");
   CHECK_INT(atomic_load(&service.creates), 1);
   end(&service, &use);
 }

@@ -127,15 +127,18 @@ static void readers_cancel_and_late_free_under_stress(void) {
 /* -------------------------------------------------------------------------------------------------------------------- logs */
 
 typedef struct {
-  atomic_int records, malformed;
+  atomic_int records, malformed, traced;
   atomic_bool secret_seen;
 } log_seen;
+
+static const char trace_parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 static void on_log(void *context, int32_t level, const char *target, const char *message) {
   log_seen *seen = context;
   atomic_fetch_add(&seen->records, 1);
   if (level < 1 || level > 5 || target == NULL || message == NULL) atomic_fetch_add(&seen->malformed, 1);
   if (message != NULL && strstr(message, "canary-secret-93") != NULL) atomic_store(&seen->secret_seen, true);
+  if (message != NULL && strstr(message, trace_parent) != NULL) atomic_fetch_add(&seen->traced, 1);
 }
 
 static void logs_reach_the_callback_and_hold_no_secret(void) {
@@ -151,6 +154,15 @@ static void logs_reach_the_callback_and_hold_no_secret(void) {
   CHECK(atomic_load(&seen.records) > 0);
   CHECK_INT(atomic_load(&seen.malformed), 0);
   CHECK(!atomic_load(&seen.secret_seen));
+  /* A read tells its trace with each request: planning and one split. */
+  use = (stack){.options = service_options("local.default.nation")};
+  CHECK_INT(ms_options_set(use.options, MS_OPT_TRACE_PARENT, trace_parent, NULL), MS_OK);
+  CHECK_INT(stack_open(&use), MS_OK);
+  int64_t rows = 0;
+  CHECK_INT(drain(use.split, &rows), MS_OK);
+  stack_free(&use);
+  CHECK_INT(rows, NATION_ROWS);
+  CHECK(atomic_load(&seen.traced) >= 2);
 
   CHECK_INT(ms_set_log_callback(NULL, NULL, 0), MS_OK); /* waits for calls in progress; afterwards there are none */
   const int records = atomic_load(&seen.records);
