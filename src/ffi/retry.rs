@@ -7,6 +7,7 @@ use super::args::{Context, borrow};
 use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
+use super::live;
 use super::options::ms_options;
 use super::status::ms_status;
 use crate::options::{Decision, FailedAttempt, RetryHook};
@@ -58,6 +59,7 @@ fn ask(
 ) -> Decision {
     let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let error = ms_error::new(failed.error);
+    let _loan = live::lend(&raw const error);
     // SAFETY: the host promises that its hook can be called with its context from any thread. The error outlives the call and is used through
     // shared references only.
     let answer = call_host("a retry hook", || unsafe {
