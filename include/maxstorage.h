@@ -1137,6 +1137,26 @@ ms_status ms_predicate_parse(const char *predicate_text,
                              ms_error **err);
 
 /**
+ * Reads a predicate out of a Substrait message: an ExtendedExpression with one expression, which is a condition on the columns of its
+ * base schema, as Arrow, Acero, DataFusion and others write it (docs/predicates.md has what is taken). Columns are known by
+ * their names, so the schema may have any order and may lack columns of the table.
+ * @param[in] message the encoded message, 16 MiB at most; not kept.
+ * @param[in] message_len number of bytes.
+ * @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, for bytes that are no such message, and for more than 256 levels; MS_UNSUPPORTED for
+ * what a predicate has no place for, such as a function or a cast of a column, which the message names.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_predicate_from_substrait(const void *message,
+                                      size_t message_len,
+                                      ms_predicate **out_predicate,
+                                      ms_error **err);
+
+/**
  * The text of a predicate, for logs: ms_predicate_parse reads it as the same predicate. What is sent to the service may differ,
  * because there literals have the types of the columns.
  * @param[in] predicate may be NULL.

@@ -2,6 +2,7 @@ package maxstorage_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"os"
 	"runtime"
@@ -24,6 +25,11 @@ const (
 	lineitemRows, orderkeys = 60175, 1802759573
 	rampRows, rampSum       = 4000, 7998000
 )
+
+// id >= 3990, as pyarrow.compute.Expression.to_substrait writes it.
+const substrait = "0a5a125868747470733a2f2f6769746875622e636f6d2f7375627374726169742d696f2f7375627374726169742f626c6f622f6d61696e2f65787465" +
+	"6e73696f6e732f66756e6374696f6e735f636f6d70617269736f6e2e79616d6c12071a051a036774651a2b0a1d1a1b1a040a021001220a1a0812060a" +
+	"021200220022071a050a0338961f1a0a65787072657373696f6e220c0a02696412060a043a0210013a10102c2a0c416365726f2032362e302e31"
 
 var ctx = context.Background()
 
@@ -598,6 +604,12 @@ var scenarios = map[string]func(*testing.T){
 	"combined": func(t *testing.T) {
 		ends := maxstorage.Or(maxstorage.Compare("id", maxstorage.LT, 10), maxstorage.Compare("id", maxstorage.GE, 3990))
 		check(t, where(maxstorage.And(ends, maxstorage.Not(maxstorage.IsNull("c_int")))).rows == 18)
+	},
+	"substrait": func(t *testing.T) {
+		message, err := hex.DecodeString(substrait)
+		all := where(maxstorage.FromSubstrait(message))
+		check(t, err == nil && all.rows == 10 && all.sum == 39945, all)
+		fails(t, maxstorage.InvalidArgument, maxstorage.FromSubstrait(message[1:]).Err())
 	},
 	"runtime_filter": func(t *testing.T) {
 		split := oneSplit("ramp")

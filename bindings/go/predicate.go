@@ -71,6 +71,15 @@ func (p *Predicate) String() (text string) {
 	return text
 }
 
+// FromSubstrait reads a Substrait message: an ExtendedExpression with one condition; docs/predicates.md has what is taken.
+func FromSubstrait(message []byte) *Predicate {
+	data := C.CBytes(message)
+	defer C.free(data)
+	return newPredicate(func(out **C.ms_predicate, reported **C.ms_error) C.ms_status {
+		return C.ms_predicate_from_substrait(data, C.size_t(len(message)), out, reported)
+	})
+}
+
 // Parse reads a predicate in the grammar of the service; docs/predicates.md has it.
 func Parse(text string) *Predicate {
 	words := C.CString(text)

@@ -1,12 +1,12 @@
 //! Predicates: filters as trees of typed comparisons.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, c_text, handles, peek, text};
+use super::args::{Out, borrow, bytes, c_text, handles, peek, text};
 use super::arrow::import_array;
 use super::error::ms_error;
 use super::gate::{free, gate, new_handle, quiet};
@@ -249,6 +249,35 @@ pub unsafe extern "C" fn ms_predicate_parse(
         gate(err, || {
             let out = Out::handle(out_predicate, "out_predicate")?;
             out.give(ms_predicate::new(Predicate::parse(text(predicate_text, "predicate_text")?)?));
+            Ok(())
+        })
+    }
+}
+
+/// Reads a predicate out of a Substrait message: an ExtendedExpression with one expression, which is a condition on the columns of its
+/// base schema, as Arrow, Acero, DataFusion and others write it (docs/predicates.md has what is taken). Columns are known by
+/// their names, so the schema may have any order and may lack columns of the table.
+/// @param[in] message the encoded message, 16 MiB at most; not kept.
+/// @param[in] message_len number of bytes.
+/// @param[out] out_predicate receives the predicate, to be freed with ms_predicate_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL, for bytes that are no such message, and for more than 256 levels; MS_UNSUPPORTED for
+/// what a predicate has no place for, such as a function or a cast of a column, which the message names.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_predicate_from_substrait(
+    message: *const c_void,
+    message_len: usize,
+    out_predicate: *mut *mut ms_predicate,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_predicate, "out_predicate")?;
+            let message = bytes(message, message_len, "message")?;
+            out.give(ms_predicate::new(Predicate::from_substrait(message)?));
             Ok(())
         })
     }

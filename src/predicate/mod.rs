@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─ parse ─▶ Predicate ─ bind(columns) ─▶ Bound ─┬─ push: text that the service prunes by
-//! Arrow literals ─┘    └ render: text for logs, tokens └─ evaluate: which rows of a batch
+//! Arrow literals ─┤    └ render: text for logs, tokens └─ evaluate: which rows of a batch
 //! ```
 //!
 //! A [`Predicate`] knows no types. Binding finds its columns, pushes NOT down to the comparisons and turns each literal into
@@ -21,6 +21,7 @@ mod parser;
 mod push;
 mod render;
 mod select;
+mod substrait;
 mod tree;
 
 pub use bind::{Bound, Place, bind, columns_of};

@@ -285,6 +285,15 @@ static void case_ms_predicate_parse(void) {
   CHECK_FAILS(ms_predicate_parse("length(id) = 1", &predicate, &err), MS_UNSUPPORTED);
   CHECK_INT(ms_predicate_parse(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static void case_ms_predicate_from_substrait(void) {
+  ms_predicate *predicate = GARBAGE;
+  REFUSES("message", ms_predicate_from_substrait(NULL, 3, &predicate, &err));
+  CHECK(predicate == NULL);
+  REFUSES("out_predicate", ms_predicate_from_substrait("", 0, NULL, &err));
+  CHECK_FAILS(ms_predicate_from_substrait(NULL, 0, &predicate, &err), MS_INVALID_ARGUMENT); /* no schema in it */
+  CHECK_FAILS(ms_predicate_from_substrait("\x0b", 1, &predicate, &err), MS_INVALID_ARGUMENT);
+  CHECK_INT(ms_predicate_from_substrait(NULL, 3, NULL, NULL), MS_INVALID_ARGUMENT);
+}
 static void case_ms_predicate_text(void) { CHECK_TEXT(ms_predicate_text(NULL), ""); }
 static void case_ms_predicate_clone(void) {
   CHECK(ms_predicate_clone(NULL) == NULL);
@@ -652,7 +661,7 @@ static const struct {
     CASE(ms_credentials_set_bearer_token), CASE(ms_credentials_set_expiry_ms), CASE(ms_credentials_set_error), CASE(ms_options_load_environment), CASE(ms_options_clone),
     CASE(ms_options_describe), CASE(ms_options_free), CASE(ms_client_open), CASE(ms_client_free),
     CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
-    CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
+    CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_from_substrait), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
     CASE(ms_projects_schemas), CASE(ms_tables), CASE(ms_table_schema), CASE(ms_table_details), CASE(ms_partitions), CASE(ms_table_preview), CASE(ms_client_diagnose),
     CASE(ms_session_explain), CASE(ms_session_split_info), CASE(ms_split_info_rows), CASE(ms_split_info_start_row),
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),

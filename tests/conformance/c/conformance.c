@@ -828,6 +828,28 @@ static void combined(void) {
   CHECK_INT(read_where(all, NULL).rows, 18); /* of these twenty, rows 3 and 3993 have no c_int */
 }
 
+/* id >= 3990, as pyarrow.compute.Expression.to_substrait writes it. */
+#define SUBSTRAIT \
+  "0a5a125868747470733a2f2f6769746875622e636f6d2f7375627374726169742d696f2f7375627374726169742f626c6f622f6d61696e2f65787465" \
+  "6e73696f6e732f66756e6374696f6e735f636f6d70617269736f6e2e79616d6c12071a051a036774651a2b0a1d1a1b1a040a021001220a1a0812060a" \
+  "021200220022071a050a0338961f1a0a65787072657373696f6e220c0a02696412060a043a0210013a10102c2a0c416365726f2032362e302e31"
+
+static void substrait(void) {
+  uint8_t message[1024];
+  const size_t length = strlen(SUBSTRAIT) / 2;
+  for (size_t i = 0; i < length; i++) {
+    const char digits[3] = {SUBSTRAIT[2 * i], SUBSTRAIT[2 * i + 1], 0};
+    message[i] = (uint8_t)strtol(digits, NULL, 16);
+  }
+  ms_predicate *predicate = NULL;
+  REQUIRE_OK(ms_predicate_from_substrait(message, length, &predicate, &err));
+  const tally all = read_where(predicate, NULL);
+  CHECK_INT(all.rows, 10);
+  CHECK_INT(all.sum, 39945);
+  CHECK_INT(ms_predicate_from_substrait(message + 1, length - 1, &predicate, &err), MS_INVALID_ARGUMENT);
+  CHECK(predicate == NULL);
+}
+
 static void runtime_filter(void) {
   plan use;
   ms_split *split = NULL;
@@ -1234,6 +1256,7 @@ int main(void) {
   RUN(compare);
   RUN(in_list);
   RUN(combined);
+  RUN(substrait);
   RUN(runtime_filter);
   RUN(tables);
   RUN(table_schema);

@@ -478,6 +478,12 @@ tally read_where(const ms::predicate &filter) {
     return read_all(ms::or_throw(ms::or_throw(ms::client::open(options)).open_session(options, filter)), options);
 }
 
+/// id >= 3990, as pyarrow.compute.Expression.to_substrait writes it.
+constexpr const char *SUBSTRAIT =
+    "0a5a125868747470733a2f2f6769746875622e636f6d2f7375627374726169742d696f2f7375627374726169742f626c6f622f6d61696e2f65787465"
+    "6e73696f6e732f66756e6374696f6e735f636f6d70617269736f6e2e79616d6c12071a051a036774651a2b0a1d1a1b1a040a021001220a1a0812060a"
+    "021200220022071a050a0338961f1a0a65787072657373696f6e220c0a02696412060a043a0210013a10102c2a0c416365726f2032362e302e31";
+
 void predicates() {
     using ms::col;
     scenario("filter_text", [] {
@@ -494,6 +500,13 @@ void predicates() {
         CHECK(col("d").in<ms::decimal>({ms::decimal{5, 2}, ms::decimal{5, 1}}).check().error().code() == MS_INVALID_ARGUMENT);
     });
     scenario("combined", [] { CHECK(read_where((col("id") < 10 || col("id") >= 3990) && !col("c_int").is_null()).rows == 18); });
+    scenario("substrait", [] {
+        std::string message;
+        for (const char *hex = SUBSTRAIT; *hex != 0; hex += 2) message.push_back(static_cast<char>(std::stoi(std::string(hex, 2), nullptr, 16)));
+        const tally all = read_where(ms::predicate::from_substrait(message));
+        CHECK(all.rows == 10 && all.sum == 39945);
+        CHECK(ms::predicate::from_substrait(message.substr(1)).check().error().code() == MS_INVALID_ARGUMENT);
+    });
     scenario("runtime_filter", [] {
         ms::options options = options_for("ramp");
         ms::split split = ms::or_throw(open(options.split_by_count(1)).open_split(0));

@@ -513,6 +513,16 @@ def combined():
 
 
 @scenario
+def substrait():
+    expression = pyarrow.compute.field("id") >= 3990
+    message = bytes(expression.to_substrait(pyarrow.schema([("id", pyarrow.int64())])))
+    found = read_where(maxstorage.Predicate.from_substrait(message))
+    assert (found.rows, found.sum) == (10, 39945)
+    assert read_where(expression).rows == 10
+    failure(maxstorage.CallerError, "MS_INVALID_ARGUMENT", lambda: maxstorage.Predicate.from_substrait(message[1:]))
+
+
+@scenario
 def runtime_filter():
     split = one_split("ramp")
     split.add_filter(col("id") >= 3990)

@@ -13,6 +13,7 @@ mod planted;
 mod predicates;
 mod rows;
 mod seeds;
+mod substrait;
 #[path = "../../support/mod.rs"]
 mod support;
 mod tokens;
@@ -24,7 +25,7 @@ use libfuzzer_sys::fuzz_target;
 type Target = fn(&[u8]);
 
 /// Every target by its name.
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 9] = [
     ("ipc", ipc::run),
     ("rows", rows::run),
     ("answers", answers::run),
@@ -32,6 +33,7 @@ const TARGETS: [(&str, Target); 8] = [
     ("options", options::run),
     ("identity", identity::run),
     ("predicates", predicates::run),
+    ("substrait", substrait::run),
     ("planted", planted::run),
 ];
 

@@ -22,6 +22,11 @@ public:
         return predicate([&](ms_predicate **out, ms_error **err) { return ms_predicate_parse(std::string(text).c_str(), out, err); });
     }
 
+    /// A Substrait message: an ExtendedExpression with one condition; docs/predicates.md has what is taken. The bytes are not kept.
+    static predicate from_substrait(std::string_view message) {
+        return predicate([&](ms_predicate **out, ms_error **err) { return ms_predicate_from_substrait(message.data(), message.size(), out, err); });
+    }
+
     /// The same filter.
     ///@{
     predicate(const predicate &other) : handle_(ms_predicate_clone(other.handle_.get())), failure_(other.failure_) {}

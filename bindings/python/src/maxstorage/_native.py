@@ -102,6 +102,7 @@ FUNCTIONS = {
     "ms_predicate_or": (c_int32, POINTER(c_void_p), c_size_t, _OUT, _ERR),
     "ms_predicate_not": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_predicate_parse": (c_int32, c_char_p, _OUT, _ERR),
+    "ms_predicate_from_substrait": (c_int32, c_char_p, c_size_t, _OUT, _ERR),
     "ms_predicate_text": (c_char_p, _HANDLE),
     "ms_predicate_clone": (_HANDLE, _HANDLE),
     "ms_predicate_free": (None, _HANDLE),

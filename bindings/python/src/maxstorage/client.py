@@ -9,7 +9,7 @@ from ._native import ArrowArray, WakeCallback, lib
 from .arrow import Batch, Schema, read_stream
 from .errors import BUSY, PENDING, CallerError, call, make
 from .options import Options
-from .predicate import Predicate
+from .predicate import predicate_of
 
 
 class SplitInfo(typing.NamedTuple):
@@ -73,6 +73,10 @@ def _name(text):
     return None if text is None else text.encode()
 
 
+def _of(predicate):
+    return None if predicate is None else predicate._handle
+
+
 def _deadline(seconds):
     """A time from now as the library reads it; 0 for none."""
     return 0 if seconds is None else max(1, int((time.clock_gettime(time.CLOCK_MONOTONIC) + seconds) * 1000))
@@ -112,15 +116,16 @@ class Client(_Handle):
         super().__init__(make(lib.ms_client_open, self.options._handle))
 
     def read(self, table, columns=None, *, partitions=None, filter=None, cancel=None, options=None, **more):
-        """Plans a read of a table: a Session. Blocks until the plan is ready. `filter` is a Predicate, or text in the service's
-        grammar; the service skips data by it, and rows that do not match may still arrive unless the option filter.exact is set.
+        """Plans a read of a table: a Session. Blocks until the plan is ready. `filter` is a Predicate, text in the service's
+        grammar, or a pyarrow.compute.Expression, which is read as Substrait and costs a request for the columns; the service skips data
+        by it, and rows that do not match may still arrive unless the option filter.exact is set.
         `cancel` is a Canceller, for another thread that may end the call."""
         text = filter if isinstance(filter, str) else None
         scan = self.options.copy().update({"table": table, "columns": columns, "partitions": partitions, "filter.text": text})
         scan.update(options, **more)
-        tree = filter._handle if isinstance(filter, Predicate) else None
+        tree = predicate_of(filter, lambda: self.table_schema(table)) if text is None else None
         ended_by = cancel._handle if cancel is not None else None
-        return Session(make(lib.ms_session_open_cancellable, self._handle, scan._handle, tree, ended_by), scan)
+        return Session(make(lib.ms_session_open_cancellable, self._handle, scan._handle, _of(tree), ended_by), scan)
 
     def with_cancel(self, cancel):
         """A handle of the same client whose calls, and the streams they give, end with this Canceller. What is opened with it goes on."""
@@ -148,8 +153,9 @@ class Client(_Handle):
         return read_stream(lib.ms_table_details, self._handle, _name(table))
 
     def partitions(self, table, filter=None):
-        """The partitions of a table; `filter` is a Predicate on the partition keys."""
-        return read_stream(lib.ms_partitions, self._handle, _name(table), filter._handle if filter is not None else None)
+        """The partitions of a table; `filter` is a Predicate or a pyarrow Expression on the partition keys."""
+        tree = predicate_of(filter, lambda: self.table_schema(table))
+        return read_stream(lib.ms_partitions, self._handle, _name(table), _of(tree))
 
     def preview(self, table, rows=10, options=None, **more):
         """The first rows, without a session."""
@@ -314,8 +320,10 @@ class Split(_Handle):
         call(lib.ms_split_set_deadline_ms, self._handle, _deadline(seconds))
 
     def add_filter(self, filter):
-        """Keeps further rows out: those of batches that were not taken yet must match this Predicate too."""
-        call(lib.ms_split_add_filter, self._handle, filter._handle)
+        """Keeps further rows out: those of batches that were not taken yet must match this Predicate, or pyarrow
+        Expression, too."""
+        tree = predicate_of(filter, lambda: self.schema)
+        call(lib.ms_split_add_filter, self._handle, tree._handle)
 
     @property
     def progress(self):
@@ -389,7 +397,8 @@ class Scan(_Handle):
 
     def add_filter(self, filter):
         """Keeps further rows out, as Split.add_filter."""
-        call(lib.ms_scan_add_filter, self._handle, filter._handle)
+        tree = predicate_of(filter, lambda: self.schema)
+        call(lib.ms_scan_add_filter, self._handle, tree._handle)
 
     @property
     def progress(self):

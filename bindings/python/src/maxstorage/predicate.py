@@ -22,6 +22,12 @@ class Predicate:
         """Text in the grammar of the service; docs/predicates.md has it."""
         return cls(make(lib.ms_predicate_parse, text.encode()))
 
+    @classmethod
+    def from_substrait(cls, message):
+        """A Substrait message: an ExtendedExpression with one condition; docs/predicates.md has what is taken."""
+        message = bytes(message)
+        return cls(make(lib.ms_predicate_from_substrait, message, len(message)))
+
     def __and__(self, other):
         return Predicate(make(lib.ms_predicate_and, *_operands(self, other)))
 
@@ -39,6 +45,22 @@ class Predicate:
 
     def __del__(self, free=lib.ms_predicate_free):
         free(self.__dict__.pop("_handle", None))
+
+
+def predicate_of(filter, schema):
+    """A filter as a Predicate: one that is, or a `pyarrow.compute.Expression` on columns of what `schema` returns."""
+    return Predicate.from_substrait(filter.to_substrait(_in_micros(schema()))) if hasattr(filter, "to_substrait") else filter
+
+
+def _in_micros(schema):
+    """The columns for pyarrow, which writes no literals of nanoseconds. Their values are compared, so the unit does not matter."""
+    import pyarrow
+
+    fields = pyarrow.schema(schema)
+    times = ((at, field) for at, field in enumerate(fields) if pyarrow.types.is_timestamp(field.type))
+    for at, field in times:
+        fields = fields.set(at, field.with_type(pyarrow.timestamp("us", field.type.tz)))
+    return fields
 
 
 def _operands(*predicates):

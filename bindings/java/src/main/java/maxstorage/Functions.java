@@ -46,6 +46,7 @@ interface Functions {
     int ms_predicate_or(long operands, long count, long outPredicate, long err);
     int ms_predicate_not(long operand, long outPredicate, long err);
     int ms_predicate_parse(long predicateText, long outPredicate, long err);
+    int ms_predicate_from_substrait(long message, long messageLen, long outPredicate, long err);
     long ms_predicate_text(long predicate);
     long ms_predicate_clone(long predicate);
     void ms_predicate_free(long predicate);

@@ -133,6 +133,9 @@ class JniFunctions implements Functions {
     public native int ms_predicate_parse(long predicateText, long outPredicate, long err);
 
     @Override
+    public native int ms_predicate_from_substrait(long message, long messageLen, long outPredicate, long err);
+
+    @Override
     public native long ms_predicate_text(long predicate);
 
     @Override

@@ -46,6 +46,16 @@ public final class Predicate extends Handle {
         }
     }
 
+    /** A Substrait message: an ExtendedExpression with one condition; docs/predicates.md has what is taken. */
+    public static Predicate fromSubstrait(byte[] message) {
+        try (Call call = Call.begin()) {
+            long bytes = call.bytes(message);
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_predicate_from_substrait(bytes, message.length, out, call.error()));
+            return new Predicate(call.read(out));
+        }
+    }
+
     /**
      * A column compared with a value: a Long, Integer, Short, Byte, Double, Float, Boolean, String, byte[], BigDecimal, LocalDate, Instant,
      * or null; or a vector of arrow-java with one value.

@@ -63,6 +63,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_PREDICATE_OR = function("ms_predicate_or", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_NOT = function("ms_predicate_not", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_PARSE = function("ms_predicate_parse", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_PREDICATE_FROM_SUBSTRAIT = function("ms_predicate_from_substrait", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_TEXT = function("ms_predicate_text", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_CLONE = function("ms_predicate_clone", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_PREDICATE_FREE = function("ms_predicate_free", FunctionDescriptor.ofVoid(JAVA_LONG));
@@ -516,6 +517,15 @@ class FfmFunctions implements Functions {
     public int ms_predicate_parse(long predicateText, long outPredicate, long err) {
         try {
             return (int) MS_PREDICATE_PARSE.invokeExact(predicateText, outPredicate, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_predicate_from_substrait(long message, long messageLen, long outPredicate, long err) {
+        try {
+            return (int) MS_PREDICATE_FROM_SUBSTRAIT.invokeExact(message, messageLen, outPredicate, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

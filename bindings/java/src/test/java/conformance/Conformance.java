@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDate;
@@ -164,6 +165,11 @@ public final class Conformance {
         }
         return all;
     }
+
+    /** id >= 3990, as pyarrow.compute.Expression.to_substrait writes it. */
+    private static final String SUBSTRAIT = "0a5a125868747470733a2f2f6769746875622e636f6d2f7375627374726169742d696f2f7375627374726169742f626c6f622f6d61696e2f65787465"
+            + "6e73696f6e732f66756e6374696f6e735f636f6d70617269736f6e2e79616d6c12071a051a036774651a2b0a1d1a1b1a040a021001220a1a0812060a"
+            + "021200220022071a050a0338961f1a0a65787072657373696f6e220c0a02696412060a043a0210013a10102c2a0c416365726f2032362e302e31";
 
     private static Tally readWhere(Predicate filter) {
         try (filter; Options options = table("ramp").set("filter.exact", true); ReadSession session = open(options, filter)) {
@@ -607,6 +613,16 @@ public final class Conformance {
                     Predicate ends = Predicate.or(low, high); Predicate none = Predicate.isNull("c_int"); Predicate some = none.not()) {
                 check(readWhere(Predicate.and(ends, some)).rows == 18, "rows");
             }
+        });
+        scenario("substrait", () -> {
+            byte[] message = new BigInteger(SUBSTRAIT, 16).toByteArray();
+            try (Predicate filter = Predicate.fromSubstrait(message)) {
+                Tally all = readWhere(filter);
+                check(all.rows == 10 && all.sum == 39945, all);
+            }
+            failure(Status.INVALID_ARGUMENT, () -> {
+                Predicate.fromSubstrait(Arrays.copyOfRange(message, 1, message.length));
+            });
         });
         scenario("runtime_filter", () -> {
             try (SplitReader split = oneSplit("ramp"); Predicate filter = Predicate.compare("id", Op.GE, 3990)) {
