@@ -84,6 +84,8 @@
 #define MS_OPT_PROXY "proxy"
 /** Comma-separated hosts, domains and networks that are reached without `proxy`, for example `.internal, 10.0.0.0/8`. */
 #define MS_OPT_NO_PROXY "no_proxy"
+/** IP address of this machine from which connections are made, for a machine that has several; hosts are then reached by addresses of its family only. Empty: the system chooses. */
+#define MS_OPT_LOCAL_ADDRESS "local_address"
 /** Idle connections kept per host. */
 #define MS_OPT_HTTP_MAX_IDLE_CONNECTIONS "http.max_idle_connections"
 /** AccessKey ID. */

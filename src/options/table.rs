@@ -37,6 +37,7 @@ keys! {
     TLS_VERIFY = "tls.verify", Connection, Type::Bool, "true", false, "Whether the certificate of the service is checked. Switch off for tests only.";
     PROXY = "proxy", Connection, Type::Text, "", true, "Proxy for all requests, for example `http://proxy:3128`. May contain a password, so it is never shown.";
     NO_PROXY = "no_proxy", Connection, Type::Text, "", false, "Comma-separated hosts, domains and networks that are reached without `proxy`, for example `.internal, 10.0.0.0/8`.";
+    LOCAL_ADDRESS = "local_address", Connection, Type::Text, "", false, "IP address of this machine from which connections are made, for a machine that has several; hosts are then reached by addresses of its family only. Empty: the system chooses.";
     HTTP_MAX_IDLE_CONNECTIONS = "http.max_idle_connections", Connection, Type::Integer(0, 10_000), "64", false, "Idle connections kept per host.";
 
     ACCESS_KEY_ID = "access_key_id", Identity, Type::Text, "", false, "AccessKey ID.";

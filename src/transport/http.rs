@@ -1,6 +1,7 @@
 //! One request, signed and sent once.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect};
 
 use super::body::Body;
 use super::clock::date_and_day;
+use super::dial::local_address;
 use super::direct::Direct;
 use super::identity::Identity;
 use crate::auth::{Credentials, Signature, Signer, SigningInput};
@@ -33,6 +35,7 @@ pub(super) struct Http {
     project: Option<String>,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    local: Option<IpAddr>,
 }
 
 impl Http {
@@ -52,17 +55,19 @@ impl Http {
         }
         let connect_timeout = options.duration(&options::CONNECT_TIMEOUT_MS);
         let idle_timeout = options.duration(&options::READ_IDLE_TIMEOUT_MS);
+        let local = local_address(options)?;
         let clients = Arc::new(Clients::new(options, endpoints)?);
         Ok(Http {
             identity: Identity::new(options, Arc::clone(&clients))?,
             clients,
-            direct: Direct::new(connect_timeout, idle_timeout, idle_connections(options)),
+            direct: Direct::new(local, connect_timeout, idle_timeout, idle_connections(options)),
             signer: Signer::new(signature(options)?),
             user_agent,
             tags,
             project: options.text(&options::PROJECT).map(str::to_owned),
             connect_timeout,
             idle_timeout,
+            local,
         })
     }
 
@@ -103,6 +108,11 @@ impl Http {
         let retry_after = header(&headers, "retry-after").parse().ok();
         let body = Body::from_library(response, self.idle_timeout).with_headers(|name| header(&headers, name));
         self.checked(&request, status, retry_after, body).await
+    }
+
+    /// The address that connections are made from; `None` for whichever the system chooses.
+    pub(super) fn local_address(&self) -> Option<IpAddr> {
+        self.local
     }
 
     /// How long an attempt to connect may take.
@@ -241,7 +251,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(options: &Options, endpoints: [Option<&str>; 2]) -> Result<Self> {
-        let plain = build(with_proxy(builder(options), options)?.tls_certs_only([]))?;
+        let plain = build(with_proxy(builder(options)?, options)?.tls_certs_only([]))?;
         let mut options = options.clone();
         // Who asks is the business of others, and needs no second copy.
         options.set_provider(None);
@@ -267,13 +277,13 @@ impl Clients {
     }
 
     fn secure(&self) -> Result<&Client> {
-        let builder = || with_authorities(with_proxy(builder(&self.options), &self.options)?, &self.options);
+        let builder = || with_authorities(with_proxy(builder(&self.options)?, &self.options)?, &self.options);
         self.secure.get_or_try_init(|| build(builder()?))
     }
 
     /// A client for plain HTTP that no proxy is between.
     pub(super) fn unproxied(&self) -> Result<&Client> {
-        self.unproxied.get_or_try_init(|| build(builder(&self.options).tls_certs_only([])))
+        self.unproxied.get_or_try_init(|| build(builder(&self.options)?.tls_certs_only([])))
     }
 }
 
@@ -285,14 +295,15 @@ fn idle_connections(options: &Options) -> usize {
     usize::try_from(options.number(&options::HTTP_MAX_IDLE_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
-fn builder(options: &Options) -> ClientBuilder {
-    Client::builder()
+fn builder(options: &Options) -> Result<ClientBuilder> {
+    Ok(Client::builder()
+        .local_address(local_address(options)?)
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .tcp_nodelay(true)
         .connect_timeout(options.duration(&options::CONNECT_TIMEOUT_MS))
-        .pool_max_idle_per_host(idle_connections(options))
+        .pool_max_idle_per_host(idle_connections(options)))
 }
 
 fn with_proxy(builder: ClientBuilder, options: &Options) -> Result<ClientBuilder> {

@@ -2,6 +2,7 @@
 
 mod body;
 mod clock;
+mod dial;
 mod direct;
 mod endpoint;
 mod http;

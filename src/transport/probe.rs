@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 
+use super::dial::{dial, fits};
 use super::{Answer, Transport, endpoint};
 use crate::error::{Error, Kind, Result};
 use crate::proto::discover;
@@ -55,8 +56,9 @@ impl Transport {
     /// Connects to the first address that answers, and hangs up.
     pub async fn knock(&self, addresses: &[SocketAddr]) -> Result<SocketAddr> {
         let mut last = Error::new(Kind::Connection, "there is no address to connect to");
-        for address in addresses {
-            last = match within(self.shared.http.connect_timeout(), TcpStream::connect(address)).await {
+        let local = self.shared.http.local_address();
+        for address in addresses.iter().filter(|address| fits(local, address)) {
+            last = match within(self.shared.http.connect_timeout(), dial(local, *address)).await {
                 Some(Ok(_)) => return Ok(*address),
                 Some(Err(error)) => Error::new(Kind::Connection, format!("no connection to {address}: {error}")),
                 None => {

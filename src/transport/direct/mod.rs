@@ -8,11 +8,11 @@ mod wake;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 pub(super) use body::DirectBody;
@@ -21,6 +21,7 @@ pub(super) use head::Head;
 use socket::Socket;
 pub use wake::wake_sockets_with;
 
+use super::dial::{dial, fits};
 use crate::error::{Error, Kind, Result};
 use crate::proto::Method;
 
@@ -31,6 +32,7 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Direct {
     connections: Arc<Connections>,
+    local: Option<IpAddr>,
     connect_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -81,9 +83,10 @@ impl Connections {
 }
 
 impl Direct {
-    pub(super) fn new(connect_timeout: Duration, idle_timeout: Duration, kept: usize) -> Self {
+    /// `local` is the address that connections are made from, `kept` how many are kept for later per authority.
+    pub(super) fn new(local: Option<IpAddr>, connect_timeout: Duration, idle_timeout: Duration, kept: usize) -> Self {
         let connections = Arc::new(Connections { idle: Mutex::default(), kept });
-        Direct { connections, connect_timeout, idle_timeout }
+        Direct { connections, local, connect_timeout, idle_timeout }
     }
 
     /// Makes a request for `url`, which must begin with `http://`, and reads the head of the answer. Asking twice for rows is
@@ -123,13 +126,15 @@ impl Direct {
         let what = format!("no connection to http://{authority}");
         let found = timeout(self.connect_timeout, lookup_host(named)).await;
         let addresses: Vec<SocketAddr> = match found {
-            Ok(found) => found.map_err(|error| broken(&what, &error))?.collect(),
+            Ok(found) => {
+                found.map_err(|error| broken(&what, &error))?.filter(|address| fits(self.local, address)).collect()
+            }
             Err(_) => return Err(self.too_slow(&what)),
         };
         let share = self.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        let mut failure = Error::new(Kind::Connection, format!("{what}: the name has no address"));
+        let mut failure = Error::new(Kind::Connection, format!("{what}: the name has no address that fits"));
         for address in addresses {
-            match timeout(share, dial(address)).await {
+            match timeout(share, dial(self.local, address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = broken(&what, &error),
                 Err(_) => failure = self.too_slow(&what),
@@ -160,15 +165,6 @@ impl Direct {
         let body = DirectBody::new(socket, head.length, self.idle_timeout, home);
         Ok((head, body))
     }
-}
-
-/// A connection that notices a peer which is gone.
-async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_keepalive(true)?;
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 fn broken(what: &str, error: &std::io::Error) -> Error {
