@@ -1,7 +1,7 @@
 //! A batch as Arrow's C struct, with a handful of allocations for all of its columns together: arrow-rs makes several for each.
 
 use std::ffi::c_void;
-use std::ptr::{null, null_mut};
+use std::ptr::{fn_addr_eq, null, null_mut};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -22,11 +22,15 @@ struct Struct {
     buffers: *mut *const c_void,
     children: *mut *mut Struct,
     dictionary: *mut Struct,
-    release: Option<unsafe extern "C" fn(*mut Struct)>,
+    release: Option<Release>,
     private_data: *mut c_void,
 }
 
 const _: () = assert!(size_of::<Struct>() == size_of::<FFI_ArrowArray>());
+
+type Release = unsafe extern "C" fn(*mut Struct);
+
+const RELEASE_COLUMN: Release = release_column;
 
 /// What the structs of a batch point into. Each of them that is not released counts as one that holds it, so a column may be moved
 /// out and outlive its batch.
@@ -62,7 +66,7 @@ pub(in crate::ffi) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
                 child.n_buffers = (buffers.len() - first) as i64;
                 // SAFETY: `first` is within the capacity.
                 child.buffers = unsafe { buffers.as_mut_ptr().add(first) };
-                child.release = Some(release_column);
+                child.release = Some(RELEASE_COLUMN);
                 child
             }
             None => nested(column),
@@ -165,8 +169,11 @@ unsafe extern "C" fn release_batch(batch: *mut Struct) {
             let Some(parent) = batch.as_ref() else { return };
             for index in 0..parent.n_children as usize {
                 let child = *parent.children.add(index);
-                if let Some(release) = (*child).release {
-                    release(child);
+                match (*child).release {
+                    // One of ours needs no second fence.
+                    Some(own) if fn_addr_eq(own, RELEASE_COLUMN) => release(child),
+                    Some(other) => other(child),
+                    None => {}
                 }
             }
             release(batch);
