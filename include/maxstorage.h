@@ -709,13 +709,16 @@ MS_API int32_t ms_error_attempts(const ms_error *error);
 
 /**
  * Everything about the failure as one JSON object, for logs. Keys: code, name, message, retryable, server_code,
- * request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none).
+ * request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none),
+ * earlier_attempts: how those before the last one failed, at most eight of them, oldest first, each with attempt, after_ms (since the first
+ * one began), name, message, server_code, request_id, http_status.
  * @param[in] error may be NULL.
  * @return text owned by `error`, valid until it is freed; "" for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API const char *ms_error_json(const ms_error *error);
+MS_API
+const char *ms_error_json(const ms_error *error);
 
 /**
  * Frees an error and the texts borrowed from it.

@@ -90,6 +90,17 @@ pub struct ServerFacts {
     pub retry_after: Option<Duration>,
 }
 
+/// An attempt that failed and was followed by another one.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Since the first one began.
+    pub after: Duration,
+    /// How it failed.
+    pub error: Error,
+}
+
 /// A failure, with everything that was known where it happened.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
@@ -100,6 +111,7 @@ struct Inner {
     message: String,
     server: ServerFacts,
     attempts: u32,
+    earlier: Vec<Attempt>,
     trace_parent: String,
 }
 
@@ -108,7 +120,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = one_line(message.into());
         let (server, trace_parent) = (ServerFacts::default(), String::new());
-        Error(Box::new(Inner { kind, message, server, attempts: 0, trace_parent }))
+        Error(Box::new(Inner { kind, message, server, attempts: 0, earlier: Vec::new(), trace_parent }))
     }
 
     /// The failure that stands for a caught panic; `payload` is what it carried.
@@ -144,6 +156,12 @@ impl Error {
         self
     }
 
+    /// Says how attempts before this one failed.
+    pub fn with_earlier(mut self, earlier: Vec<Attempt>) -> Self {
+        self.0.earlier = earlier;
+        self
+    }
+
     /// Says for which trace it was done.
     pub fn with_trace_parent(mut self, parent: &str) -> Self {
         parent.clone_into(&mut self.0.trace_parent);
@@ -174,6 +192,11 @@ impl Error {
     /// How many requests were made; 0 if the failure came before the first.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
+    }
+
+    /// How the attempts before the last one failed, oldest first; of many only the last ones.
+    pub fn earlier(&self) -> &[Attempt] {
+        &self.0.earlier
     }
 
     /// The `traceparent` for which it was done; empty for none.

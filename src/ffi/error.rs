@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char};
 use super::args::{c_text, peek};
 use super::gate::{free, quiet};
 use super::status::{MS_OK, ms_status};
-use crate::error::Error;
+use crate::error::{Attempt, Error};
 
 /// A failure: a status for programs, a sentence for people, the request id for support.
 pub struct ms_error {
@@ -32,6 +32,7 @@ impl ms_error {
             "http_status": server.http_status,
             "attempts": error.attempts(),
             "trace_parent": error.trace_parent(),
+            "earlier_attempts": error.earlier().iter().map(earlier).collect::<Vec<_>>(),
         });
         ms_error {
             status: error.kind() as ms_status,
@@ -44,6 +45,19 @@ impl ms_error {
             json: c_text(&json.to_string()),
         }
     }
+}
+
+fn earlier(attempt: &Attempt) -> serde_json::Value {
+    let (error, server) = (&attempt.error, attempt.error.server());
+    serde_json::json!({
+        "attempt": attempt.number,
+        "after_ms": u64::try_from(attempt.after.as_millis()).unwrap_or(u64::MAX),
+        "name": error.kind().constant(),
+        "message": error.message(),
+        "server_code": server.code,
+        "request_id": server.request_id,
+        "http_status": server.http_status,
+    })
 }
 
 /// Reads a field of an error that may be NULL.
@@ -130,7 +144,9 @@ pub unsafe extern "C" fn ms_error_attempts(error: *const ms_error) -> i32 {
 }
 
 /// Everything about the failure as one JSON object, for logs. Keys: code, name, message, retryable, server_code,
-/// request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none).
+/// request_id, http_status, attempts, trace_parent (of the option trace.parent; "" for none),
+/// earlier_attempts: how those before the last one failed, at most eight of them, oldest first, each with attempt, after_ms (since the first
+/// one began), name, message, server_code, request_id, http_status.
 /// @param[in] error may be NULL.
 /// @return text owned by `error`, valid until it is freed; "" for NULL.
 /// Thread: any, at any time. Blocking: no.

@@ -209,6 +209,7 @@ impl Transport {
     async fn wait_after(&self, error: Error, attempts: &mut Attempts) -> Result<()> {
         if self.shared.http.identity().can_renew_after(&error) && attempts.is_first_refusal() {
             log::info!("trying once more with new credentials after: {error}");
+            attempts.note(error);
             return Ok(());
         }
         attempts.wait_after(error).await

@@ -1,10 +1,14 @@
 //! When a request is made again.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::options::{self, FailedAttempt, Options, RetryHook};
+
+/// How many failed attempts are told with the last one.
+const TOLD: usize = 8;
 
 /// The retry policy of a client.
 #[derive(Debug, Clone)]
@@ -31,7 +35,8 @@ impl Retry {
     /// Counts the attempts at one thing from now on.
     pub fn attempts(&self) -> Attempts {
         let (policy, start) = (self.clone(), Instant::now());
-        Attempts { policy, made: 0, before: 0, refused: false, start, throttled: Duration::ZERO }
+        let (throttled, failed) = (Duration::ZERO, VecDeque::new());
+        Attempts { policy, made: 0, before: 0, refused: false, begun: start, start, throttled, failed }
     }
 
     /// Upper bound of the wait after attempt number `made`.
@@ -50,8 +55,12 @@ pub struct Attempts {
     before: u32,
     /// The credentials were refused since then.
     refused: bool,
+    begun: Instant,
+    /// Since when the budget counts.
     start: Instant,
     throttled: Duration,
+    /// The last ones that others followed.
+    failed: VecDeque<Attempt>,
 }
 
 impl Attempts {
@@ -95,16 +104,25 @@ impl Attempts {
     }
 
     /// Waits before the next attempt, or gives the error back if there is to be none.
-    pub async fn wait_after(&self, error: Error) -> Result<()> {
+    pub async fn wait_after(&mut self, error: Error) -> Result<()> {
         let error = error.with_attempts(self.made());
         match self.pause(&error).and_then(|planned| self.ask(&error, planned)) {
             Some(pause) => {
                 log::debug!("attempt {} failed, next one in {} ms: {error}", self.made, pause.as_millis());
+                self.note(error);
                 tokio::time::sleep(pause).await;
                 Ok(())
             }
-            None => Err(error),
+            None => Err(error.with_earlier(self.failed.iter().cloned().collect())),
         }
+    }
+
+    /// Takes note of how an attempt failed that another one follows.
+    pub fn note(&mut self, error: Error) {
+        if self.failed.len() == TOLD {
+            self.failed.pop_front();
+        }
+        self.failed.push_back(Attempt { number: self.made(), after: self.begun.elapsed(), error });
     }
 
     /// How long to wait: at random up to the ceiling, on top of what the service asked for.
@@ -195,6 +213,25 @@ mod tests {
         after(&mut policy.attempts(), Kind::NotFound).unwrap_err();
         // Not about the last attempt, and not about what stays as it is.
         assert_eq!(*asked.lock().unwrap(), [(Kind::Connection, 1), (Kind::Timeout, 2)]);
+    }
+
+    #[test]
+    fn the_last_failure_tells_of_those_before() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let pairs = [("retry.max_attempts", "12"), ("retry.initial_backoff_ms", "1"), ("retry.max_backoff_ms", "1")];
+        let mut attempts = retry(&pairs).attempts();
+        let last = (1..=12).find_map(|number| {
+            attempts.begin();
+            let kind = if number % 2 == 0 { Kind::Timeout } else { Kind::Unavailable };
+            runtime.block_on(attempts.wait_after(Error::new(kind, format!("failure {number}")))).err()
+        });
+        let last = last.unwrap();
+        assert_eq!((last.attempts(), last.message()), (12, "failure 12"));
+        let told: Vec<_> = last.earlier().iter().map(|attempt| (attempt.number, attempt.error.message())).collect();
+        assert_eq!(told.len(), TOLD);
+        assert_eq!((told[0], told[7]), ((4, "failure 4"), (11, "failure 11")));
+        assert!(last.earlier().is_sorted_by_key(|attempt| attempt.after));
+        assert!(last.earlier().iter().all(|attempt| attempt.error.earlier().is_empty()));
     }
 
     #[test]

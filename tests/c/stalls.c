@@ -253,6 +253,9 @@ static void a_busy_service_is_tried_again_as_often_as_allowed(void) {
   CHECK_INT(stack_open_session(&use), MS_UNAVAILABLE);
   CHECK(ms_error_is_retryable(err));
   CHECK_INT(ms_error_attempts(err), 3);
+  CHECK_CONTAINS(ms_error_json(err), "\"earlier_attempts\":[{\"after_ms\":");
+  CHECK_CONTAINS(ms_error_json(err), "\"attempt\":2,");
+  CHECK(strstr(ms_error_json(err), "\"attempt\":3,") == NULL);
   CHECK_INT(ms_error_http_status(err), 503);
   CHECK_INT(atomic_load(&service.creates), 3);
   end(&service, &use);
