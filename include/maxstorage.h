@@ -287,7 +287,7 @@ typedef struct ms_credentials ms_credentials;
 typedef struct ms_error ms_error;
 
 /**
- * Figures of a client or a reader at one moment.
+ * Figures of a client, a session or a reader at one moment.
  */
 typedef struct ms_metrics ms_metrics;
 
@@ -1681,6 +1681,22 @@ ms_status ms_session_schema(const ms_session *session,
                             ms_error **err);
 
 /**
+ * What all reads of a session have cost so far, together: splits, scans and streams that were opened by this handle, those that were freed
+ * included. Reads by other handles, as those of workers, have figures of their own.
+ * @param[in] session the session.
+ * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_metrics(const ms_session *session,
+                             ms_metrics **out_metrics,
+                             ms_error **err);
+
+/**
  * Tells how a read was planned, as one JSON object for a person and for logs; docs/explain.md describes its keys. They may become more, so
  * programs should use the functions that tell one thing each.
  * @param[in] session the session.
@@ -2085,7 +2101,7 @@ MS_API const char *ms_metrics_name(const ms_metrics *metrics, size_t index);
 MS_API int64_t ms_metrics_value(const ms_metrics *metrics, size_t index);
 
 /**
- * The unit of a figure: "rows", "batches", "bytes", "requests", "values" or "us" (microseconds).
+ * The unit of a figure: "rows", "batches", "bytes", "requests", "reads", "values" or "us" (microseconds).
  * @param[in] metrics may be NULL.
  * @param[in] index 0 to ms_metrics_count - 1.
  * @return text owned by `metrics`, valid until it is freed; "" for NULL and for another index.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Metric {
     /// Name, for example `bytes_wire`.
     pub name: &'static str,
-    /// Unit: `rows`, `batches`, `bytes`, `requests`, `values` or `us`.
+    /// Unit: `rows`, `batches`, `bytes`, `requests`, `reads`, `values` or `us`.
     pub unit: &'static str,
     /// Value.
     pub value: u64,
@@ -53,6 +53,11 @@ macro_rules! figures {
             /// Name, unit and meaning of every figure, in the order of the list.
             pub const DESCRIPTIONS: &'static [(&'static str, &'static str, &'static str)] =
                 &[$((stringify!($field), $unit, $doc),)*];
+
+            /// Adds each figure of another list.
+            pub fn add(&self, other: &Self) {
+                $(self.$field.add(other.$field.get());)*
+            }
 
             /// Every figure as it is now.
             pub fn list(&self) -> Vec<$crate::metrics::Metric> {

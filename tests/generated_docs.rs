@@ -7,7 +7,7 @@ use std::path::Path;
 use maxstorage::client::Usage;
 use maxstorage::error::Kind;
 use maxstorage::options::{PLANNED, TABLE, Type, VARIABLES};
-use maxstorage::split::Metrics;
+use maxstorage::session::{Metrics, SessionMetrics};
 
 fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
@@ -87,6 +87,11 @@ fn metrics() {
             "A split or a scan",
             "`ms_split_metrics` and `ms_scan_metrics` list what one read has cost.",
             Metrics::DESCRIPTIONS,
+        ),
+        (
+            "A session",
+            "`ms_session_metrics` lists these, and then each figure of a split or a scan, summed up over all of them that were opened by this\nhandle, freed ones included. `memory_current` and `memory_peak` are of all of them together, batches at the engine included.",
+            SessionMetrics::DESCRIPTIONS,
         ),
         ("A client", "`ms_client_metrics` lists what everything opened through it uses.", Usage::DESCRIPTIONS),
     ] {

@@ -344,6 +344,44 @@ fn larger_batches_are_cut_without_copying() {
     }
 }
 
+#[test]
+fn a_session_has_the_sums_of_all_its_reads() {
+    let peer = peer(3, None);
+    let options = options(&peer, &[]);
+    let client = Client::open(&options).unwrap();
+    let session = Session::open(&client, &options).unwrap();
+    let figure = |name: &str| session.metrics().unwrap().iter().find(|metric| metric.name == name).unwrap().value;
+    assert_eq!((figure("reads"), figure("rows"), figure("memory_peak")), (0, 0, 0));
+    let split = Split::open(&session, 0, &options).unwrap();
+    read_whole(&split);
+    let rows = (ROWS * BATCHES) as u64;
+    assert_eq!((figure("reads"), figure("reads_open"), figure("rows")), (1, 1, rows));
+    drop(split);
+    // Of a clone of the handle, in any style, to the end or not.
+    let scan = Scan::open(&session.clone(), &options).unwrap();
+    let kept: Vec<RecordBatch> = (0..5).map(|_| scan.next_batch().unwrap().unwrap().1).collect();
+    assert_eq!((figure("rows"), figure("batches")), (rows + 5 * ROWS as u64, BATCHES as u64 + 5));
+    drop(scan);
+    let start = Instant::now();
+    while figure("reads_open") > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the tasks of a read that was freed end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!((figure("reads"), figure("rows")), (2, rows + 5 * ROWS as u64));
+    assert!(figure("requests") >= 2 && figure("bytes_wire") > 8 * figure("rows") && figure("planning") > 0);
+    // The engine has the last batches, and it is the session's memory, too.
+    let held = figure("memory_current");
+    assert!(held >= 5 * 8 * ROWS as u64 && held <= figure("memory_peak"), "{held}");
+    drop(kept);
+    assert_nothing_is_held(&client);
+    assert_eq!(figure("memory_current"), 0);
+    // A worker has figures of its own.
+    let attached = Session::attach(&client, &session.serialize().unwrap()).unwrap();
+    assert!(attached.metrics().unwrap().iter().all(|metric| metric.value == 0));
+    Split::open(&session, 7, &options).unwrap_err();
+    assert_eq!(figure("reads"), 2, "a read that was not opened is none");
+}
+
 // ------------------------------------------------------------------------------------------------------ what the library makes
 
 /// A peer with one split of decimals and CHAR, in batches of 1,000 rows.

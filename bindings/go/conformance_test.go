@@ -728,13 +728,19 @@ var scenarios = map[string]func(*testing.T){
 		check(t, must(readAll(must(client.Read(ctx, "nation")))).rows == 25 && asked > 0, asked)
 	},
 	"metrics": func(t *testing.T) {
-		split := oneSplit("nation")
-		defer split.Close()
-		for batch, err := range split.Batches(ctx) {
-			check(t, err == nil && batch.NumRows() > 0, err)
+		session := read("nation")
+		defer session.Close()
+		for range 2 {
+			split := must(session.Split(0))
+			for batch, err := range split.Batches(ctx) {
+				check(t, err == nil && batch.NumRows() > 0, err)
+			}
+			all := must(split.Metrics())
+			check(t, all["rows"] == 25 && all["bytes_wire"] > 0, all)
+			split.Close()
 		}
-		all := must(split.Metrics())
-		check(t, all["rows"] == 25 && all["bytes_wire"] > 0, all)
+		sums := must(session.Metrics())
+		check(t, sums["rows"] == 50 && sums["reads"] == 2, sums)
 	},
 	"log": func(t *testing.T) {
 		var lock sync.Mutex

@@ -76,6 +76,16 @@ func (s *Session) Token() (token []byte, err error) {
 	return token, err
 }
 
+// Metrics of all reads of the session so far, closed ones included.
+func (s *Session) Metrics() (all Metrics, err error) {
+	s.use(func(p *C.ms_session) {
+		all, err = importMetrics(func(out **C.ms_metrics, reported **C.ms_error) C.ms_status {
+			return C.ms_session_metrics(p, out, reported)
+		})
+	})
+	return all, err
+}
+
 // Explain tells how the read was planned, as JSON; docs/explain.md has the keys.
 func (s *Session) Explain() (json []byte, err error) {
 	s.use(func(p *C.ms_session) {

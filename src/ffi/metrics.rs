@@ -6,7 +6,7 @@ use super::args::{c_text, peek};
 use super::gate::{free, quiet};
 use crate::metrics::Metric;
 
-/// Figures of a client or a reader at one moment.
+/// Figures of a client, a session or a reader at one moment.
 pub struct ms_metrics {
     rows: Vec<Row>,
 }
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn ms_metrics_value(metrics: *const ms_metrics, index: usi
     unsafe { read(metrics, index, 0, |row| row.value) }
 }
 
-/// The unit of a figure: "rows", "batches", "bytes", "requests", "values" or "us" (microseconds).
+/// The unit of a figure: "rows", "batches", "bytes", "requests", "reads", "values" or "us" (microseconds).
 /// @param[in] metrics may be NULL.
 /// @param[in] index 0 to ms_metrics_count - 1.
 /// @return text owned by `metrics`, valid until it is freed; "" for NULL and for another index.

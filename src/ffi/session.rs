@@ -11,6 +11,7 @@ use super::cancel::ms_cancel;
 use super::client::ms_client;
 use super::error::ms_error;
 use super::gate::{free, gate, quiet};
+use super::metrics::ms_metrics;
 use super::options::ms_options;
 use super::predicate::ms_predicate;
 use super::status::ms_status;
@@ -157,6 +158,30 @@ pub unsafe extern "C" fn ms_session_schema(
         gate(err, || {
             let out = Out::claim(out_schema, FFI_ArrowSchema::empty(), "out_schema")?;
             out.fill(export_schema(borrow(session, "session")?.session.schema())?);
+            Ok(())
+        })
+    }
+}
+
+/// What all reads of a session have cost so far, together: splits, scans and streams that were opened by this handle, those that were freed
+/// included. Reads by other handles, as those of workers, have figures of their own.
+/// @param[in] session the session.
+/// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_metrics(
+    session: *const ms_session,
+    out_metrics: *mut *mut ms_metrics,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_metrics, "out_metrics")?;
+            out.give(ms_metrics::new(&borrow(session, "session")?.session.metrics()?));
             Ok(())
         })
     }

@@ -22,12 +22,20 @@ pub struct Account {
     budget: Arc<Budget>,
     held: AtomicU64,
     peak: AtomicU64,
+    /// Of all reads that it is one of.
+    whole: Option<Arc<Account>>,
 }
 
 impl Account {
     /// An account that holds nothing yet.
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
-        Arc::new(Account { budget: Arc::clone(budget), held: AtomicU64::new(0), peak: AtomicU64::new(0) })
+        Arc::new(Account { budget: Arc::clone(budget), held: AtomicU64::new(0), peak: AtomicU64::new(0), whole: None })
+    }
+
+    /// An account that holds nothing yet, and whatever it holds later counts in `whole` as well.
+    pub fn within(whole: &Arc<Account>) -> Arc<Self> {
+        let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Account { budget: Arc::clone(&whole.budget), held, peak, whole: Some(Arc::clone(whole)) })
     }
 
     /// The budget it draws on.
@@ -52,9 +60,25 @@ impl Account {
 
     /// Takes note of bytes that the budget has granted.
     fn grant(self: &Arc<Self>, bytes: u64) -> Grant {
+        self.add(bytes);
+        Grant { account: Arc::clone(self), bytes }
+    }
+}
+
+impl Account {
+    fn add(&self, bytes: u64) {
         let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak.fetch_max(held, Ordering::Relaxed);
-        Grant { account: Arc::clone(self), bytes }
+        if let Some(whole) = &self.whole {
+            whole.add(bytes);
+        }
+    }
+
+    fn subtract(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.subtract(bytes);
+        }
     }
 }
 
@@ -79,7 +103,7 @@ impl Drop for Grant {
         if self.bytes == 0 {
             return;
         }
-        self.account.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.account.subtract(self.bytes);
         self.account.budget.release(self.bytes);
     }
 }

@@ -151,3 +151,17 @@ fn many_threads_leave_nothing_behind() {
     assert_eq!((budget.held(), host.balance.load(Ordering::SeqCst)), (0, 0));
     assert!(budget.peak() > 100 && budget.peak() <= 400, "{}", budget.peak());
 }
+
+#[test]
+fn what_parts_hold_is_held_by_the_whole() {
+    let budget = Budget::new(0, None);
+    let whole = Account::new(&budget);
+    let (one, two) = (Account::within(&whole), Account::within(&whole));
+    let first = now(&one, 60, &Ahead::default()).unwrap().unwrap();
+    let second = now(&two, 40, &Ahead::default()).unwrap().unwrap();
+    assert_eq!((one.held(), two.held(), whole.held(), budget.held()), (60, 40, 100, 100));
+    drop((first, one));
+    assert_eq!((whole.held(), budget.held()), (40, 40));
+    drop(second);
+    assert_eq!((whole.held(), whole.peak(), two.peak(), budget.peak()), (0, 100, 40, 100));
+}

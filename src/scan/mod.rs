@@ -52,9 +52,9 @@ impl Scan {
             }
         }
         let requests = usize::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(1);
-        let source = Source::new(session, read, requests)?;
-        let splits = (0..session.split_count()).map(|index| source.split(session, index));
+        let splits = (0..session.split_count()).map(|index| Source::split(session, index));
         let splits: Vec<Piece> = splits.collect::<Result<_>>()?;
+        let source = Source::new(session, read, requests)?;
         let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();
         let progress = Arc::new(Progress { total, done: AtomicU64::new(0) });
         let cutter = Arc::clone(&source);

@@ -4,6 +4,7 @@ mod chunks;
 mod explain;
 mod filter;
 mod lease;
+mod metrics;
 mod parts;
 mod plan;
 mod planner;
@@ -18,6 +19,7 @@ use arrow_schema::SchemaRef;
 
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
+use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::predicate::{Conjunct, Exactness, Predicate, Selection};
 use crate::proto::call::Rows;
@@ -25,6 +27,8 @@ use crate::runtime::{Cancel, Place, forced_panic};
 use crate::transport::check_endpoint;
 
 pub use lease::{Hold, Lease};
+pub(crate) use metrics::Reads;
+pub use metrics::{Metrics, SessionMetrics};
 pub(crate) use parts::Parts;
 pub(crate) use plan::Plan;
 pub(crate) use projection::Projection;
@@ -46,6 +50,7 @@ pub struct Session {
     conjuncts: Arc<[Conjunct]>,
     /// How long planning took; unknown for a session that was planned elsewhere.
     planned_in: Option<Duration>,
+    reads: Arc<Reads>,
 }
 
 impl Session {
@@ -122,6 +127,7 @@ impl Session {
             selection: selection.map(Arc::new),
             conjuncts: conjuncts.into(),
             planned_in,
+            reads: Arc::new(Reads::new(client.memory())),
         })
     }
 
@@ -169,6 +175,16 @@ impl Session {
     /// What is known about split `index` before it is read.
     pub fn split_info(&self, index: i64) -> Result<SplitInfo> {
         SplitInfo::of(&self.parts, index).ok_or_else(|| self.no_split(index))
+    }
+
+    /// What all reads of the session have cost so far, those that are over included.
+    pub fn metrics(&self) -> Result<Vec<Metric>> {
+        self.client.runtime().check()?;
+        Ok(self.reads.list(self.planned_in))
+    }
+
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// How the read was planned, as JSON text for a person.

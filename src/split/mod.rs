@@ -6,7 +6,6 @@ mod assembly;
 mod chunk;
 mod constants;
 mod feed;
-mod metrics;
 mod patience;
 mod position;
 mod reader;
@@ -32,7 +31,6 @@ pub use crate::metrics::Metric;
 pub(crate) use assembly::in_order;
 pub(crate) use chunk::Chunk;
 pub(crate) use feed::Feed;
-pub use metrics::Metrics;
 pub(crate) use position::{Piece, Position};
 pub(crate) use reader::Reader;
 pub(crate) use sink::Sink;
@@ -70,9 +68,9 @@ impl Split {
             return Err(Error::new(Kind::InvalidOption, message));
         }
         let requests = usize::try_from(read.number(&options::READ_REQUESTS_PER_SPLIT)).unwrap_or(1);
-        let source = Source::new(session, read, requests)?;
         let count = read.is_set(&options::READ_ROW_COUNT).then(|| read.number(&options::READ_ROW_COUNT));
-        let piece = source.split(session, index)?.part(read.number(&options::READ_START_ROW), count)?;
+        let piece = Source::split(session, index)?.part(read.number(&options::READ_START_ROW), count)?;
+        let source = Source::new(session, read, requests)?;
         let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
         let expected = piece.addressed().or(count).or_else(|| average_rows(session));
         let feed = if requests > 1 && piece.addressed().is_some() {

@@ -7,13 +7,12 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
-use super::metrics::Metrics;
 use crate::arrow::policy::{Touched, Treatment};
 use crate::arrow::{bytes_of, claim_fresh};
 use crate::error::Result;
 use crate::memory::Allowance;
 use crate::predicate::{Predicate, Selection};
-use crate::session::{Projection, Session};
+use crate::session::{Metrics, Projection, Session};
 
 /// The policies and the filter of a session, and the filters that the engine adds while it reads.
 #[derive(Debug)]

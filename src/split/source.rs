@@ -6,7 +6,6 @@ use std::time::Duration;
 use arrow_schema::SchemaRef;
 
 use super::constants::Constants;
-use super::metrics::Metrics;
 use super::position::Piece;
 use super::refine::Refinement;
 use crate::arrow::policy::Overflow;
@@ -17,7 +16,7 @@ use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
 use crate::proto::call::{Compression, MOST_BATCH_ROWS, RowsForm};
-use crate::session::{Lease, Parts, Plan, Projection, Session};
+use crate::session::{Lease, Metrics, Parts, Plan, Projection, Session};
 use crate::transport::{Share, Transport};
 
 /// Batches of a piece where a split is read by several requests.
@@ -39,7 +38,8 @@ pub(crate) struct Source {
     pub(super) form: RowsForm,
     pub(super) caps: Caps,
     pub(super) slabs: Slabs,
-    pub(super) metrics: Metrics,
+    /// The session sums them up when the read is over, which is when nobody else has them.
+    pub(super) metrics: Arc<Metrics>,
     pub(super) account: Arc<Account>,
     pub(super) memory_wait: Duration,
     pub(super) forced_panic: Option<String>,
@@ -56,7 +56,6 @@ impl Source {
         // A filter of the library may need any column of the session.
         let narrows = session.plan().version.narrows_reads() && session.selection().is_none();
         let projection = Projection::new(session, read)?;
-        let account = Account::new(session.client().memory());
         let batch_rows = read.number(&options::READ_BATCH_ROWS);
         let form = RowsForm {
             max_batch_rows: batch_rows.min(MOST_BATCH_ROWS),
@@ -75,18 +74,20 @@ impl Source {
                 (rows, _) => rows,
             };
         let schema = Arc::clone(if narrows { projection.asked() } else { session.arriving().0 });
+        let refinement = Refinement::new(session, &schema, projection.schema())?;
+        let (metrics, account) = session.reads().begin();
         Ok(Arc::new(Source {
             transport: session.client().transport().traced(read)?,
             share: Share::new(read.number(&options::READ_PRIORITY)),
             parts: session.parts().clone(),
-            refinement: Refinement::new(session, &schema, projection.schema())?,
+            refinement,
             overflow: session.plan().policies.timestamp_overflow,
             schema,
             projection,
             caps: Caps { rows: usize::try_from(batch_rows).unwrap_or(usize::MAX), bytes: form.max_batch_bytes },
             form,
             slabs: Slabs::new(&account, requests),
-            metrics: Metrics::default(),
+            metrics,
             account,
             memory_wait: session.client().memory_wait(),
             forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
@@ -122,7 +123,7 @@ impl Source {
     }
 
     /// All rows of split `index`.
-    pub(crate) fn split(&self, session: &Session, index: i64) -> Result<Piece> {
+    pub(crate) fn split(session: &Session, index: i64) -> Result<Piece> {
         Ok(Piece::whole(index, session.rows(index)?, session.plan().filtered))
     }
 

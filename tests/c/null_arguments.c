@@ -429,6 +429,14 @@ static void case_ms_client_with_cancel(void) {
   CHECK_INT(ms_client_with_cancel(NULL, NULL, NULL, NULL), MS_INVALID_ARGUMENT);
   ms_cancel_free(cancel);
 }
+static void case_ms_session_metrics(void) {
+  ms_metrics *metrics = GARBAGE;
+  REFUSES("session", ms_session_metrics(NULL, &metrics, &err));
+  CHECK(metrics == NULL);
+  REFUSES("out_metrics", ms_session_metrics(good.session, NULL, &err));
+  CHECK_INT(ms_session_metrics(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+}
+
 static void case_ms_session_explain(void) {
   ms_bytes *json = GARBAGE;
   REFUSES("session", ms_session_explain(NULL, &json, &err));
@@ -663,7 +671,7 @@ static const struct {
     CASE(ms_predicate_compare), CASE(ms_predicate_in), CASE(ms_predicate_is_null), CASE(ms_predicate_and), CASE(ms_predicate_or),
     CASE(ms_predicate_not), CASE(ms_predicate_parse), CASE(ms_predicate_from_substrait), CASE(ms_predicate_text), CASE(ms_predicate_clone), CASE(ms_predicate_free),
     CASE(ms_projects_schemas), CASE(ms_tables), CASE(ms_table_schema), CASE(ms_table_details), CASE(ms_partitions), CASE(ms_table_preview), CASE(ms_client_diagnose),
-    CASE(ms_session_explain), CASE(ms_session_split_info), CASE(ms_split_info_rows), CASE(ms_split_info_start_row),
+    CASE(ms_session_explain), CASE(ms_session_metrics), CASE(ms_session_split_info), CASE(ms_split_info_rows), CASE(ms_split_info_start_row),
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
     CASE(ms_split_info_free),
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),

@@ -1184,6 +1184,14 @@ static void metrics(void) {
   CHECK(metric(figures, "bytes_wire") > 0);
   ms_metrics_free(figures);
   ms_split_free(split);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  CHECK_INT(drain(split, &all), MS_OK);
+  REQUIRE_OK(ms_session_metrics(use.session, &figures, &err));
+  CHECK_INT(metric(figures, "rows"), 50);
+  CHECK_INT(metric(figures, "reads"), 2);
+  CHECK(metric(figures, "bytes_wire") > 0);
+  ms_metrics_free(figures);
+  ms_split_free(split);
   close_plan(&use);
 }
 

@@ -595,6 +595,12 @@ void around() {
         drain(split, all);
         const ms::metrics figures = ms::or_throw(split.metrics());
         CHECK(figures["rows"] == 25 && figures["bytes_wire"] > 0 && figures["no such figure"] == -1);
+        {
+            ms::split again = ms::or_throw(session.open_split(0));
+            drain(again, all);
+        }
+        const ms::metrics sums = ms::or_throw(session.metrics());
+        CHECK(sums["rows"] == 50 && sums["reads"] == 2 && sums["bytes_wire"] >= 2 * figures["bytes_wire"]);
     });
     scenario("log", [] {
         std::atomic<int> records{0};

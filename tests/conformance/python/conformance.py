@@ -585,9 +585,14 @@ def diagnose():
 
 @scenario
 def metrics():
-    split = client().read("nation").split(0)
+    session = client().read("nation")
+    split = session.split(0)
     Tally(split)
     assert split.metrics["rows"] == 25 and split.metrics["bytes_wire"] > 0
+    again = session.split(0)
+    Tally(again)
+    del again
+    assert session.metrics["rows"] == 50 and session.metrics["reads"] == 2
 
 
 @scenario

@@ -70,6 +70,12 @@ public:
 
     /// How the read was planned, as JSON; docs/explain.md has the keys.
     result<std::string> explain() const { return bytes(ms_session_explain); }
+    /// What all reads of the session have cost so far, freed ones included. Any thread.
+    result<maxstorage::metrics> metrics() const noexcept {
+        auto made = detail::make<maxstorage::metrics::handle>(ms_session_metrics, static_cast<const ms_session *>(handle_.get()));
+        if (!made) return made.error();
+        return maxstorage::metrics(std::move(*made));
+    }
     /// What a split covers.
     result<maxstorage::split_info> split_info(int64_t index) const noexcept {
         auto made = detail::make<maxstorage::split_info::handle>(ms_session_split_info, static_cast<const ms_session *>(handle_.get()), index);

@@ -123,6 +123,7 @@ FUNCTIONS = {
     "ms_session_expires_at_ms": (c_int64, _HANDLE),
     "ms_session_refresh": (c_int32, _HANDLE, _ERR),
     "ms_session_explain": (c_int32, _HANDLE, _OUT, _ERR),
+    "ms_session_metrics": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_session_split_info": (c_int32, _HANDLE, c_int64, _OUT, _ERR),
     "ms_split_info_rows": (c_int64, _HANDLE),
     "ms_split_info_start_row": (c_int64, _HANDLE),

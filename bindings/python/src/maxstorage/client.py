@@ -236,6 +236,11 @@ class Session(_Handle):
         """Prolongs the session's life. `cancel` is a Canceller, for another thread that may end the call, or for a deadline."""
         call(lib.ms_session_refresh_cancellable, self._handle, cancel._handle if cancel is not None else None)
 
+    @property
+    def metrics(self):
+        """What all reads of the session have cost so far, by name, those that are over included; docs/metrics.md explains the figures."""
+        return _metrics(lib.ms_session_metrics, self._handle)
+
     def explain(self):
         """How the read was planned; docs/explain.md has the keys."""
         return json.loads(_bytes(lib.ms_session_explain, self._handle))

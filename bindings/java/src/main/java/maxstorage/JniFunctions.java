@@ -232,6 +232,9 @@ class JniFunctions implements Functions {
     public native int ms_session_schema(long session, long outSchema, long err);
 
     @Override
+    public native int ms_session_metrics(long session, long outMetrics, long err);
+
+    @Override
     public native int ms_session_explain(long session, long outJson, long err);
 
     @Override

@@ -1,6 +1,7 @@
 package maxstorage;
 
 import java.lang.ref.Reference;
+import java.util.Map;
 import org.apache.arrow.c.ArrowSchema;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.types.pojo.Schema;
@@ -74,6 +75,17 @@ public final class ReadSession extends Handle {
             long out = call.out();
             call.check(Call.LIBRARY.ms_session_explain(address(), out, call.error()));
             return Call.decode(Arrow.bytes(call.read(out)));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** What all reads of the session have cost so far, closed ones included, by name; docs/metrics.md explains the figures. */
+    public Map<String, Long> metrics() {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_session_metrics(address(), out, call.error()));
+            return Arrow.metrics(call.read(out));
         } finally {
             Reference.reachabilityFence(this);
         }

@@ -96,6 +96,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SESSION_ATTACH = function("ms_session_attach", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SERIALIZE = function("ms_session_serialize", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SCHEMA = function("ms_session_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SESSION_METRICS = function("ms_session_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_EXPLAIN = function("ms_session_explain", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SPLIT_COUNT = function("ms_session_split_count", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_ESTIMATED_ROWS = function("ms_session_estimated_rows", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
@@ -814,6 +815,15 @@ class FfmFunctions implements Functions {
     public int ms_session_schema(long session, long outSchema, long err) {
         try {
             return (int) MS_SESSION_SCHEMA.invokeExact(session, outSchema, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_metrics(long session, long outMetrics, long err) {
+        try {
+            return (int) MS_SESSION_METRICS.invokeExact(session, outMetrics, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -710,9 +710,14 @@ public final class Conformance {
 
     private static void around() {
         scenario("metrics", () -> {
-            try (SplitReader split = oneSplit("nation")) {
-                new Tally().drain(split);
-                check(split.metrics().get("rows") == 25 && split.metrics().get("bytes_wire") > 0, split.metrics());
+            try (Options options = table("nation").splitByCount(1); ReadSession session = open(options)) {
+                for (int times = 0; times < 2; times++) {
+                    try (SplitReader split = session.openSplit(0, MEMORY)) {
+                        new Tally().drain(split);
+                        check(split.metrics().get("rows") == 25 && split.metrics().get("bytes_wire") > 0, split.metrics());
+                    }
+                }
+                check(session.metrics().get("rows") == 50 && session.metrics().get("reads") == 2, session.metrics());
             }
         });
         scenario("log", () -> {
