@@ -1585,6 +1585,27 @@ MS_API
 void ms_scan_free(ms_scan *scan);
 
 /**
+ * Hands a scan to a handler of the Arrow C device interface, which is called for the batches that were not taken yet: on_schema; on_next_task
+ * for each batch, as many as handler->producer->request has asked for, and with NULL for the end, which takes a request too;
+ * on_error with ECANCELED, ETIMEDOUT, ENOMEM, EINVAL or EIO and the message with the request id; release last, once. Memory is that of the CPU.
+ * Calls come from a thread of the library, never two at once, and must return soon; they may call request and cancel of the producer,
+ * extract_data of their task and release of arrays, but no function of the library. Each task must be extracted, with NULL if it is not wanted.
+ * A handler that returns another value than 0, or cancels, is released without a further call.
+ * @param[in] scan consumed, on success and on failure alike: do not use or free it afterwards. Its callback and descriptor end.
+ * @param[in] handler belongs to the caller and stays where it is until its release is called; its producer is set. After a failure of this
+ * call it is not called at all.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, also for one of the handler's functions; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, once, when no other call uses the handle, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_export_async(ms_scan *scan,
+                               struct ArrowAsyncDeviceStreamHandler *handler,
+                               ms_error **err);
+
+/**
  * Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
  * @param[in] client keeps living as long as the session does, also if it is freed.
  * @param[in] scan scan and types options; copied; the caller keeps and frees it.

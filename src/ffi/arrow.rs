@@ -1,5 +1,6 @@
 //! Arrow's C structs: the only module that fills and reads them.
 
+mod async_stream;
 mod batch;
 
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -13,6 +14,8 @@ use super::args::c_text;
 use super::gate::{fence, quiet};
 use crate::error::{Error, Kind, Result};
 
+pub use async_stream::ArrowAsyncDeviceStreamHandler;
+pub(super) use async_stream::Handler;
 pub(super) use batch::export_batch;
 
 /// `struct ArrowArrayStream` of the Arrow C stream interface. arrow-rs has one too, but its callbacks do not contain

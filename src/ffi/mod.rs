@@ -43,6 +43,7 @@ mod cancel;
 mod catalog;
 
 mod scan;
+mod scan_async;
 mod session;
 
 mod split_info;
@@ -53,7 +54,7 @@ mod metrics;
 
 mod bytes;
 
-pub use arrow::ArrowArrayStream;
+pub use arrow::{ArrowArrayStream, ArrowAsyncDeviceStreamHandler};
 pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
 pub use cancel::*;
@@ -68,6 +69,7 @@ pub use options::*;
 pub use predicate::*;
 pub use retry::*;
 pub use scan::*;
+pub use scan_async::*;
 pub use session::*;
 pub use sockets::wake_sockets_late;
 pub use split::*;

@@ -26,7 +26,7 @@ use crate::scan::Scan;
 
 /// An open scan over all splits of a session. Any number of threads may pull batches from it.
 pub struct ms_scan {
-    scan: Scan,
+    pub(super) scan: Scan,
 }
 
 /// Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its

@@ -1,6 +1,8 @@
 //! A scan: all splits of a session read concurrently, for any number of threads that take batches.
 
+mod demand;
 mod order;
+mod push;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -17,6 +19,9 @@ use crate::predicate::Predicate;
 use crate::runtime::{Callback, Handoff};
 use crate::session::Session;
 use crate::split::{Feed, Metric, Piece, Source, in_order};
+
+pub use demand::Demand;
+pub use push::Sink;
 
 /// An open scan. Every call may be made at any time from any thread.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::memory::{Ahead, Allowance};
 use crate::metrics::Metric;
 use crate::predicate::Predicate;
-use crate::runtime::{Callback, Handoff, Task};
+use crate::runtime::{Callback, Handoff, Runtime, Task};
 use crate::session::{Hold, Session};
 
 /// A batch and the split it belongs to.
@@ -86,9 +86,14 @@ impl Feed {
 
     /// As [`Feed::take`], without blocking.
     pub(crate) fn try_take(&self) -> Poll<Result<Option<Tagged>>> {
-        if let Err(error) = self.check() {
-            return Poll::Ready(Err(error));
+        match self.check() {
+            Ok(()) => self.poll_take(),
+            Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// As [`Feed::try_take`], for a task of the library.
+    pub(crate) fn poll_take(&self) -> Poll<Result<Option<Tagged>>> {
         loop {
             let chunk = match self.queue.try_take() {
                 Poll::Pending => return Poll::Pending,
@@ -106,8 +111,13 @@ impl Feed {
     /// Has `callback` called whenever [`Feed::try_take`] begins to have an answer.
     pub(crate) fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
         self.check()?;
-        self.queue.set_waker(callback);
+        self.watch(callback);
         Ok(())
+    }
+
+    /// As [`Feed::set_waker`], for a thread that was checked.
+    pub(crate) fn watch(&self, callback: Option<Callback>) {
+        self.queue.set_waker(callback);
     }
 
     /// A descriptor that is readable while [`Feed::try_take`] has an answer. It belongs to the read.
@@ -229,6 +239,11 @@ impl Feed {
     /// Fails where waiting for this read is not possible (see [`crate::runtime::Runtime::check`]).
     pub(crate) fn check(&self) -> Result<()> {
         self.session.client().runtime().check()
+    }
+
+    /// The threads that the read runs on.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.session.client().runtime()
     }
 
     /// Whether the read was opened in another process, from which this one was forked.

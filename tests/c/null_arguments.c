@@ -621,6 +621,12 @@ static void case_ms_scan_export_stream(void) {
   CHECK(stream.release == NULL);
   REFUSES("out_stream", ms_scan_export_stream(good_scan(), NULL, &err)); /* consumes the scan */
 }
+static void case_ms_scan_export_async(void) {
+  struct ArrowAsyncDeviceStreamHandler handler = {0};
+  REFUSES("scan", ms_scan_export_async(NULL, &handler, &err));
+  REFUSES("handler", ms_scan_export_async(good_scan(), NULL, &err)); /* consumes the scan */
+  REFUSES("handler->on_schema", ms_scan_export_async(good_scan(), &handler, &err));
+}
 static void case_ms_scan_progress(void) { CHECK(ms_scan_progress(NULL) == -1.0); }
 static void case_ms_scan_metrics(void) {
   ms_scan *scan = good_scan();
@@ -683,7 +689,7 @@ static const struct {
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
-    CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_progress),
+    CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_export_async), CASE(ms_scan_progress),
     CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
     CASE(ms_metrics_unit), CASE(ms_metrics_free), CASE(ms_end_callbacks),
 };

@@ -246,6 +246,11 @@ public:
     result<stream> into_stream() && noexcept {
         return detail::used_up(ms_scan_export_stream, handle_);
     }
+    /// Hands the scan to a handler of the Arrow C device interface, whose functions are called with its batches as it asks for them
+    /// (docs/reading.md); the handler stays where it is until it is released. The scan is used up.
+    result<void> export_async(ArrowAsyncDeviceStreamHandler *handler) && noexcept {
+        return detail::call(ms_scan_export_async, handle_.release(), handler);
+    }
     /// For calls of the C interface; stays this object's.
     ms_scan *get() const noexcept { return handle_.get(); }
 

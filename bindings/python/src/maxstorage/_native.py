@@ -156,6 +156,7 @@ FUNCTIONS = {
     "ms_scan_add_filter": (c_int32, _HANDLE, _HANDLE, _ERR),
     "ms_scan_schema": (c_int32, _HANDLE, POINTER(ArrowSchema), _ERR),
     "ms_scan_export_stream": (c_int32, _HANDLE, POINTER(ArrowArrayStream), _ERR),
+    "ms_scan_export_async": (c_int32, _HANDLE, c_void_p, _ERR),
     "ms_scan_progress": (c_double, _HANDLE),
     "ms_scan_metrics": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_scan_cancel": (None, _HANDLE),

@@ -74,6 +74,7 @@ interface Functions {
     int ms_scan_metrics(long scan, long outMetrics, long err);
     void ms_scan_cancel(long scan);
     void ms_scan_free(long scan);
+    int ms_scan_export_async(long scan, long handler, long err);
     int ms_session_open(long client, long scan, long filter, long outSession, long err);
     int ms_session_open_cancellable(long client, long scan, long filter, long cancel, long outSession, long err);
     int ms_session_attach(long client, long token, long tokenLen, long outSession, long err);

@@ -217,6 +217,9 @@ class JniFunctions implements Functions {
     public native void ms_scan_free(long scan);
 
     @Override
+    public native int ms_scan_export_async(long scan, long handler, long err);
+
+    @Override
     public native int ms_session_open(long client, long scan, long filter, long outSession, long err);
 
     @Override

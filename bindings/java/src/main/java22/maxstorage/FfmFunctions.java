@@ -91,6 +91,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SCAN_METRICS = function("ms_scan_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_CANCEL = function("ms_scan_cancel", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SCAN_FREE = function("ms_scan_free", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_SCAN_EXPORT_ASYNC = function("ms_scan_export_async", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_OPEN = function("ms_session_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_OPEN_CANCELLABLE = function("ms_session_open_cancellable", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_ATTACH = function("ms_session_attach", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -770,6 +771,15 @@ class FfmFunctions implements Functions {
     public void ms_scan_free(long scan) {
         try {
             MS_SCAN_FREE.invokeExact(scan);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_scan_export_async(long scan, long handler, long err) {
+        try {
+            return (int) MS_SCAN_EXPORT_ASYNC.invokeExact(scan, handler, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
