@@ -1512,7 +1512,7 @@ ms_status ms_scan_schema(const ms_scan *scan,
 /**
  * Adds a filter to a scan that is open, for example one that a join has found: from now on only rows for which it is true are handed
  * out. The library evaluates it, exactly, also on batches that were fetched already. Filters add up and stay. The protocol cannot
- * take it for splits that are not read yet: what is transferred stays the same.
+ * take it for splits that are not read yet; those whose partition it rules out by the keys are not requested any more.
  * @param[in] scan the scan.
  * @param[in] filter about columns that are delivered, in the types of the table whatever form types.decimal and types.string_view
  *     give them; not kept: the caller may free it at once.

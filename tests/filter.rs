@@ -208,3 +208,69 @@ fn filters_are_added_while_a_read_is_open() {
     rows.sort_unstable();
     assert_eq!(rows, [98, 98, 99, 99]);
 }
+
+/// A table in partitions `pt=0` to `pt=7`, each with a session of its own at the service, whose rows are v = 0 to 9. The first request for
+/// rows waits until `go` says so.
+fn parted(go: std::sync::mpsc::Receiver<()>) -> Peer {
+    let go = std::sync::Mutex::new(Some(go));
+    Peer::start(move |exchange, _| {
+        let body = String::from_utf8_lossy(&exchange.body).into_owned();
+        let path = exchange.path().to_owned();
+        if exchange.head.starts_with("POST") {
+            let (_, partition) = body.split_once("\"pt=").unwrap();
+            let answer = format!(
+                r#"{{"SessionId":"S{}","SessionStatus":"NORMAL","SplitsCount":1,"RecordCount":-1,"DataSchema":{{
+                    "DataColumns":[{{"Name":"v","Type":"bigint"}}],"PartitionColumns":[{{"Name":"pt","Type":"string"}}]}}}}"#,
+                &partition[..1]
+            );
+            exchange.json("201 Created", &answer);
+        } else if let Some((_, session)) = path.split_once("session_id=S") {
+            if let Some(go) = go.lock().unwrap().take() {
+                go.recv().unwrap();
+            }
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+            let keys: ArrayRef = Arc::new(StringArray::from(vec![session[..1].to_owned(); 10]));
+            let batch = RecordBatch::try_from_iter_with_nullable([("v", numbers, true), ("pt", keys, true)]).unwrap();
+            exchange.answer("200 OK", "", &ipc(&[batch], None));
+        } else {
+            exchange.json("404 Not Found", r#"{"Code":"NoSuchObject","Message":"unknown"}"#);
+        }
+    })
+}
+
+#[test]
+fn partitions_that_an_added_filter_rules_out_are_not_asked_for() {
+    for ordered in ["false", "true"] {
+        let (say, go) = std::sync::mpsc::channel();
+        let peer = parted(go);
+        let mut scan = options(&peer, &[("plan.partitions_per_session", "1"), ("plan.concurrency", "1")]);
+        for partition in 0..8 {
+            scan.add("partitions", &format!("pt={partition}")).unwrap();
+        }
+        scan.add("columns", "v").unwrap();
+        scan.add("partition_columns", "pt").unwrap();
+        let session = Session::open(&Client::open(&scan).unwrap(), &scan).unwrap();
+        assert_eq!(session.split_count(), 8);
+        let mut read = Options::new();
+        read.set("scan.concurrency", "1").unwrap();
+        read.set("scan.ordered", ordered).unwrap();
+        let scan = Scan::open(&session, &read).unwrap();
+        // One condition is on the key alone, one is not, and one is on both.
+        for filter in ["pt in ('0', '3', '5', '6') and v < 9", "pt <> '6' or v = 1", "pt != '3'"] {
+            scan.add_filter(&Predicate::parse(filter).unwrap()).unwrap();
+        }
+        say.send(()).unwrap();
+        let mut rows: Vec<i64> = Vec::new();
+        while let Some((_, batch)) = scan.next_batch().unwrap() {
+            rows.extend(numbers(&batch));
+        }
+        let expected: Vec<i64> = (0..9).chain(0..9).chain([1]).collect();
+        assert_eq!(rows, expected, "of the partitions 0, 5 and 6");
+        assert_eq!(scan.progress(), 1.0);
+        let heads = peer.heads();
+        let mut asked: Vec<&str> =
+            heads.iter().filter_map(|head| Some(&head.split_once("session_id=S")?.1[..1])).collect();
+        asked.dedup();
+        assert_eq!(asked, ["0", "5", "6"], "scan.ordered {ordered}");
+    }
+}

@@ -63,7 +63,12 @@ impl Scan {
         let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();
         let progress = Arc::new(Progress { total, done: AtomicU64::new(0) });
         let cutter = Arc::clone(&source);
-        let pieces: Pieces = Box::new(splits.into_iter().flat_map(move |piece| cutter.cut(piece)).map(Ok));
+        let passed_over = Arc::clone(&progress);
+        let pieces = splits.into_iter().flat_map(move |piece| {
+            let (asking, passed_over) = (Arc::clone(&cutter), Arc::clone(&passed_over));
+            cutter.cut(piece).filter_map(move |piece| asking.wanted(piece, |piece| passed_over.done(piece)))
+        });
+        let pieces: Pieces = Box::new(pieces);
         let told = Arc::clone(&progress);
         let mut feed = if read.flag(&options::SCAN_ORDERED) {
             // The batches wait in lanes.

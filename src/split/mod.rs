@@ -6,6 +6,7 @@ mod assembly;
 mod chunk;
 mod constants;
 mod feed;
+mod keys;
 mod patience;
 mod position;
 mod reader;
@@ -74,7 +75,9 @@ impl Split {
         let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
         let expected = piece.addressed().or(count).or_else(|| average_rows(session));
         let feed = if requests > 1 && piece.addressed().is_some() {
-            let work = in_order(Arc::clone(&source), source.cut(piece).map(Ok), requests, Arc::clone(&queue), |_| {});
+            let asking = Arc::clone(&source);
+            let pieces = source.cut(piece).filter_map(move |piece| asking.wanted(piece, |_| {}));
+            let work = in_order(Arc::clone(&source), pieces, requests, Arc::clone(&queue), |_| {});
             Feed::start(session, queue, source, work)
         } else {
             let reader = Reader::new(&source, Position::new(piece), piece, Sink::Engine(Arc::clone(&queue)));

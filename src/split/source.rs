@@ -1,11 +1,12 @@
 //! What all requests of one open read share.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
 use super::constants::Constants;
+use super::keys::KeyFilter;
 use super::position::Piece;
 use super::refine::Refinement;
 use crate::arrow::policy::Overflow;
@@ -33,6 +34,8 @@ pub(crate) struct Source {
     /// The columns of the stream, which are more if the service cannot be asked for fewer than a session has.
     pub(super) schema: SchemaRef,
     pub(super) refinement: Refinement,
+    /// The conditions on partition keys among the filters that were added.
+    key_filters: RwLock<Vec<KeyFilter>>,
     /// What happens to times that do not fit.
     pub(super) overflow: Overflow,
     pub(super) form: RowsForm,
@@ -80,6 +83,7 @@ impl Source {
             transport: session.client().transport().traced(read)?,
             share: Share::new(read.number(&options::READ_PRIORITY)),
             parts: session.parts().clone(),
+            key_filters: RwLock::default(),
             refinement,
             overflow: session.plan().policies.timestamp_overflow,
             schema,
@@ -104,7 +108,31 @@ impl Source {
 
     /// Adds a filter for everything that was not handed out yet.
     pub(super) fn add_filter(&self, filter: &Predicate) -> Result<()> {
-        self.refinement.add(filter, self.projection.schema())
+        self.refinement.add(filter, self.projection.schema())?;
+        let conditions = KeyFilter::of(filter, self.projection.schema());
+        self.key_filters.write().unwrap_or_else(PoisonError::into_inner).extend(conditions);
+        Ok(())
+    }
+
+    /// A piece that is about to be read, unless a filter that was added rules its partition out: `done` is told of it then.
+    pub(crate) fn wanted(&self, piece: Piece, done: impl FnOnce(&Piece)) -> Option<Result<Piece>> {
+        match self.is_ruled_out(&piece) {
+            Ok(false) => Some(Ok(piece)),
+            Ok(true) => {
+                done(&piece);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn is_ruled_out(&self, piece: &Piece) -> Result<bool> {
+        let filters = self.key_filters.read().unwrap_or_else(PoisonError::into_inner);
+        if filters.is_empty() {
+            return Ok(false);
+        }
+        let partitions = &self.part_of(piece.split)?.0.partitions;
+        filters.iter().try_fold(false, |is_out, filter| Ok(is_out || filter.rules_out(partitions)?))
     }
 
     /// The row that a piece has again and again, and how often at most in one batch, if its address tells how many there are and its
