@@ -1483,8 +1483,9 @@ ms_status ms_scan_set_waker(const ms_scan *scan,
                             ms_error **err);
 
 /**
- * A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. Only wait for it: do
- * not read from it and do not close it. It belongs to the scan and is closed by ms_scan_free.
+ * A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. While more is at hand it becomes
+ * so for several batches at once, which may be some hundred microseconds after the first. Only wait for it: do not read from it and do not
+ * close it. It belongs to the scan and is closed by ms_scan_free.
  * @param[in] scan may be NULL.
  * @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
  * descriptor left.
@@ -1960,8 +1961,9 @@ ms_status ms_split_set_waker(ms_split *split,
                              ms_error **err);
 
 /**
- * A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
- * not read from it and do not close it. It belongs to the split and is closed by ms_split_free.
+ * A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. While more is at hand it becomes
+ * so for several batches at once, which may be some hundred microseconds after the first. Only wait for it: do not read from it and do not
+ * close it. It belongs to the split and is closed by ms_split_free.
  * @param[in] split may be NULL.
  * @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
  * descriptor left.

@@ -205,8 +205,9 @@ pub unsafe extern "C" fn ms_scan_set_waker(
     unsafe { gate(err, || borrow(scan, "scan")?.scan.set_waker(wake_callback(wake, context))) }
 }
 
-/// A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. Only wait for it: do
-/// not read from it and do not close it. It belongs to the scan and is closed by ms_scan_free.
+/// A file descriptor for poll, epoll or select: readable while ms_scan_try_next_batch would not be pending. While more is at hand it becomes
+/// so for several batches at once, which may be some hundred microseconds after the first. Only wait for it: do not read from it and do not
+/// close it. It belongs to the scan and is closed by ms_scan_free.
 /// @param[in] scan may be NULL.
 /// @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
 /// descriptor left.

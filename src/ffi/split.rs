@@ -169,8 +169,9 @@ pub(super) fn wake_callback(wake: ms_wake_callback, context: *mut c_void) -> Opt
     })
 }
 
-/// A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. Only wait for it: do
-/// not read from it and do not close it. It belongs to the split and is closed by ms_split_free.
+/// A file descriptor for poll, epoll or select: readable while ms_split_try_next_batch would not be pending. While more is at hand it becomes
+/// so for several batches at once, which may be some hundred microseconds after the first. Only wait for it: do not read from it and do not
+/// close it. It belongs to the split and is closed by ms_split_free.
 /// @param[in] split may be NULL.
 /// @return the descriptor, always the same one; -1 for NULL, in a child made by fork, from inside a callback, or if the process has no
 /// descriptor left.
