@@ -108,6 +108,11 @@ func (c *Client) list(
 		if err != nil {
 			return err
 		}
-		return drain(reader, take)
+		return drain(reader, func(batch arrow.RecordBatch) error {
+			if err := take(batch); err != nil {
+				return err
+			}
+			return ctx.Err() // the call is told on another goroutine, which may come too late for the next batch
+		})
 	})
 }
