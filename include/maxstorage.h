@@ -361,8 +361,9 @@ typedef void (*ms_memory_release)(void *context, size_t bytes);
  * Decides after a request that failed and that the library would make again: returns how many milliseconds to wait before the next attempt, for
  * example planned_delay_ms, or less than 0 to give up with this failure. error tells code, sentence, code of the service, HTTP status and, by
  * ms_error_attempts, the number of the attempt; it belongs to the library and exists during the call only. elapsed_ms counts from the first
- * attempt, or from the last one that brought rows. It is called from threads of the library, several at once, must return soon, must not
- * throw, and must call nothing of the library but the functions that read an error.
+ * attempt, from the last one that brought rows, or from the last refusal for too many requests while others of the client went on, which is no
+ * failed attempt. It is called from threads of the library, several at once, must return soon, must not throw, and must call nothing of the
+ * library but the functions that read an error.
  */
 typedef int64_t (*ms_retry_hook)(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms);
 
@@ -922,7 +923,8 @@ ms_status ms_options_set_memory_hooks(ms_options *options,
  * ends early when the call is cancelled or its deadline passes.
  * @param[in] options the options; clients opened with them, or with a clone of them, ask it, for all requests to the service.
  * @param[in] hook decides; NULL for the retry options alone.
- * @param[in] context handed to each call; must live until the clients and everything opened through them are freed; may be NULL.
+ * @param[in] context handed to each call; may be NULL. A call that has begun may outlast the freeing of everything, so it must live until
+ * ms_shutdown or ms_end_callbacks has returned MS_OK, or as long as the process.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
  * Thread: one call at a time. Blocking: no.
@@ -984,7 +986,7 @@ ms_status ms_client_open(const ms_options *options,
  * @param[out] out_client receives the handle, to be freed with ms_client_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
- * Thread: any, at any time. Blocking: no.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
  * @since 0.1
  */
 MS_API

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn ms_client_open(
 /// @param[out] out_client receives the handle, to be freed with ms_client_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
-/// Thread: any, at any time. Blocking: no.
+/// Thread: any, at any time, but not from inside a callback. Blocking: no.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]

@@ -34,7 +34,7 @@ mod blind {
 #[cfg(debug_assertions)]
 mod watch {
     use std::alloc::{Layout, dealloc};
-    use std::collections::{HashMap, VecDeque};
+    use std::collections::{HashMap, HashSet, VecDeque};
     use std::io::Write;
     use std::marker::PhantomData;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,6 +47,8 @@ mod watch {
     struct Handles {
         /// Addresses and kinds.
         live: HashMap<usize, &'static str>,
+        /// Those that the host may not free.
+        lent: HashSet<usize>,
         freed: HashMap<usize, &'static str>,
         /// The memory of those that were freed, the oldest first.
         kept: VecDeque<(usize, Layout)>,
@@ -80,6 +82,9 @@ mod watch {
     /// Takes note of a handle that the host has for the time of a callback only.
     pub(in crate::ffi) fn lend<T>(handle: *const T) -> Loan<T> {
         born(handle);
+        if let Some(mut handles) = handles() {
+            handles.lent.insert(handle.addr());
+        }
         Loan(handle.addr(), PhantomData)
     }
 
@@ -87,6 +92,7 @@ mod watch {
         fn drop(&mut self) {
             if let Some(mut handles) = handles() {
                 handles.live.remove(&self.0);
+                handles.lent.remove(&self.0);
             }
         }
     }
@@ -110,6 +116,9 @@ mod watch {
             return unsafe { Box::from_raw(handle) };
         };
         handles.check::<T>(handle, "freed");
+        if handles.lent.contains(&handle.addr()) {
+            end(&format!("{} {handle:p} is freed, and was only lent to a callback", kind::<T>()));
+        }
         handles.live.remove(&handle.addr());
         handles.freed.insert(handle.addr(), kind::<T>());
         handles.kept.push_back((handle.expose_provenance(), Layout::new::<T>()));
@@ -218,7 +227,14 @@ mod tests {
         }
     }
 
+    unsafe fn lent_error_freed() {
+        let error = ms_error::new(&crate::error::Error::new(crate::error::Kind::NotFound, "x"));
+        let _loan = super::lend(&raw const error);
+        unsafe { ms_error_free((&raw const error).cast_mut()) };
+    }
+
     const MISTAKES: &[Mistake] = &[
+        ("lent_error_freed", lent_error_freed, "ms_error 0x… is freed, and was only lent to a callback"),
         ("options_freed_twice", options_freed_twice, "ms_options 0x… is freed a second time"),
         ("options_cloned_after_free", options_cloned_after_free, "ms_options 0x… is used after it was freed"),
         ("options_set_after_free", options_set_after_free, "ms_options 0x… is used after it was freed"),

@@ -15,8 +15,9 @@ use crate::options::{Decision, FailedAttempt, RetryHook};
 /// Decides after a request that failed and that the library would make again: returns how many milliseconds to wait before the next attempt, for
 /// example planned_delay_ms, or less than 0 to give up with this failure. error tells code, sentence, code of the service, HTTP status and, by
 /// ms_error_attempts, the number of the attempt; it belongs to the library and exists during the call only. elapsed_ms counts from the first
-/// attempt, or from the last one that brought rows. It is called from threads of the library, several at once, must return soon, must not
-/// throw, and must call nothing of the library but the functions that read an error.
+/// attempt, from the last one that brought rows, or from the last refusal for too many requests while others of the client went on, which is no
+/// failed attempt. It is called from threads of the library, several at once, must return soon, must not throw, and must call nothing of the
+/// library but the functions that read an error.
 pub type ms_retry_hook = Option<
     unsafe extern "C" fn(context: *mut c_void, error: *const ms_error, elapsed_ms: i64, planned_delay_ms: i64) -> i64,
 >;
@@ -26,7 +27,8 @@ pub type ms_retry_hook = Option<
 /// ends early when the call is cancelled or its deadline passes.
 /// @param[in] options the options; clients opened with them, or with a clone of them, ask it, for all requests to the service.
 /// @param[in] hook decides; NULL for the retry options alone.
-/// @param[in] context handed to each call; must live until the clients and everything opened through them are freed; may be NULL.
+/// @param[in] context handed to each call; may be NULL. A call that has begun may outlast the freeing of everything, so it must live until
+/// ms_shutdown or ms_end_callbacks has returned MS_OK, or as long as the process.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
 /// Thread: one call at a time. Blocking: no.

@@ -144,15 +144,19 @@ impl<T> Handoff<T> {
 
     /// As [`Handoff::put`], if there is room for the item, else gives it back.
     pub fn try_put(&self, item: T, bytes: u64) -> Option<T> {
-        self.change(|state| match state.end {
-            End::NotYet if !self.has_room(state, bytes) => Some(item),
+        let mut item = Some(item);
+        let refused = self.change(|state| match state.end {
+            End::NotYet if !self.has_room(state, bytes) => item.take(),
             End::NotYet => {
-                state.items.push_back((item, bytes));
+                state.items.extend(item.take().map(|item| (item, bytes)));
                 state.bytes += bytes;
                 None
             }
             _ => None,
-        })
+        });
+        // Not under the lock: it may have memory of a host to give back.
+        drop(item);
+        refused
     }
 
     fn has_room(&self, state: &State<T>, bytes: u64) -> bool {
@@ -161,10 +165,13 @@ impl<T> Handoff<T> {
     }
 
     /// Takes note that an item which was taken is not used: it comes back by [`Handoff::give_back`], and nothing behind it goes out before.
-    pub fn hold(&self) {
+    /// False if the queue was cut off: then nobody wants it any more.
+    pub fn hold(&self) -> bool {
         let mut state = self.lock();
-        state.held += usize::from(!state.is_cut_off);
+        let goes_on = !state.is_cut_off;
+        state.held += usize::from(goes_on);
         state.show();
+        goes_on
     }
 
     /// Puts an item back where it was taken from. It is dropped if the queue was cut off meanwhile.
@@ -209,7 +216,8 @@ impl<T> Handoff<T> {
 
     fn cut_off(&self, end: End) {
         let dropped = self.change(|state| {
-            if !matches!(state.end, End::Cancelled) {
+            // What cuts off first is the end for everybody, but that a cancel has the last word.
+            if !state.is_cut_off || matches!(end, End::Cancelled) {
                 state.end = end;
             }
             state.bytes = 0;
@@ -455,7 +463,7 @@ mod tests {
             queue.put(2, 1).await;
         });
         assert_eq!(queue.take(None).unwrap(), Some(1));
-        queue.hold();
+        assert!(queue.hold());
         queue.finish(Ok(()));
         assert!(queue.try_take().is_pending() && !readable(descriptor) && !queue.is_finished());
         let deadline = queue.take(Some(Instant::now())).unwrap_err();
@@ -468,12 +476,47 @@ mod tests {
         let queue = Handoff::new(3, u64::MAX);
         block_on(queue.put(1, 1));
         assert_eq!(queue.take(None).unwrap(), Some(1));
-        queue.hold();
+        assert!(queue.hold());
         queue.cancel();
         queue.give_back(1);
         assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled);
-        queue.hold();
+        assert!(!queue.hold());
         assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled, "though it was taken before");
+    }
+
+    #[test]
+    fn what_cuts_off_first_is_the_end_and_a_cancel_has_the_last_word() {
+        let failed = || Error::new(Kind::ResourceExhausted, "no memory");
+        let queue = Handoff::<u8>::new(1, 1);
+        queue.stop();
+        queue.fail(failed());
+        assert_eq!(queue.take(None).unwrap(), None);
+        queue.cancel();
+        assert_eq!(queue.take(None).unwrap_err().kind(), Kind::Cancelled);
+        let queue = Handoff::<u8>::new(1, 1);
+        queue.fail(failed());
+        queue.fail(Error::new(Kind::Cancelled, "the work was cancelled"));
+        queue.stop();
+        assert_eq!(queue.take(None).unwrap_err().kind(), Kind::ResourceExhausted);
+    }
+
+    #[test]
+    fn an_item_that_nobody_wants_is_dropped_outside_of_the_lock() {
+        /// Looks at the queue when it is dropped, as a host may that gets its memory back.
+        struct Looks(std::sync::Weak<Handoff<Looks>>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                if let Some(queue) = self.0.upgrade() {
+                    assert!(queue.state.try_lock().is_ok(), "dropped under the lock");
+                }
+            }
+        }
+        let queue = Arc::new(Handoff::new(2, u64::MAX));
+        let item = || Looks(Arc::downgrade(&queue));
+        assert!(queue.try_put(item(), 1).is_none());
+        queue.cancel();
+        assert!(queue.try_put(item(), 1).is_none());
+        queue.give_back(item());
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn spawn_on<T: Send + 'static>(
 }
 
 /// Work on the threads of the process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Task(tokio::task::AbortHandle);
 
 impl Task {

@@ -41,6 +41,8 @@ impl Scan {
 async fn pushed(scan: Scan, demand: &Demand, mut sink: impl Sink) {
     if sink.begin() {
         loop {
+            // Readers that are always faster must not keep the thread from other tasks.
+            tokio::task::coop::consume_budget().await;
             match poll_fn(|context| next(&scan, demand, context)).await {
                 Ok(Ok(Some((_, batch)))) => {
                     demand.served();

@@ -179,17 +179,24 @@ impl Feed {
 
     /// Has a batch come back when the host grants `bytes` for the rows that filters leave of it. Those behind it wait, too.
     fn wait_for_memory(&self, mut chunk: Chunk, bytes: u64) {
-        self.queue.hold();
-        let (source, queue) = (Arc::clone(&self.source), Arc::clone(&self.queue));
-        let waiting = source.granted_at_once(bytes);
-        let task = self.session.client().runtime().spawn_aside(waiting, move |granted| match granted {
+        // Who ends the read cuts the queue off and then takes this lock: either that is seen here, or the task is seen there.
+        let mut waiting = self.waiting();
+        if !self.queue.hold() {
+            drop(waiting);
+            return;
+        }
+        let (source, queue, reading) = (Arc::clone(&self.source), Arc::clone(&self.queue), self.task.clone());
+        let granted = source.granted_at_once(bytes);
+        let task = self.session.client().runtime().spawn_aside(granted, move |granted| match granted {
             Ok(memory) => {
                 chunk.filtering = Some(memory);
                 queue.give_back(chunk);
             }
-            Err(error) => queue.fail(error),
+            Err(error) => {
+                queue.fail(error);
+                reading.abort();
+            }
         });
-        let mut waiting = self.waiting();
         waiting.retain(|task| !task.is_finished());
         waiting.push(task);
     }

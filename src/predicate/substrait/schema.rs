@@ -14,20 +14,31 @@ struct Field<'a> {
     fields: Vec<Field<'a>>,
 }
 
+/// Whether the fields of structs in lists and maps have names.
+#[derive(Clone, Copy, PartialEq)]
+enum Elements {
+    Named,
+    Nameless,
+}
+
 /// The rows that an expression is about: `base_schema`.
 pub(super) struct Schema<'a>(Vec<Field<'a>>);
 
 impl<'a> Schema<'a> {
-    /// Reads a named struct: the names of the columns and of the fields in them, each before what is in it.
+    /// Reads a named struct: the names of the columns and of the fields in them, each before what is in it. Arrow names no fields of
+    /// structs in lists and maps, which nothing can refer to; which way it is shows in the number of names.
     pub(super) fn read(named: &Message<'a>) -> Result<Self> {
         let types = named.message(2)?.ok_or_else(|| malformed("no types of columns"))?;
         let names: Vec<&str> = named.texts(1).collect::<Result<_>>()?;
-        let mut names = names.into_iter();
-        let columns = fields(&types, &mut names, 0)?;
-        if names.next().is_some() {
-            return Err(malformed("more names than columns"));
-        }
-        Ok(Schema(columns))
+        let read = |elements| {
+            let mut names = names.clone().into_iter();
+            let columns = fields(&types, &mut names, elements, 0)?;
+            if names.next().is_some() {
+                return Err(malformed("more names than columns"));
+            }
+            Ok(Schema(columns))
+        };
+        read(Elements::Named).or_else(|failure| read(Elements::Nameless).map_err(|_| failure))
     }
 
     /// The column of a field reference.
@@ -62,27 +73,40 @@ impl<'a> Schema<'a> {
 }
 
 /// The fields of a struct type.
-fn fields<'a>(types: &Message<'a>, names: &mut IntoIter<&'a str>, level: usize) -> Result<Vec<Field<'a>>> {
+fn fields<'a>(
+    types: &Message<'a>,
+    names: &mut IntoIter<&'a str>,
+    elements: Elements,
+    level: usize,
+) -> Result<Vec<Field<'a>>> {
     let named = |kind: Result<Message<'a>>| {
         let name = names.next().filter(|name| !name.is_empty()).ok_or_else(|| malformed("a column without a name"))?;
-        Ok(Field { name, fields: inner(&kind?, names, level)? })
+        Ok(Field { name, fields: inner(&kind?, names, elements, level)? })
     };
     types.messages(1).map(named).collect()
 }
 
-/// The fields in a type. Those in lists and maps have names too, but nothing can refer to them.
-fn inner<'a>(kind: &Message<'a>, names: &mut IntoIter<&'a str>, level: usize) -> Result<Vec<Field<'a>>> {
+/// The fields in a type.
+fn inner<'a>(
+    kind: &Message<'a>,
+    names: &mut IntoIter<&'a str>,
+    elements: Elements,
+    level: usize,
+) -> Result<Vec<Field<'a>>> {
     if level > MAX_LEVELS {
         return Err(too_deep());
     }
     if let Some(structure) = kind.message(25)? {
-        return fields(&structure, names, level + 1);
+        return fields(&structure, names, elements, level + 1);
+    }
+    if elements == Elements::Nameless {
+        return Ok(Vec::new());
     }
     for (number, parts) in [(27, &[1][..]), (28, &[1, 2])] {
         let Some(container) = kind.message(number)? else { continue };
         for part in parts {
             if let Some(element) = container.message(*part)? {
-                inner(&element, names, level + 1)?;
+                inner(&element, names, elements, level + 1)?;
             }
         }
     }
@@ -97,7 +121,7 @@ pub(super) struct Functions<'a>(HashMap<u32, Function<'a>>);
 pub(super) struct Function<'a> {
     /// Its name, without the types of its arguments.
     pub(super) name: &'a str,
-    /// The extension that has it, by URN or URI; empty if the message does not say.
+    /// The extension that has it, by URN or URI; empty if the message names none.
     pub(super) of: &'a str,
 }
 
@@ -105,8 +129,11 @@ impl Function<'_> {
     /// Whether it is one of those that Substrait itself describes, in the extension of this name. Some producers leave out where
     /// their functions come from; their names are Substrait's.
     pub(super) fn is_standard(&self, extension: &str) -> bool {
-        let last = self.of.rsplit(['/', ':']).next().unwrap_or_default();
-        self.of.is_empty() || last.strip_suffix(".yaml").unwrap_or(last) == extension
+        let urn = self.of.strip_prefix("extension:io.substrait:");
+        let ours = |place: &str| place.is_empty() || place.contains("substrait.io") || place.contains("substrait-io");
+        let file = self.of.rsplit_once('/').filter(|(place, _)| ours(place));
+        let name = urn.or(file.map(|(_, name)| name.strip_suffix(".yaml").unwrap_or(name)));
+        self.of.is_empty() || name == Some(extension)
     }
 }
 
@@ -117,8 +144,13 @@ impl<'a> Functions<'a> {
         let mut functions = HashMap::new();
         for declaration in message.messages(2) {
             let Some(function) = declaration?.message(3)? else { continue };
-            let of =
-                urns.get(&function.reference(4)?).or(uris.get(&function.reference(1)?)).copied().unwrap_or_default();
+            let (urn, uri) = (function.reference(4)?, function.reference(1)?);
+            let of = match urns.get(&urn).or(uris.get(&uri)) {
+                Some(of) => *of,
+                // Those who do not say where their functions come from refer to nothing, or to the largest number.
+                None if [urn, uri].iter().all(|number| [0, u32::MAX].contains(number)) => "",
+                None => return Err(malformed("a function of an extension that it does not declare")),
+            };
             let name = function.text(3)?;
             let name = name.split_once(':').map_or(name, |(name, _)| name);
             if functions.insert(function.reference(2)?, Function { name, of }).is_some() {

@@ -94,6 +94,10 @@ enum From {
     Urn,
     Nowhere,
     Elsewhere,
+    /// Under the name of Substrait's own.
+    Impostor,
+    /// From an extension that is not declared.
+    Undeclared,
 }
 
 fn message_from(expression: Vec<u8>, from: From) -> Vec<u8> {
@@ -103,7 +107,8 @@ fn message_from(expression: Vec<u8>, from: From) -> Vec<u8> {
         }
         From::Urn => bytes(8, [int(1, anchor), bytes(2, format!("extension:io.substrait:{name}"))].concat()),
         From::Elsewhere => bytes(8, [int(1, anchor), bytes(2, format!("extension:org.example:my_{name}"))].concat()),
-        From::Nowhere => Vec::new(),
+        From::Impostor => bytes(8, [int(1, anchor), bytes(2, format!("extension:org.example:{name}"))].concat()),
+        From::Nowhere | From::Undeclared => Vec::new(),
     };
     let declared: Vec<u8> = FUNCTIONS
         .iter()
@@ -112,7 +117,7 @@ fn message_from(expression: Vec<u8>, from: From) -> Vec<u8> {
             let anchor = i64::from(!matches!(*name, "and" | "or" | "not" | "xor")) + 7;
             let reference = match from {
                 From::Uri => int(1, anchor),
-                From::Urn | From::Elsewhere => int(4, anchor),
+                From::Urn | From::Elsewhere | From::Impostor | From::Undeclared => int(4, anchor),
                 From::Nowhere => int(4, u32::MAX.into()),
             };
             let name = if number % 2 == 0 { format!("{name}:any_any") } else { name.to_string() };
@@ -194,9 +199,13 @@ fn long_chains_are_flat_and_deep_trees_are_refused() {
     let casts = (0..5000).fold(i32_of(1), |of, _| cast(bytes(5, ""), of));
     let error = Predicate::from_substrait(&message(call("equal", &[n(), casts]))).unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidArgument);
-    let types = (0..5000).fold(bytes(5, ""), |of, _| bytes(27, bytes(1, of)));
-    let schema = bytes(4, [bytes(1, "a"), bytes(2, bytes(1, types))].concat());
+    let structs = (0..5000).fold(bytes(5, ""), |of, _| bytes(25, bytes(1, of)));
+    let names = bytes(1, "a").repeat(5001);
+    let schema = bytes(4, [names, bytes(2, bytes(1, structs))].concat());
     assert!(Predicate::from_substrait(&schema).unwrap_err().message().contains("256 levels"));
+    let lists = (0..5000).fold(bytes(5, ""), |of, _| bytes(27, bytes(1, of)));
+    let schema = bytes(4, [bytes(1, "a"), bytes(2, bytes(1, lists))].concat());
+    assert!(Predicate::from_substrait(&schema).unwrap_err().message().contains("no expression"));
 }
 
 #[test]
@@ -212,6 +221,30 @@ fn functions_come_from_anywhere_but_elsewhere() {
         let error = Predicate::from_substrait(&message_from(expression, From::Elsewhere)).unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported);
         assert!(error.message().contains(&format!("`{name}` of `extension:org.example:my_functions_")), "{error}");
+    }
+    let error = Predicate::from_substrait(&message_from(expression(), From::Impostor)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    let error = Predicate::from_substrait(&message_from(expression(), From::Undeclared)).unwrap_err();
+    assert!(error.message().contains("an extension that it does not declare"), "{error}");
+}
+
+/// Arrow names the fields of a struct in a struct, but not those in a list or a map.
+#[test]
+fn fields_in_lists_and_maps_may_have_no_names() {
+    let names = ["n", "s", "x", "l", "y", "m", "k", "v", "last"].map(|name| bytes(1, name)).concat();
+    let fewer = ["n", "s", "x", "l", "m", "last"].map(|name| bytes(1, name)).concat();
+    let types = schema()[names.len()..].to_vec();
+    let of = |names: Vec<u8>| {
+        let whole = message(call("is_null", &[reference(&[3])]));
+        let base = bytes(4, schema());
+        assert!(whole.ends_with(&base));
+        let whole = [&whole[..whole.len() - base.len()], &bytes(4, [names, types.clone()].concat())].concat();
+        Predicate::from_substrait(&whole).map(|predicate| predicate.to_string())
+    };
+    assert_eq!(of(names.clone()).unwrap(), "`last` IS NULL");
+    assert_eq!(of(fewer.clone()).unwrap(), "`last` IS NULL");
+    for wrong in [[fewer, bytes(1, "more")].concat(), [names, bytes(1, "more")].concat()] {
+        assert!(of(wrong).unwrap_err().message().contains("malformed"));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The wire format of Protocol Buffers: a message as the list of its fields, whose own messages are read when they are asked for.
+//! The wire format of Protocol Buffers: a message as its bytes, whose fields are read when they are asked for, so that it takes no memory,
+//! whatever is in it.
 //!
 //! By hand, because the generated readers have one limit of depth for all, a hundred messages in each other, and three of them make
 //! one level of a condition: thirty-three terms that an engine has joined by AND one by one would be too many. Without the limit the
@@ -19,52 +20,43 @@ enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A message. Its fields are in their order, with their numbers.
-#[derive(Debug, Clone)]
-pub(super) struct Message<'a>(Vec<(u32, Value<'a>)>);
+/// A message: bytes that are fields with their numbers, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'a>(&'a [u8]);
 
 impl<'a> Message<'a> {
     /// A message whose fields all have their defaults.
     pub(super) fn empty() -> Self {
-        Message(Vec::new())
+        Message(&[])
     }
 
-    /// Reads the fields of a message, but not the messages in it.
-    pub(super) fn read(mut bytes: &'a [u8]) -> Result<Self> {
-        let mut fields = Vec::new();
-        while !bytes.is_empty() {
-            let key = varint(&mut bytes)?;
-            let number =
-                u32::try_from(key >> 3).ok().filter(|number| *number > 0).ok_or_else(|| malformed("a bad tag"))?;
-            let value = match key & 7 {
-                0 => Value::Varint(varint(&mut bytes)?),
-                1 => Value::Eight(fixed(&mut bytes)?),
-                5 => Value::Four(fixed(&mut bytes)?),
-                2 => {
-                    let length = usize::try_from(varint(&mut bytes)?).unwrap_or(usize::MAX);
-                    let (content, rest) = bytes.split_at_checked(length).ok_or_else(cut)?;
-                    bytes = rest;
-                    Value::Bytes(content)
-                }
-                _ => return Err(malformed("a bad wire type")),
-            };
-            fields.push((number, value));
+    /// Looks at the fields of a message, but not at the messages in it.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            field(&mut rest)?;
         }
-        Ok(Message(fields))
+        Ok(Message(bytes))
+    }
+
+    /// The fields, which were looked at.
+    fn fields(&self) -> impl Iterator<Item = (u32, Value<'a>)> + use<'a> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || if rest.is_empty() { None } else { field(&mut rest).ok() })
     }
 
     /// The numbers of the fields that are there.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.0.iter().map(|(number, _)| *number)
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.fields().map(|(number, _)| number)
     }
 
     /// Every message under a number.
-    pub(super) fn messages(&self, number: u32) -> impl DoubleEndedIterator<Item = Result<Message<'a>>> {
+    pub(super) fn messages(&self, number: u32) -> impl Iterator<Item = Result<Message<'a>>> + use<'a> {
         self.values(number).map(|value| Message::read(as_bytes(value)?))
     }
 
     /// Every text under a number.
-    pub(super) fn texts(&self, number: u32) -> impl Iterator<Item = Result<&'a str>> {
+    pub(super) fn texts(&self, number: u32) -> impl Iterator<Item = Result<&'a str>> + use<'a> {
         self.values(number).map(as_text)
     }
 
@@ -120,8 +112,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn values(&self, number: u32) -> impl DoubleEndedIterator<Item = Value<'a>> {
-        self.0.iter().filter(move |(found, _)| *found == number).map(|(_, value)| *value)
+    fn values(&self, number: u32) -> impl Iterator<Item = Value<'a>> + use<'a> {
+        self.fields().filter(move |(found, _)| *found == number).map(|(_, value)| value)
     }
 
     /// A field that may be there once. Readers differ in what they take where it is twice, so it is refused.
@@ -132,6 +124,25 @@ impl<'a> Message<'a> {
             _ => Err(malformed(&format!("the field {number} twice"))),
         }
     }
+}
+
+/// Takes a field from the front of `bytes`.
+fn field<'a>(bytes: &mut &'a [u8]) -> Result<(u32, Value<'a>)> {
+    let key = varint(bytes)?;
+    let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0).ok_or_else(|| malformed("a bad tag"))?;
+    let value = match key & 7 {
+        0 => Value::Varint(varint(bytes)?),
+        1 => Value::Eight(fixed(bytes)?),
+        5 => Value::Four(fixed(bytes)?),
+        2 => {
+            let length = usize::try_from(varint(bytes)?).unwrap_or(usize::MAX);
+            let (content, rest) = bytes.split_at_checked(length).ok_or_else(cut)?;
+            *bytes = rest;
+            Value::Bytes(content)
+        }
+        _ => return Err(malformed("a bad wire type")),
+    };
+    Ok((number, value))
 }
 
 /// A failure for bytes that are no message.

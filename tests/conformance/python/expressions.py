@@ -113,6 +113,15 @@ def pyarrow_expressions_everywhere():
     with session.scan() as scan:
         scan.add_filter(pc.field("c_timestamp") < datetime.datetime(1970, 1, 1, tzinfo=UTC))
         assert 0 < sum(len(pa.record_batch(batch)) for batch in scan) < 2000
+    # Forms that pyarrow has no literals for.
+    for form in ("types__string_view", "types__large_offsets"):
+        session = client().read("ramp", split__mode="parallelism", split__parallelism=1, **{form: "true"})
+        split = session.split(0)
+        split.add_filter(pc.field("c_string").is_null())
+        some = sum(len(pa.record_batch(batch)) for batch in split)
+        split = session.split(0)
+        split.add_filter(pc.field("c_string") >= "")
+        assert some + sum(len(pa.record_batch(batch)) for batch in split) == 4000, form
     assert pa.table(client().partitions("parted", pc.field("ds") == "20260102")).num_rows == 1
     try:
         ids(pc.starts_with(pc.field("c_string"), "it"))

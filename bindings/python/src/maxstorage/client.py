@@ -123,7 +123,8 @@ class Client(_Handle):
         text = filter if isinstance(filter, str) else None
         scan = self.options.copy().update({"table": table, "columns": columns, "partitions": partitions, "filter.text": text})
         scan.update(options, **more)
-        tree = predicate_of(filter, lambda: self.table_schema(table)) if text is None else None
+        asked = self if cancel is None else self.with_cancel(cancel)
+        tree = predicate_of(filter, lambda: asked.table_schema(table)) if text is None else None
         ended_by = cancel._handle if cancel is not None else None
         return Session(make(lib.ms_session_open_cancellable, self._handle, scan._handle, _of(tree), ended_by), scan)
 

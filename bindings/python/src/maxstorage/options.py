@@ -92,12 +92,12 @@ class Options:
         and must not call the library; it is kept until the program ends."""
 
         def answer(_, error, elapsed, planned):
-            delay = None
             try:
                 delay = decide(failure(lib.ms_error_code(error), error), elapsed / 1000, planned / 1000)
+                return -1 if delay is None else max(0, min(int(delay * 1000), (1 << 63) - 1))
             except Exception:  # may not go on into the library
                 traceback.print_exc()
-            return -1 if delay is None else max(0, int(delay * 1000))
+                return -1
 
         hook = RetryHook(answer)
         call(lib.ms_options_set_retry_hook, self._handle, hook, None)

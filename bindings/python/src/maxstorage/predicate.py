@@ -49,18 +49,25 @@ class Predicate:
 
 def predicate_of(filter, schema):
     """A filter as a Predicate: one that is, or a `pyarrow.compute.Expression` on columns of what `schema` returns."""
-    return Predicate.from_substrait(filter.to_substrait(_in_micros(schema()))) if hasattr(filter, "to_substrait") else filter
+    return Predicate.from_substrait(filter.to_substrait(_plain(schema()))) if hasattr(filter, "to_substrait") else filter
 
 
-def _in_micros(schema):
-    """The columns for pyarrow, which writes no literals of nanoseconds. Their values are compared, so the unit does not matter."""
+def _plain(schema):
+    """The columns for pyarrow, which writes neither literals of nanoseconds nor columns of the forms that types.string_view and
+    types.large_offsets ask for. Values are compared, so the form does not matter."""
     import pyarrow
+    from pyarrow import types
 
-    fields = pyarrow.schema(schema)
-    times = ((at, field) for at, field in enumerate(fields) if pyarrow.types.is_timestamp(field.type))
-    for at, field in times:
-        fields = fields.set(at, field.with_type(pyarrow.timestamp("us", field.type.tz)))
-    return fields
+    def plain(kind):
+        if types.is_timestamp(kind):
+            return pyarrow.timestamp("us", kind.tz)
+        if types.is_large_string(kind) or types.is_string_view(kind):
+            return pyarrow.string()
+        if types.is_large_binary(kind) or types.is_binary_view(kind):
+            return pyarrow.binary()
+        return kind
+
+    return pyarrow.schema([field.with_type(plain(field.type)) for field in pyarrow.schema(schema)])
 
 
 def _operands(*predicates):
