@@ -168,6 +168,11 @@ pub async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// Lets other tasks of the worker run, if this one has had its share.
+pub async fn give_way() {
+    tokio::task::coop::consume_budget().await;
+}
+
 /// Runs a future on a worker for at most `limit`; `None` if that was not enough.
 pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, future).await.ok()

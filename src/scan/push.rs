@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use super::demand::End;
 use super::{Demand, Scan};
 use crate::error::{Error, Kind, Result};
+use crate::runtime::give_way;
 
 /// Who batches are pushed to: one call at a time, from a thread of the library, none of which may wait. It is dropped when all is over,
 /// after the last call and after the scan.
@@ -42,7 +43,7 @@ async fn pushed(scan: Scan, demand: &Demand, mut sink: impl Sink) {
     if sink.begin() {
         loop {
             // Readers that are always faster must not keep the thread from other tasks.
-            tokio::task::coop::consume_budget().await;
+            give_way().await;
             match poll_fn(|context| next(&scan, demand, context)).await {
                 Ok(Ok(Some((_, batch)))) => {
                     demand.served();
