@@ -18,7 +18,8 @@ pub fn parse(text: &str) -> Option<SystemTime> {
         Some(sign @ (b'+' | b'-')) => {
             let zone = zone.get(1..)?;
             let (hours, minutes) = zone.split_once(':').or_else(|| zone.split_at_checked(2))?;
-            let seconds = (hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?) * 60;
+            let part = |text: &str, below| text.parse::<i64>().ok().filter(|number| (0..below).contains(number));
+            let seconds = (part(hours, 24)? * 60 + part(minutes, 60)?) * 60;
             if *sign == b'+' { seconds } else { -seconds }
         }
         Some(_) => return None,
@@ -110,6 +111,9 @@ mod tests {
             "1936929800000000000",
             "2025-01-15T08:30:00Zulu",
             "2025-01-15T08:30:00+",
+            "2025-01-15T08:30:00+08000000000000000:00",
+            "2025-01-15T08:30:00+24:00",
+            "2025-01-15T08:30:00+08:60",
             "日本語日本語日本語日本語",
         ] {
             assert_eq!(parse(text), None, "{text}");
