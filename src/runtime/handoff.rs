@@ -345,6 +345,7 @@ impl<T> Handoff<T> {
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     fn block_on<F: Future>(future: F) -> F::Output {
@@ -420,6 +421,16 @@ mod tests {
         assert_eq!(full.take(None).unwrap_err().kind(), Kind::Cancelled);
     }
 
+    /// How often the waker of a queue was called, from now on.
+    fn counted_wakes<T>(queue: &Handoff<T>) -> impl Fn() -> usize + use<T> {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        queue.set_waker(Some(Box::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        })));
+        move || wakes.load(Ordering::SeqCst)
+    }
+
     #[allow(unsafe_code)]
     fn readable(descriptor: RawFd) -> bool {
         let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
@@ -451,12 +462,7 @@ mod tests {
     #[test]
     fn what_is_behind_an_item_that_comes_back_waits_for_it() {
         let queue = Handoff::new(3, u64::MAX);
-        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = Arc::clone(&wakes);
-        queue.set_waker(Some(Box::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        })));
-        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let wakes = counted_wakes(&queue);
         let descriptor = queue.descriptor().unwrap();
         block_on(async {
             queue.put(1, 1).await;
@@ -522,12 +528,7 @@ mod tests {
     #[test]
     fn polling_descriptor_and_waker_agree_with_the_queue() {
         let queue = Handoff::new(2, u64::MAX);
-        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = Arc::clone(&wakes);
-        queue.set_waker(Some(Box::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        })));
-        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let wakes = counted_wakes(&queue);
         let descriptor = queue.descriptor().unwrap();
         assert!(queue.try_take().is_pending() && !readable(descriptor));
         block_on(async {
@@ -550,12 +551,7 @@ mod tests {
     #[test]
     fn the_consumer_is_told_once_of_several_items_or_when_the_producer_waits() {
         let queue = Handoff::new(8, u64::MAX);
-        let wakes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = Arc::clone(&wakes);
-        queue.set_waker(Some(Box::new(move || {
-            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        })));
-        let wakes = || wakes.load(std::sync::atomic::Ordering::SeqCst);
+        let wakes = counted_wakes(&queue);
         let descriptor = queue.descriptor().unwrap();
         let told = || (wakes(), readable(descriptor));
         let take_all = || while queue.try_take().is_ready() {};

@@ -8,7 +8,7 @@ use once_cell::sync::OnceCell;
 use tokio::net::TcpStream;
 
 /// Most bytes that are worth waiting for; the kernel makes room for twice as many.
-const MOST_BYTES: usize = 1024 << 10;
+const MOST_BYTES: usize = 1 << 20;
 
 /// Has a socket become readable when so many bytes have arrived (`SO_RCVLOWAT`), or at its end or failure; false if that cannot be had.
 pub type SetWake = fn(BorrowedFd<'_>, usize) -> bool;
