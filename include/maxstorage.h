@@ -96,7 +96,7 @@
 #define MS_OPT_SECURITY_TOKEN "security_token"
 /** Bearer token, in place of an AccessKey. It signs nothing: use it over TLS only. */
 #define MS_OPT_BEARER_TOKEN "bearer_token"
-/** Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, or a program. See docs/identity.md. */
+/** Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, a program, or a service of the host at an address. See docs/identity.md. */
 #define MS_OPT_CREDENTIALS "credentials"
 /** How long one attempt to get credentials may take. */
 #define MS_OPT_CREDENTIALS_TIMEOUT_MS "credentials.timeout_ms"
@@ -106,6 +106,8 @@
 #define MS_OPT_CREDENTIALS_FILE "credentials.file"
 /** Program and its arguments, for `process`; no shell reads it. It prints a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration. May contain a password, so it is never shown. */
 #define MS_OPT_CREDENTIALS_PROCESS "credentials.process"
+/** URL, http or https, for `uri`. A GET of it answers a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration, and with a Code that is `Success` if there is one. May contain a password or a key, so it is never shown. */
+#define MS_OPT_CREDENTIALS_URI "credentials.uri"
 /** RAM role of the machine, for `ecs_ram_role`. Empty: the metadata service is asked. */
 #define MS_OPT_ECS_ROLE_NAME "ecs.role_name"
 /** Metadata service of the machine. */

@@ -472,11 +472,13 @@ fn who_waits_for_credentials_wakes() {
         options
     };
     let metadata = [("credentials", "ecs_ram_role"), ("ecs.metadata_endpoint", place.url.as_str())];
+    let uri = [("credentials", "uri"), ("credentials.uri", place.url.as_str())];
     let program = [("credentials", "process"), ("credentials.process", "sleep 60")];
-    let sources: [(&str, &dyn Fn() -> Options); 3] = [
+    let sources: [(&str, &dyn Fn() -> Options); 4] = [
         ("a function that does not return", &provided),
         ("a program that does not end", &|| without_key(&program)),
         ("a service that does not answer", &|| without_key(&metadata)),
+        ("a URI that does not answer", &|| without_key(&uri)),
     ];
     for (name, options) in sources {
         keeps_the_promise(&format!("planning, {name}"), || planning(options()));

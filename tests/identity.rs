@@ -356,6 +356,113 @@ fn a_program_prints_credentials_and_no_shell_is_between() {
     }
 }
 
+// ------------------------------------------------------------------------------------------------------------------- the SDKs' URI
+
+/// A credentials service: the n-th answer is that of `answer`, with the status.
+fn vault(answer: impl Fn(usize) -> (&'static str, String) + Send + Sync + 'static) -> Peer {
+    Peer::start(move |exchange, number| {
+        assert!(exchange.head.starts_with("GET /creds?role=CANARY HTTP/1.1"), "{}", exchange.head);
+        let (status, body) = answer(number);
+        exchange.answer(status, "", body.as_bytes());
+    })
+}
+
+fn temporary(id: &str, life: Duration) -> String {
+    let end = later(life);
+    format!(
+        r#"{{"Code":"Success","AccessKeyId":"{id}","AccessKeySecret":"s","SecurityToken":"t","Expiration":"{end}"}}"#
+    )
+}
+
+fn uri_of(vault: &Peer) -> String {
+    format!("http://{}/creds?role=CANARY", vault.address)
+}
+
+#[test]
+fn a_credentials_uri_is_asked_and_past_the_proxy() {
+    let place = Place::new("uri");
+    let vault = vault(|_| ("200 OK", temporary("STS.uri", Duration::from_secs(3600))));
+    let uri = uri_of(&vault);
+    let peer = service(|_| true);
+    let tool =
+        format!(r#"{{"current":"u","profiles":[{{"name":"u","mode":"CredentialsURI","credentials_uri":"{uri}"}}]}}"#);
+    let tool = place.file("config.json", &tool);
+    let through = format!("http://{}", peer.address);
+    let by_option = [("credentials", "uri"), ("credentials.uri", uri.as_str())];
+    let by_proxy = [("data_endpoint", "http://storage.example.test"), ("proxy", through.as_str())];
+    let by_profile = [("credentials", "profile"), ("credentials.file", tool.as_str())];
+    open(&options(&peer, &by_option)).unwrap();
+    open(&options(&peer, &[by_option, by_proxy].concat())).unwrap();
+    open(&options(&peer, &by_profile)).unwrap();
+    assert_eq!(callers(&peer), vec![pair("STS.uri", "t"); 3]);
+    assert_eq!(vault.heads().len(), 3);
+}
+
+#[test]
+fn credentials_of_a_uri_are_renewed_ahead_of_their_end_and_after_a_refusal() {
+    // Times are written in whole seconds, so four seconds may be three.
+    let life = |number: usize| Duration::from_secs(if number == 0 { 4 } else { 3600 });
+    let vault = vault(move |number| ("200 OK", temporary(&format!("key{number}"), life(number))));
+    let peer = service(|id| id != "key1");
+    let options = options(&peer, &[("credentials", "uri"), ("credentials.uri", &uri_of(&vault))]);
+    let client = Client::open(&options).unwrap();
+    let ids = || callers(&peer).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    Session::open(&client, &options).unwrap();
+    assert_eq!(ids(), ["key0"]);
+    let ahead = SystemTime::now();
+    while vault.heads().len() < 2 {
+        assert!(ahead.elapsed().unwrap() < Duration::from_secs(4), "nobody asked ahead of the end");
+        Session::open(&client, &options).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    while ids().last().is_some_and(|id| id == "key0") {
+        Session::open(&client, &options).unwrap();
+    }
+    let seen = ids();
+    assert_eq!(seen[seen.len() - 2..], ["key1", "key2"], "refused once, then with new ones");
+    assert_eq!(vault.heads().len(), 3);
+}
+
+#[test]
+fn what_a_credentials_uri_may_answer_instead() {
+    let peer = service(|_| true);
+    for (status, body, kind, part) in [
+        (
+            "200 OK",
+            r#"{"Code":"Failed","AccessKeyId":"i","AccessKeySecret":"CANARY"}"#,
+            Kind::Unauthenticated,
+            "Failed",
+        ),
+        ("200 OK", "CANARY", Kind::Unauthenticated, "not a JSON object"),
+        ("200 OK", r#"{"AccessKeyId":"i"}"#, Kind::Unauthenticated, "no AccessKeyId"),
+        ("404 Not Found", "", Kind::Unauthenticated, "credentials URI of 127.0.0.1:"),
+        ("503 Service Unavailable", "", Kind::Unavailable, "credentials URI of 127.0.0.1:"),
+        ("501 Not Implemented", "", Kind::Unauthenticated, "credentials URI of 127.0.0.1:"),
+        ("302 Found", "", Kind::Unavailable, "credentials URI of 127.0.0.1:"),
+    ] {
+        let vault = vault(move |_| (status, body.to_owned()));
+        let uri = uri_of(&vault);
+        let more = [("credentials", "uri"), ("credentials.uri", uri.as_str()), ("retry.max_attempts", "1")];
+        let error = open(&options(&peer, &more)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(part) && !error.message().contains("CANARY"), "{error}");
+        assert_eq!(vault.heads().len(), 1, "and no other version of the Storage API is tried: {error}");
+    }
+    let old = vault(|_| {
+        let body =
+            r#"{"AccessKeyId":"i","AccessKeySecret":"s","SecurityToken":"t","Expiration":"2020-01-01T00:00:00Z"}"#;
+        ("200 OK", body.to_owned())
+    });
+    let error = open(&options(&peer, &[("credentials", "uri"), ("credentials.uri", &uri_of(&old))])).unwrap_err();
+    assert!(error.message().contains("expired already"), "{error}");
+    for uri in ["", "CANARY", "ftp://h/CANARY", "http://", "unix:/CANARY", "file:///CANARY"] {
+        let error = Client::open(&options(&peer, &[("credentials", "uri"), ("credentials.uri", uri)])).unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidOption, "at open, and not with the first request: {error}");
+        assert!(!error.message().contains("CANARY"), "{error}");
+    }
+    assert!(peer.heads().is_empty());
+}
+
 // ----------------------------------------------------------------------------------------------------------- providers, refusals
 
 fn provider(supply: impl Fn(usize) -> Result<Grant, Error> + Send + Sync + 'static) -> (Provider, Arc<AtomicUsize>) {

@@ -68,6 +68,11 @@ fn secrets_are_nowhere() {
     note(&(&others, Session::open(&Client::open(&others).unwrap(), &others).map(drop)));
     others.set("credentials.process", "'CANARY-not-closed").unwrap();
     note(&Client::open(&others).map(drop));
+    others.set("credentials", "uri").unwrap();
+    for uri in ["http://u:CANARY@127.0.0.1:1/CANARY?CANARY", "CANARY://h"] {
+        others.set("credentials.uri", uri).unwrap();
+        note(&(&others, Client::open(&others).and_then(|client| Session::open(&client, &others)).map(drop)));
+    }
 
     // Proxies and endpoints may have a password in their text; nobody answers there.
     let mut proxied = options.clone();

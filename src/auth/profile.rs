@@ -39,6 +39,8 @@ struct Profile {
     source_profile: String,
     #[serde(deserialize_with = "wiped")]
     process_command: Zeroizing<String>,
+    #[serde(deserialize_with = "wiped")]
+    credentials_uri: Zeroizing<String>,
     oidc_provider_arn: String,
     #[serde(alias = "oidc_token_file_path")]
     oidc_token_file: String,
@@ -109,6 +111,7 @@ impl Profile {
             "policy" => &mut self.policy,
             "external_id" => &mut self.external_id,
             "sts_endpoint" => &mut self.sts_endpoint,
+            "credentials_uri" => &mut self.credentials_uri,
             "oidc_provider_arn" => &mut self.oidc_provider_arn,
             "oidc_token_file_path" => &mut self.oidc_token_file,
             "role_session_expiration" => {
@@ -178,6 +181,8 @@ fn source(profiles: &[Profile], name: &str, metadata: &Metadata, left: usize) ->
             })
         }
         "External" => Ok(Source::Process(command::words(&profile.process_command)?)),
+        "CredentialsURI" | "credentials_uri" if profile.credentials_uri.is_empty() => Err(lacks("a credentials URI")),
+        "CredentialsURI" | "credentials_uri" => Ok(Source::Uri(profile.credentials_uri.clone())),
         other => {
             Err(Error::new(Kind::Unsupported, format!("profile {name} is of type {other}, which is not supported")))
         }
@@ -268,6 +273,8 @@ mod tests {
         {"name":"b","mode":"StsToken","access_key_id":"idb","access_key_secret":"s","sts_token":"t"},
         {"name":"c","mode":"ChainableRamRoleArn","source_profile":"a","ram_role_arn":"r1","sts_region":"cn-x"},
         {"name":"d","mode":"External","process_command":"prog 'a b'"},
+        {"name":"u","mode":"CredentialsURI","credentials_uri":"http://h/c"},
+        {"name":"v","mode":"CredentialsURI"},
         {"name":"loop","mode":"ChainableRamRoleArn","source_profile":"loop","ram_role_arn":"r"},
         {"name":"bad","mode":"AK","access_key_id":"CANARY"}]}"#;
 
@@ -281,9 +288,13 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert_eq!(found(TOOL, "d").unwrap(), Some(Source::Process(vec!["prog".into(), "a b".into()])));
-        for (text, name) in
-            [(TOOL, "loop"), (TOOL, "bad"), ("{\"profiles\":[{\"access_key_secret\":7,\"CANARY\":1}]}", "")]
-        {
+        assert_eq!(found(TOOL, "u").unwrap(), Some(Source::Uri(Zeroizing::new("http://h/c".into()))));
+        for (text, name) in [
+            (TOOL, "loop"),
+            (TOOL, "bad"),
+            (TOOL, "v"),
+            ("{\"profiles\":[{\"access_key_secret\":7,\"CANARY\":1}]}", ""),
+        ] {
             let error = found(text, name).unwrap_err();
             assert_eq!(error.kind(), Kind::InvalidOption);
             assert!(!error.message().contains("CANARY"), "{error}");

@@ -54,6 +54,8 @@ pub enum Source {
     },
     /// What a program prints: its name and arguments.
     Process(Vec<String>),
+    /// What a GET of this URL answers.
+    Uri(Zeroizing<String>),
     /// What a function of the host supplies.
     Provider(Provider),
 }
@@ -68,6 +70,8 @@ impl std::fmt::Debug for Source {
             Source::Oidc { role, .. } => f.debug_tuple("Oidc").field(&role.arn).finish(),
             // Its arguments may hold a password.
             Source::Process(words) => f.debug_tuple("Process").field(&words.first()).finish(),
+            // So may its query.
+            Source::Uri(_) => f.write_str("Uri"),
             Source::Provider(_) => f.write_str("Provider"),
         }
     }
@@ -85,6 +89,7 @@ impl PartialEq for Source {
                 Source::Oidc { role: r2, provider_arn: p2, token_file: f2 },
             ) => (r1, p1, f1) == (r2, p2, f2),
             (Source::Process(a), Source::Process(b)) => a == b,
+            (Source::Uri(a), Source::Uri(b)) => a == b,
             _ => false,
         }
     }
@@ -126,6 +131,9 @@ fn named(name: &str, options: &Options, variable: &impl Fn(&str) -> Option<Strin
             if !names_caller(&options) && by_token.into_iter().all(|key| options.is_set(key)) {
                 return oidc(&options);
             }
+            if !names_caller(&options) && options.is_set(&options::CREDENTIALS_URI) {
+                return uri(&options);
+            }
             fixed(&options)
         }
         "profile" => {
@@ -140,6 +148,7 @@ fn named(name: &str, options: &Options, variable: &impl Fn(&str) -> Option<Strin
         }
         "oidc" => oidc(options),
         "process" => Ok(Source::Process(command::words(options.required(&options::CREDENTIALS_PROCESS)?)?)),
+        "uri" => uri(options),
         _ => fixed(options),
     }
 }
@@ -197,6 +206,10 @@ fn oidc(options: &Options) -> Result<Source> {
     })
 }
 
+fn uri(options: &Options) -> Result<Source> {
+    Ok(Source::Uri(Zeroizing::new(options.required(&options::CREDENTIALS_URI)?.to_owned())))
+}
+
 fn profile(options: &Options, variable: &impl Fn(&str) -> Option<String>) -> Result<ProfilePlace> {
     let files = match options.text(&options::CREDENTIALS_FILE) {
         Some(file) => vec![file.into()],
@@ -248,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_without_keys_takes_the_bearer_token_or_the_oidc_role() {
+    fn environment_without_keys_takes_the_bearer_token_or_the_oidc_role_or_the_uri() {
         let asked = options(&[("credentials", "environment")]);
         let bearer = source(&asked, only(&["ODPS_BEARER_TOKEN"])).unwrap();
         assert!(matches!(bearer, Source::Fixed(Grant { who: Who::Bearer(_), .. })), "{bearer:?}");
@@ -262,6 +275,11 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(source(&asked, |name| (name == role[0]).then(|| name.to_owned())).is_err());
+        let uri = |name: &str| name == "ALIBABA_CLOUD_CREDENTIALS_URI";
+        let alone = source(&asked, move |name| uri(name).then(|| "http://h/c".to_owned())).unwrap();
+        assert_eq!(alone, Source::Uri(Zeroizing::new("http://h/c".into())));
+        let both = source(&asked, move |name| (uri(name) || role.contains(&name)).then(|| name.to_owned())).unwrap();
+        assert!(matches!(both, Source::Oidc { .. }), "the role goes before it, as in the SDKs: {both:?}");
     }
 
     #[test]
@@ -276,6 +294,7 @@ mod tests {
             &[("credentials", "process")],
             &[("credentials", "process"), ("credentials.process", "'")],
             &[("credentials", "profile")],
+            &[("credentials", "uri")],
         ] {
             assert_eq!(source(&options(pairs), |_| None).unwrap_err().kind(), Kind::InvalidOption, "{pairs:?}");
         }
@@ -299,5 +318,7 @@ mod tests {
         assert!(!format!("{:?}", source(&all, |_| None).unwrap()).contains("CANARY"));
         let process = options(&[("credentials", "process"), ("credentials.process", "prog CANARY")]);
         assert!(!format!("{:?}", source(&process, |_| None).unwrap()).contains("CANARY"));
+        let uri = options(&[("credentials", "uri"), ("credentials.uri", "http://h/?key=CANARY")]);
+        assert!(!format!("{:?}", source(&uri, |_| None).unwrap()).contains("CANARY"));
     }
 }

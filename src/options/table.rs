@@ -17,7 +17,8 @@ macro_rules! keys {
 }
 
 const HOUR_MS: u64 = 3_600_000;
-const SOURCES: &[&str] = &["static", "environment", "profile", "ecs_ram_role", "ram_role_arn", "oidc", "process"];
+const SOURCES: &[&str] =
+    &["static", "environment", "profile", "ecs_ram_role", "ram_role_arn", "oidc", "process", "uri"];
 const UNITS: &[&str] = &["second", "milli", "micro", "nano"];
 
 keys! {
@@ -44,16 +45,17 @@ keys! {
     ACCESS_KEY_SECRET = "access_key_secret", Identity, Type::Text, "", true, "AccessKey secret.";
     SECURITY_TOKEN = "security_token", Identity, Type::Text, "", true, "STS token that belongs to a temporary AccessKey.";
     BEARER_TOKEN = "bearer_token", Identity, Type::Text, "", true, "Bearer token, in place of an AccessKey. It signs nothing: use it over TLS only.";
-    CREDENTIALS = "credentials", Identity, Type::Choice(SOURCES), "static", false, "Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, or a program. See docs/identity.md.";
+    CREDENTIALS = "credentials", Identity, Type::Choice(SOURCES), "static", false, "Where the credentials come from: these options, the variables of the SDKs, a profile of theirs, the metadata service of the machine, a role, an OpenID Connect token, a program, or a service of the host at an address. See docs/identity.md.";
     CREDENTIALS_TIMEOUT_MS = "credentials.timeout_ms", Identity, Type::Integer(1, HOUR_MS), "30000", false, "How long one attempt to get credentials may take.";
     CREDENTIALS_PROFILE = "credentials.profile", Identity, Type::Text, "", false, "Name of the profile, for `profile`. Empty: the current one of the command line tool, or `default`.";
     CREDENTIALS_FILE = "credentials.file", Identity, Type::Text, "", false, "File with profiles, for `profile`. Empty: `~/.aliyun/config.json`, `~/.alibabacloud/credentials`, `~/.alibabacloud/credentials.ini`, the first that has the profile.";
     CREDENTIALS_PROCESS = "credentials.process", Identity, Type::Text, "", true, "Program and its arguments, for `process`; no shell reads it. It prints a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration. May contain a password, so it is never shown.";
+    CREDENTIALS_URI = "credentials.uri", Identity, Type::Text, "", true, "URL, http or https, for `uri`. A GET of it answers a JSON object with AccessKeyId, AccessKeySecret, SecurityToken and Expiration, and with a Code that is `Success` if there is one. May contain a password or a key, so it is never shown.";
     ECS_ROLE_NAME = "ecs.role_name", Identity, Type::Text, "", false, "RAM role of the machine, for `ecs_ram_role`. Empty: the metadata service is asked.";
     ECS_METADATA_ENDPOINT = "ecs.metadata_endpoint", Identity, Type::Text, "http://100.100.100.200", false, "Metadata service of the machine.";
     ECS_TOKEN_REQUIRED = "ecs.token_required", Identity, Type::Bool, "false", false, "Whether the metadata service is asked in its hardened mode only. Else a service that gives no session token is asked without one.";
     ROLE_ARN = "role.arn", Identity, Type::Text, "", false, "Role to assume, for `ram_role_arn` and `oidc`.";
-    ROLE_SOURCE = "role.source", Identity, Type::Choice(&["static", "environment", "profile", "ecs_ram_role", "process"]), "static", false, "Whose credentials assume the role, for `ram_role_arn`.";
+    ROLE_SOURCE = "role.source", Identity, Type::Choice(&["static", "environment", "profile", "ecs_ram_role", "process", "uri"]), "static", false, "Whose credentials assume the role, for `ram_role_arn`.";
     ROLE_SESSION_NAME = "role.session_name", Identity, Type::Text, "maxstorage", false, "Name of the role's session, as it is seen in audits.";
     ROLE_DURATION_SECONDS = "role.duration_seconds", Identity, Type::Integer(900, 43_200), "3600", false, "How long the credentials of a role last.";
     ROLE_POLICY = "role.policy", Identity, Type::Text, "", false, "Policy that narrows the role's rights.";

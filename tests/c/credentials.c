@@ -123,6 +123,28 @@ static void what_a_provider_returns_is_what_the_call_returns(void) {
   }
 }
 
+static void the_credentials_uri_of_the_sdks_is_a_source(void) {
+  peer service = {0};
+  peer_start(&service);
+  char uri[128];
+  snprintf(uri, sizeof uri, "%s/credentials", service.data_endpoint);
+  setenv("ALIBABA_CLOUD_CREDENTIALS_URI", uri, 1);
+  stack use = {.options = peer_options(&service)};
+  const char *const pairs[] = {MS_OPT_ACCESS_KEY_ID, "", MS_OPT_ACCESS_KEY_SECRET, "", MS_OPT_CREDENTIALS, "uri", NULL};
+  REQUIRE_OK(set_all(use.options, pairs));
+  CHECK_FAILS(ms_client_open(use.options, &use.client, &err), MS_INVALID_OPTION); /* the environment is read when asked for */
+  CHECK_CONTAINS(ms_error_message(err), MS_OPT_CREDENTIALS_URI);
+  REQUIRE_OK(ms_options_load_environment(use.options, &err));
+  CHECK_INT(stack_open(&use), MS_OK);
+  int64_t rows = 0;
+  CHECK_INT(drain(use.split, &rows), MS_OK);
+  CHECK_INT(rows, 3);
+  CHECK_INT(atomic_load(&service.grants), 1); /* kept for the client */
+  stack_free(&use);
+  unsetenv("ALIBABA_CLOUD_CREDENTIALS_URI");
+  peer_stop(&service);
+}
+
 static void calls_from_inside_a_provider_are_refused(void) {
   peer service = {0};
   peer_start(&service);
@@ -177,6 +199,7 @@ int main(void) {
   RUN(a_provider_is_asked_when_needed_and_released_once);
   RUN(short_lived_credentials_are_renewed_ahead_of_their_end);
   RUN(what_a_provider_returns_is_what_the_call_returns);
+  RUN(the_credentials_uri_of_the_sdks_is_a_source);
   RUN(calls_from_inside_a_provider_are_refused);
   RUN(a_provider_and_an_access_key_contradict_each_other);
   RUN(a_child_does_not_release_what_its_parent_uses);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::SystemTime;
 
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, Url};
 use zeroize::Zeroizing;
 
 use super::process;
@@ -59,6 +59,7 @@ impl Fetch {
                 self.assume_with_oidc(&role, &provider_arn, &token_file).await
             }
             Source::Process(words) => process::grant(&words).await,
+            Source::Uri(uri) => self.ask_uri(&uri).await,
             Source::Provider(provider) => {
                 let calling = Arc::clone(&self.calling);
                 blocking(move || match calling.try_lock() {
@@ -116,6 +117,14 @@ impl Fetch {
         auth::read_answer(&answer, &format!("{what} for role {role}"))
     }
 
+    /// What the URL answers. Without TLS no proxy is let between, which would see the secret.
+    async fn ask_uri(&self, uri: &str) -> Result<Grant> {
+        let (url, what) = address(uri)?;
+        let client = if url.scheme() == "https" { self.clients.of(uri)? } else { self.clients.unproxied()? };
+        let answer = whole(client.get(url).send().await, &what).await?;
+        auth::read_answer(&answer, &what)
+    }
+
     async fn assume(&self, role: &Role, who: &Who) -> Result<Grant> {
         let form = role.assume(who, SystemTime::now(), &nonce())?;
         self.ask_sts(role, form, "AssumeRole").await
@@ -139,6 +148,17 @@ impl Fetch {
         let answer = whole(request.send().await, &what).await?;
         auth::read_answer(&answer, &what)
     }
+}
+
+/// Checks a credentials URI, and gives it a name that may be shown: its host alone, since the rest may hold a secret.
+pub(super) fn address(uri: &str) -> Result<(Url, String)> {
+    let url = Url::parse(uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some((url, host)) = url.and_then(|url| url.host_str().map(str::to_owned).map(|host| (url, host))) else {
+        let message = "the credentials URI must be a URL such as http://host:port/path";
+        return Err(Error::new(Kind::InvalidOption, message));
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Ok((url, format!("the credentials URI of {host}{port}")))
 }
 
 /// Finds the profile in the first file that has it.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::http::Clients;
 use crate::auth::{self, App, Credentials, Source};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, ServerFacts};
 use crate::options::{self, Grant, Options};
 use fetch::Fetch;
 
@@ -94,6 +94,7 @@ impl Identity {
         let current = match &source {
             Source::Fixed(grant) => Some(Current::new(grant.clone(), app.clone(), SystemTime::now())),
             Source::Profile(place) => fetch::profile(place).map(|_| None)?,
+            Source::Uri(uri) => fetch::address(uri).map(|_| None)?,
             _ => None,
         };
         Ok(Arc::new(Identity {
@@ -186,13 +187,24 @@ impl Identity {
                     current.renew_at = current.next_try(now);
                     Ok(Arc::clone(&current.credentials))
                 }
-                None => Err(error.context("getting credentials")),
+                None => Err(of_a_source(error).context("getting credentials")),
             },
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A source that does not know its path, or refuses the question, gives no credentials; nobody is to take that for a table that is
+/// missing or for a version of the Storage API that the service lacks.
+fn of_a_source(error: Error) -> Error {
+    let server = ServerFacts { http_status: 0, ..error.server().clone() };
+    match (error.server().http_status, error.kind()) {
+        (0, _) | (_, Kind::Unauthenticated | Kind::PermissionDenied) => error,
+        (_, kind) if kind.is_retryable() => error,
+        _ => error.with_kind(Kind::Unauthenticated).with_server(server),
     }
 }
 
