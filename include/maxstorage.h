@@ -1559,6 +1559,20 @@ MS_API
 double ms_scan_progress(const ms_scan *scan);
 
 /**
+ * Whether all requests of the scan are out: of every split, each piece that is read by a request of its own was asked for, and none waits
+ * for one of the scan.concurrency requests or for a slot of the client. Then an engine that fetches ahead opens its next read now. What was
+ * asked for stays so: neither a request that goes on after a break nor one that takes over rows of a slow one counts again. Only where the
+ * host refuses memory to a scan with scan.ordered, pieces that were read ahead are dropped and asked for a second time. True also after the
+ * end, a failure or a cancel, when nothing will be asked for any more.
+ * @param[in] scan may be NULL.
+ * @return whether they are; false for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+bool ms_scan_all_requested(const ms_scan *scan);
+
+/**
  * What the scan has cost so far, over all its splits.
  * @param[in] scan the scan.
  * @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.
@@ -2066,6 +2080,19 @@ int64_t ms_split_rows_delivered(const ms_split *split);
  */
 MS_API
 double ms_split_progress(const ms_split *split);
+
+/**
+ * Whether all requests of the read are out: none is left that waits to be sent, for a slot of the client or behind other requests of the
+ * read (read.requests_per_split). Then the network has room for something else, so an engine that fetches ahead opens its next split now. What
+ * was asked for stays so: a request that goes on after a break does not count again. True also after the end, a failure or a cancel, when
+ * nothing will be asked for any more.
+ * @param[in] split may be NULL.
+ * @return whether they are; false for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+bool ms_split_all_requested(const ms_split *split);
 
 /**
  * What the read has cost so far.

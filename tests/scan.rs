@@ -144,6 +144,107 @@ fn a_broken_split_goes_on_by_itself() {
     assert_eq!(scan.metrics().iter().find(|metric| metric.name == "resumes").unwrap().value, 9);
 }
 
+/// Answers that wait until they are let go of.
+#[derive(Clone, Default)]
+struct Held(Arc<(Mutex<HashMap<i64, usize>>, Condvar)>);
+
+impl Held {
+    /// Waits for the next turn of a split.
+    fn wait(&self, split: i64) {
+        let mut turns = self.0.0.lock().unwrap();
+        while turns.get(&split).is_none_or(|turns| *turns == 0) {
+            turns = self.0.1.wait(turns).unwrap();
+        }
+        *turns.get_mut(&split).unwrap() -= 1;
+    }
+
+    /// Gives a split a turn.
+    fn let_go(&self, split: i64) {
+        *self.0.0.lock().unwrap().entry(split).or_default() += 1;
+        self.0.1.notify_all();
+    }
+}
+
+fn until(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn reads(peer: &Peer) -> usize {
+    peer.heads().iter().filter(|head| head.contains("/data?")).count()
+}
+
+#[test]
+fn all_is_requested_when_the_last_split_is_and_stays_so_after_a_break() {
+    for ordered in ["false", "true"] {
+        let (held, times) = (Held::default(), AtomicUsize::new(0));
+        let waiting = held.clone();
+        let peer = Peer::table(COLUMN, 3, move |exchange, _| {
+            let split = split_of(exchange);
+            waiting.wait(split);
+            if split == 2 && times.fetch_add(1, Ordering::SeqCst) == 0 {
+                let bytes = stream(split);
+                exchange.begin();
+                exchange.chunk(&bytes[..bytes.len() / 2]);
+                let _ = exchange.stream.shutdown(std::net::Shutdown::Both);
+            } else {
+                send_whole(exchange);
+            }
+        });
+        let options = [("scan.ordered", ordered), ("scan.concurrency", "2"), ("read_idle_timeout_ms", "10000")];
+        let scan = Arc::new(open(&peer, &options));
+        until(|| reads(&peer) == 2);
+        assert!(!scan.all_requested(), "one waits for a request to end");
+        held.let_go(0);
+        if ordered == "true" {
+            // A lane is free when its batches were taken.
+            for _ in 0..3 {
+                assert_eq!(scan.next_batch().unwrap().unwrap().0, 0);
+            }
+        }
+        until(|| scan.all_requested());
+        until(|| reads(&peer) == 3);
+        held.let_go(1);
+        held.let_go(2);
+        until(|| reads(&peer) == 4);
+        assert!(scan.all_requested(), "what goes on after a break was requested before");
+        held.let_go(2);
+        while scan.next_batch().unwrap().is_some() {}
+        assert!(scan.all_requested());
+    }
+}
+
+#[test]
+fn a_request_that_waits_for_a_slot_is_not_out() {
+    let held = Held::default();
+    let waiting = held.clone();
+    let peer = Peer::table(COLUMN, 2, move |exchange, _| {
+        waiting.wait(split_of(exchange));
+        send_whole(exchange);
+    });
+    let mut options = peer.options();
+    options.set("limits.concurrent_requests", "1").unwrap();
+    options.set("read_idle_timeout_ms", "10000").unwrap();
+    let session = Session::open(&Client::open(&options).unwrap(), &options).unwrap();
+    let first = Split::open(&session, 0, &options).unwrap();
+    until(|| first.all_requested());
+    let (second, third) = (Split::open(&session, 1, &options).unwrap(), Split::open(&session, 1, &options).unwrap());
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!second.all_requested() && !third.all_requested());
+    third.cancel();
+    assert!(third.all_requested(), "nothing will be asked for");
+    held.let_go(0);
+    until(|| second.all_requested());
+    held.let_go(1);
+    for split in [first, second] {
+        while split.next_batch().unwrap().is_some() {}
+        assert!(split.all_requested());
+    }
+}
+
 #[test]
 fn the_failure_of_one_split_ends_the_scan_for_all_threads() {
     for ordered in ["false", "true"] {

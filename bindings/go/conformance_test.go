@@ -736,7 +736,7 @@ var scenarios = map[string]func(*testing.T){
 				check(t, err == nil && batch.NumRows() > 0, err)
 			}
 			all := must(split.Metrics())
-			check(t, all["rows"] == 25 && all["bytes_wire"] > 0, all)
+			check(t, all["rows"] == 25 && all["bytes_wire"] > 0 && split.AllRequested(), all)
 			split.Close()
 		}
 		sums := must(session.Metrics())

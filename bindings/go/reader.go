@@ -201,6 +201,12 @@ func (s *Split) Progress() (progress float64) {
 	return progress
 }
 
+// AllRequested tells whether all requests of the read are out, so that it is time to open the next one. From any goroutine.
+func (s *Split) AllRequested() (all bool) {
+	s.use(func(p *C.ms_split) { all = bool(C.ms_split_all_requested(p)) })
+	return all
+}
+
 // RowsDelivered is the position from which a later read would go on.
 func (s *Split) RowsDelivered() (rows int64) {
 	s.use(func(p *C.ms_split) { rows = int64(C.ms_split_rows_delivered(p)) })
@@ -340,6 +346,12 @@ func (s *Scan) Batches(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] 
 func (s *Scan) Progress() (progress float64) {
 	s.use(func(p *C.ms_scan) { progress = float64(C.ms_scan_progress(p)) })
 	return progress
+}
+
+// AllRequested tells whether all requests of the scan are out, so that it is time to open the next one. From any goroutine.
+func (s *Scan) AllRequested() (all bool) {
+	s.use(func(p *C.ms_scan) { all = bool(C.ms_scan_all_requested(p)) })
+	return all
 }
 
 // Metrics of the scan so far.

@@ -119,7 +119,7 @@ impl Preview {
         let mut negotiation = self.transport.negotiate(&endpoint, Version::V2)?;
         let body = loop {
             let request = negotiation.version().preview(&self.table, &self.wanted)?;
-            let asked = self.transport.download(&endpoint, request, attempts, &Arc::default()).await;
+            let asked = self.transport.download(&endpoint, request, attempts, &Arc::default(), || {}).await;
             let asked = asked.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error));
             if let Some(body) = negotiation.settle(asked)? {
                 break body;

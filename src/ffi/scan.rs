@@ -316,6 +316,21 @@ pub unsafe extern "C" fn ms_scan_progress(scan: *const ms_scan) -> f64 {
     quiet(-1.0, || scan.map_or(-1.0, |scan| scan.scan.progress()))
 }
 
+/// Whether all requests of the scan are out: of every split, each piece that is read by a request of its own was asked for, and none waits
+/// for one of the scan.concurrency requests or for a slot of the client. Then an engine that fetches ahead opens its next read now. What was
+/// asked for stays so: neither a request that goes on after a break nor one that takes over rows of a slow one counts again. Only where the
+/// host refuses memory to a scan with scan.ordered, pieces that were read ahead are dropped and asked for a second time. True also after the
+/// end, a failure or a cancel, when nothing will be asked for any more.
+/// @param[in] scan may be NULL.
+/// @return whether they are; false for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_all_requested(scan: *const ms_scan) -> bool {
+    let scan = unsafe { peek(scan) };
+    quiet(false, || scan.is_some_and(|scan| scan.scan.all_requested()))
+}
+
 /// What the scan has cost so far, over all its splits.
 /// @param[in] scan the scan.
 /// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.

@@ -323,6 +323,20 @@ pub unsafe extern "C" fn ms_split_progress(split: *const ms_split) -> f64 {
     quiet(-1.0, || split.map_or(-1.0, |split| split.split.progress()))
 }
 
+/// Whether all requests of the read are out: none is left that waits to be sent, for a slot of the client or behind other requests of the
+/// read (read.requests_per_split). Then the network has room for something else, so an engine that fetches ahead opens its next split now. What
+/// was asked for stays so: a request that goes on after a break does not count again. True also after the end, a failure or a cancel, when
+/// nothing will be asked for any more.
+/// @param[in] split may be NULL.
+/// @return whether they are; false for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_all_requested(split: *const ms_split) -> bool {
+    let split = unsafe { peek(split) };
+    quiet(false, || split.is_some_and(|split| split.split.all_requested()))
+}
+
 /// What the read has cost so far.
 /// @param[in] split the reader.
 /// @param[out] out_metrics receives the figures, to be freed with ms_metrics_free; NULL on failure.

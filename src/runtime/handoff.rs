@@ -235,6 +235,11 @@ impl<T> Handoff<T> {
         is_empty && matches!(state.end, End::Finished)
     }
 
+    /// Whether nothing more comes in.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self.lock().end, End::NotYet)
+    }
+
     /// Whether the engine is slower than what comes in.
     pub fn is_full(&self) -> bool {
         let state = self.lock();

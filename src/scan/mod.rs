@@ -60,6 +60,7 @@ impl Scan {
         let splits = (0..session.split_count()).map(|index| Source::split(session, index));
         let splits: Vec<Piece> = splits.collect::<Result<_>>()?;
         let source = Source::new(session, read, requests)?;
+        splits.iter().for_each(|piece| source.expect(piece));
         let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();
         let progress = Arc::new(Progress { total, done: AtomicU64::new(0) });
         let cutter = Arc::clone(&source);
@@ -131,6 +132,11 @@ impl Scan {
             0 => 1.0,
             total => self.progress.done.load(Ordering::Relaxed) as f64 / total as f64,
         }
+    }
+
+    /// Whether nothing is left that no request was sent for.
+    pub fn all_requested(&self) -> bool {
+        self.feed.all_requested()
     }
 
     /// What the scan has cost so far, over all its splits.

@@ -26,15 +26,16 @@ pub(super) async fn as_it_comes(
     let mut running: Vec<Arc<Position>> = Vec::new();
     loop {
         while running.len() < requests {
-            let next = match pieces.next() {
-                Some(piece) => Some(piece?),
-                None if queue.is_full() => None,
-                None => rest_of_the_slowest(&running, source.least_rows()),
+            let (piece, is_new) = match pieces.next() {
+                Some(piece) => (Some(piece?), true),
+                None if queue.is_full() => (None, false),
+                None => (rest_of_the_slowest(&running, source.least_rows()), false),
             };
-            let Some(piece) = next else { break };
+            let Some(piece) = piece else { break };
             let position = Arc::new(Position::new(piece));
             running.push(Arc::clone(&position));
-            readers.start(Reader::new(&source, position, piece, Sink::Engine(Arc::clone(&queue))).run());
+            let read = if is_new { Reader::new } else { Reader::taking_over };
+            readers.start(read(&source, position, piece, Sink::Engine(Arc::clone(&queue))).run());
         }
         if running.is_empty() {
             // The last ones may have failed.

@@ -57,7 +57,7 @@ async fn assemble(
             let piece = piece?;
             let (into, batches) = lane(source.lane_batches(), lane_bytes);
             let (said, end) = lane(1, 1);
-            let reader = Reader::new(&source, Position::new(piece), piece, Sink::Lane(into));
+            let reader = Reader::new(&source, Arc::new(Position::new(piece)), piece, Sink::Lane(into));
             let ahead = reader.ahead().clone();
             let task = readers.start(async move {
                 let result = reader.run().await;
@@ -79,6 +79,7 @@ async fn assemble(
                 None if front.ahead.is_refused() => {
                     if let Some(last) = lanes.pop_back() {
                         log::info!("the host refuses memory: what was read of split {} is dropped", last.piece.split);
+                        source.expect_again();
                         last.task.abort();
                         given_up.push(last.piece);
                         width = lanes.len() + 1;

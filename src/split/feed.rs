@@ -222,6 +222,11 @@ impl Feed {
         self.queue.is_finished()
     }
 
+    /// Whether nothing is left that no request was sent for, or will be.
+    pub(crate) fn all_requested(&self) -> bool {
+        self.source.all_requested() || self.queue.has_ended()
+    }
+
     /// What reading has cost so far.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         self.source.list_metrics()

@@ -5,6 +5,7 @@
 mod assembly;
 mod chunk;
 mod constants;
+mod due;
 mod feed;
 mod keys;
 mod patience;
@@ -75,12 +76,14 @@ impl Split {
         let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
         let expected = piece.addressed().or(count).or_else(|| average_rows(session));
         let feed = if requests > 1 && piece.addressed().is_some() {
+            source.expect(&piece);
             let asking = Arc::clone(&source);
             let pieces = source.cut(piece).filter_map(move |piece| asking.wanted(piece, |_| {}));
             let work = in_order(Arc::clone(&source), pieces, requests, Arc::clone(&queue), |_| {});
             Feed::start(session, queue, source, work)
         } else {
-            let reader = Reader::new(&source, Position::new(piece), piece, Sink::Engine(Arc::clone(&queue)));
+            source.expect_again();
+            let reader = Reader::new(&source, Arc::new(Position::new(piece)), piece, Sink::Engine(Arc::clone(&queue)));
             Feed::start(session, queue, source, reader.run())
         };
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
@@ -138,6 +141,11 @@ impl Split {
         }
         let delivered = self.rows_delivered().max(0) as f64;
         self.expected.map_or(0.0, |expected| (delivered / expected.max(1) as f64).min(NEARLY_DONE))
+    }
+
+    /// Whether nothing is left that no request was sent for.
+    pub fn all_requested(&self) -> bool {
+        self.feed.all_requested()
     }
 
     /// What reading has cost so far.

@@ -59,16 +59,27 @@ impl Piece {
         }
     }
 
-    /// The piece in pieces of at most `rows` rows, where its address allows that.
-    pub(crate) fn cut(self, rows: u64) -> impl Iterator<Item = Piece> {
+    /// First row, rows and rows of a piece, where its address allows to cut it; else those of one piece.
+    fn steps(&self, rows: u64) -> (i64, i64, i64) {
         let step = i64::try_from(rows.max(1)).unwrap_or(i64::MAX);
-        let (first, all, step) = match self.rows {
+        match self.rows {
             Rows::Range { start, count } if self.skip == 0 && self.limit == u64::MAX => {
-                (start, count, step.min(count.max(1)))
+                (start, count.max(0), step.min(count.max(1)))
             }
             _ => (0, 1, 1),
-        };
-        let starts = (0..all.max(0)).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// How many pieces [`Piece::cut`] makes.
+    pub(super) fn pieces(&self, rows: u64) -> u64 {
+        let (_, all, step) = self.steps(rows);
+        all.unsigned_abs().div_ceil(step.unsigned_abs())
+    }
+
+    /// The piece in pieces of at most `rows` rows, where its address allows that.
+    pub(crate) fn cut(self, rows: u64) -> impl Iterator<Item = Piece> {
+        let (first, all, step) = self.steps(rows);
+        let starts = (0..all).step_by(usize::try_from(step).unwrap_or(usize::MAX));
         starts.map(move |at| match self.rows {
             Rows::Range { .. } if all > step => {
                 let rows = Rows::Range { start: first + at, count: step.min(all - at) };
@@ -260,6 +271,10 @@ mod tests {
         let skipping = whole(RANGE, true).part(1, None).unwrap();
         assert_eq!(skipping.cut(1).collect::<Vec<_>>(), [skipping]);
         assert_eq!(whole(range(0, 0), false).cut(5).count(), 0);
+        let counted = [(RANGE, 20), (RANGE, u64::MAX), (RANGE, 50), (RANGE, 0), (range(0, 0), 5), (SPLIT, 1)];
+        for (rows, step) in counted {
+            assert_eq!(whole(rows, false).pieces(step), whole(rows, false).cut(step).count() as u64, "{rows:?} {step}");
+        }
     }
 
     #[test]

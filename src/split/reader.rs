@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 
 use super::chunk::Chunk;
 use super::constants::Constants;
+use super::due::Due;
 use super::position::{Piece, Position, Rest};
 use super::sink::Sink;
 use super::source::Source;
@@ -29,12 +30,27 @@ pub(crate) struct Reader {
     sink: Sink,
     /// What the engine did not take yet.
     ahead: Ahead,
+    /// `None` for rows that another request has asked for before.
+    due: Option<Due>,
 }
 
 impl Reader {
     /// `position` is at the start of `piece`.
-    pub(crate) fn new(source: &Arc<Source>, position: impl Into<Arc<Position>>, piece: Piece, sink: Sink) -> Self {
-        Reader { source: Arc::clone(source), piece, position: position.into(), sink, ahead: Ahead::default() }
+    pub(crate) fn new(source: &Arc<Source>, position: Arc<Position>, piece: Piece, sink: Sink) -> Self {
+        let (source, ahead, due) = (Arc::clone(source), Ahead::default(), source.due());
+        Reader { source, piece, position, sink, ahead, due: Some(due) }
+    }
+
+    /// As [`Reader::new`], for rows that another reader asked for and gives away.
+    pub(crate) fn taking_over(source: &Arc<Source>, position: Arc<Position>, piece: Piece, sink: Sink) -> Self {
+        Reader { source: Arc::clone(source), piece, position, sink, ahead: Ahead::default(), due: None }
+    }
+
+    /// A request is out, or none is needed.
+    fn asked(&self) {
+        if let Some(due) = &self.due {
+            due.settle();
+        }
     }
 
     /// What the engine did not take yet.
@@ -52,6 +68,7 @@ impl Reader {
             return Ok(());
         }
         if let Some((constants, rows)) = self.source.told(&self.piece)? {
+            self.asked();
             return self.tell(&constants, rows).await;
         }
         let (plan, lease) = self.source.part_of(self.piece.split)?;
@@ -101,7 +118,9 @@ impl Reader {
             let request = request.routed(&lease.route_token());
             let made = attempts.made();
             let throttled = attempts.throttled();
-            let started = source.transport.download(&plan.data_endpoint, request, &mut attempts, &source.share).await;
+            let sent = || self.asked();
+            let started =
+                source.transport.download(&plan.data_endpoint, request, &mut attempts, &source.share, sent).await;
             source.metrics.requests.add(u64::from(attempts.made() - made));
             source.metrics.throttled.add_time(attempts.throttled() - throttled);
             if self.source.metrics.first_byte.get() == 0 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow_schema::SchemaRef;
 
 use super::constants::Constants;
+use super::due::{Due, Unasked};
 use super::keys::KeyFilter;
 use super::position::Piece;
 use super::refine::Refinement;
@@ -48,6 +49,7 @@ pub(crate) struct Source {
     pub(super) forced_panic: Option<String>,
     /// Rows of a piece.
     piece_rows: u64,
+    unasked: Unasked,
     /// Batches and bytes that may wait for the engine.
     pub(crate) prefetch_batches: usize,
     pub(crate) prefetch_bytes: u64,
@@ -96,6 +98,7 @@ impl Source {
             memory_wait: session.client().memory_wait(),
             forced_panic: read.text(&options::DEBUG_PANIC).map(str::to_owned),
             piece_rows,
+            unasked: Unasked::default(),
             prefetch_batches: usize::try_from(read.number(&options::READ_PREFETCH_BATCHES)).unwrap_or(1),
             prefetch_bytes: read.number(&options::READ_PREFETCH_BYTES),
         }))
@@ -119,6 +122,7 @@ impl Source {
         match self.is_ruled_out(&piece) {
             Ok(false) => Some(Ok(piece)),
             Ok(true) => {
+                self.unasked.pass_over();
                 done(&piece);
                 None
             }
@@ -165,6 +169,26 @@ impl Source {
     /// The pieces by which a part of a split is read.
     pub(crate) fn cut(&self, piece: Piece) -> impl Iterator<Item = Piece> + use<> {
         piece.cut(self.piece_rows)
+    }
+
+    /// Counts the pieces of a part of a split as not asked for yet.
+    pub(crate) fn expect(&self, piece: &Piece) {
+        self.unasked.add(piece.pieces(self.piece_rows));
+    }
+
+    /// Counts one piece that is read as it is.
+    pub(super) fn expect_again(&self) {
+        self.unasked.add(1);
+    }
+
+    /// One of the pieces that were counted, whose request is about to be made.
+    pub(super) fn due(&self) -> Due {
+        self.unasked.due()
+    }
+
+    /// Whether every piece was asked for.
+    pub(super) fn all_requested(&self) -> bool {
+        self.unasked.is_none()
     }
 
     /// Batches that a lane must hold so that the request of a piece is not held up before its end.

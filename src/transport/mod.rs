@@ -124,14 +124,15 @@ impl Transport {
         })
     }
 
-    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests. The body
-    /// holds one of the client's slots, which counts for the read of `share`; none is held between the attempts.
+    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests, `sent` is told of
+    /// each. The body holds one of the client's slots, which counts for the read of `share`; none is held between the attempts.
     pub async fn download(
         &self,
         endpoint: &str,
         request: Request,
         attempts: &mut Attempts,
         share: &Arc<Share>,
+        sent: impl Fn(),
     ) -> Result<Body> {
         let request = self.with_trace(self.with_quota(request));
         loop {
@@ -139,6 +140,7 @@ impl Transport {
             let slot = self.shared.slots.take(share).await;
             attempts.waited(queued.elapsed());
             self.shared.slots.throttled(queued.elapsed());
+            sent();
             attempts.begin();
             match self.shared.http.open(endpoint, &request).await.map_err(|error| self.told(error)) {
                 Ok(body) => {

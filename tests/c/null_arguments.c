@@ -536,6 +536,8 @@ static void case_ms_split_add_filter(void) {
 }
 static void case_ms_split_rows_delivered(void) { CHECK_INT(ms_split_rows_delivered(NULL), -1); }
 static void case_ms_split_progress(void) { CHECK(ms_split_progress(NULL) == -1.0); }
+
+static void case_ms_split_all_requested(void) { CHECK(!ms_split_all_requested(NULL)); }
 static void case_ms_split_metrics(void) {
   ms_metrics *metrics = GARBAGE;
   REFUSES("split", ms_split_metrics(NULL, &metrics, &err));
@@ -628,6 +630,8 @@ static void case_ms_scan_export_async(void) {
   REFUSES("handler->on_schema", ms_scan_export_async(good_scan(), &handler, &err));
 }
 static void case_ms_scan_progress(void) { CHECK(ms_scan_progress(NULL) == -1.0); }
+
+static void case_ms_scan_all_requested(void) { CHECK(!ms_scan_all_requested(NULL)); }
 static void case_ms_scan_metrics(void) {
   ms_scan *scan = good_scan();
   ms_metrics *metrics = GARBAGE;
@@ -681,7 +685,7 @@ static const struct {
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
     CASE(ms_split_info_free),
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
-    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
+    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_split_all_requested), CASE(ms_scan_all_requested), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms),
     CASE(ms_client_with_cancel), CASE(ms_session_free),

@@ -81,6 +81,7 @@ static void threads_share_a_scan(const char *ordered) {
   CHECK_INT(sum.rows, whole.rows);
   CHECK_INT(sum.sum, whole.sum);
   CHECK(ms_scan_progress(scan) == 1.0);
+  CHECK(ms_scan_all_requested(scan));
   ms_metrics *metrics = NULL;
   CHECK_INT(ms_scan_metrics(scan, &metrics, &err), MS_OK);
   CHECK(ms_metrics_count(metrics) > 0);

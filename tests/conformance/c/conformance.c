@@ -1179,6 +1179,7 @@ static void metrics(void) {
   CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
   REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
   CHECK_INT(drain(split, &all), MS_OK);
+  CHECK(ms_split_all_requested(split));
   REQUIRE_OK(ms_split_metrics(split, &figures, &err));
   CHECK_INT(metric(figures, "rows"), 25);
   CHECK(metric(figures, "bytes_wire") > 0);

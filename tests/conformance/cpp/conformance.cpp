@@ -594,7 +594,7 @@ void around() {
         tally all;
         drain(split, all);
         const ms::metrics figures = ms::or_throw(split.metrics());
-        CHECK(figures["rows"] == 25 && figures["bytes_wire"] > 0 && figures["no such figure"] == -1);
+        CHECK(figures["rows"] == 25 && figures["bytes_wire"] > 0 && figures["no such figure"] == -1 && split.all_requested());
         {
             ms::split again = ms::or_throw(session.open_split(0));
             drain(again, all);

@@ -588,7 +588,7 @@ def metrics():
     session = client().read("nation")
     split = session.split(0)
     Tally(split)
-    assert split.metrics["rows"] == 25 and split.metrics["bytes_wire"] > 0
+    assert split.metrics["rows"] == 25 and split.metrics["bytes_wire"] > 0 and split.all_requested
     again = session.split(0)
     Tally(again)
     del again

@@ -150,6 +150,8 @@ public:
     int64_t rows_delivered() const noexcept { return ms_split_rows_delivered(handle_.get()); }
     /// From 0 to 1; -1 if it is not known.
     double progress() const noexcept { return ms_split_progress(handle_.get()); }
+    /// Whether all requests of the read are out, so that it is time to open the next one. Any thread.
+    bool all_requested() const noexcept { return ms_split_all_requested(handle_.get()); }
     /// What the read has cost so far. Any thread.
     result<maxstorage::metrics> metrics() const noexcept {
         auto made = detail::make<maxstorage::metrics::handle>(ms_split_metrics, handle_.get());
@@ -233,6 +235,8 @@ public:
     }
     /// From 0 to 1.
     double progress() const noexcept { return ms_scan_progress(handle_.get()); }
+    /// Whether all requests of the scan are out, so that it is time to open the next read. Any thread.
+    bool all_requested() const noexcept { return ms_scan_all_requested(handle_.get()); }
     /// What the scan has cost so far. Any thread.
     result<maxstorage::metrics> metrics() const noexcept {
         auto made = detail::make<maxstorage::metrics::handle>(ms_scan_metrics, handle_.get());

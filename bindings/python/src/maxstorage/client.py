@@ -337,6 +337,11 @@ class Split(_Handle):
         return lib.ms_split_progress(self._handle)
 
     @property
+    def all_requested(self):
+        """Whether all requests of the read are out, so that it is time to open the next one."""
+        return lib.ms_split_all_requested(self._handle)
+
+    @property
     def rows_delivered(self):
         """How many rows were handed out: where a later read would go on."""
         return lib.ms_split_rows_delivered(self._handle)
@@ -410,6 +415,11 @@ class Scan(_Handle):
     def progress(self):
         """From 0 to 1."""
         return lib.ms_scan_progress(self._handle)
+
+    @property
+    def all_requested(self):
+        """Whether all requests of the scan are out, so that it is time to open the next one."""
+        return lib.ms_scan_all_requested(self._handle)
 
     @property
     def metrics(self):

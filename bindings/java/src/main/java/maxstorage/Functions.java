@@ -71,6 +71,7 @@ interface Functions {
     int ms_scan_add_filter(long scan, long filter, long err);
     int ms_scan_export_stream(long scan, long outStream, long err);
     double ms_scan_progress(long scan);
+    boolean ms_scan_all_requested(long scan);
     int ms_scan_metrics(long scan, long outMetrics, long err);
     void ms_scan_cancel(long scan);
     void ms_scan_free(long scan);
@@ -108,6 +109,7 @@ interface Functions {
     int ms_split_add_filter(long split, long filter, long err);
     long ms_split_rows_delivered(long split);
     double ms_split_progress(long split);
+    boolean ms_split_all_requested(long split);
     int ms_split_metrics(long split, long outMetrics, long err);
     void ms_split_cancel(long split);
     void ms_split_free(long split);

@@ -208,6 +208,9 @@ class JniFunctions implements Functions {
     public native double ms_scan_progress(long scan);
 
     @Override
+    public native boolean ms_scan_all_requested(long scan);
+
+    @Override
     public native int ms_scan_metrics(long scan, long outMetrics, long err);
 
     @Override
@@ -317,6 +320,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native double ms_split_progress(long split);
+
+    @Override
+    public native boolean ms_split_all_requested(long split);
 
     @Override
     public native int ms_split_metrics(long split, long outMetrics, long err);

@@ -137,6 +137,15 @@ public final class Scan extends Handle {
         }
     }
 
+    /** Whether all requests of the scan are out, so that it is time to open the next one. */
+    public boolean allRequested() {
+        try {
+            return Call.LIBRARY.ms_scan_all_requested(address());
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** What the scan has cost so far, by name; docs/metrics.md explains the figures. */
     public Map<String, Long> metrics() {
         try (Call call = Call.begin()) {

@@ -115,6 +115,15 @@ public final class SplitReader extends Handle {
         }
     }
 
+    /** Whether all requests of the read are out, so that it is time to open the next one. */
+    public boolean allRequested() {
+        try {
+            return Call.LIBRARY.ms_split_all_requested(address());
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** How many rows were handed out: where a later read would go on. */
     public long rowsDelivered() {
         try {

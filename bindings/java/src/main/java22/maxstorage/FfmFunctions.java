@@ -88,6 +88,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SCAN_ADD_FILTER = function("ms_scan_add_filter", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_EXPORT_STREAM = function("ms_scan_export_stream", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_PROGRESS = function("ms_scan_progress", FunctionDescriptor.of(JAVA_DOUBLE, JAVA_LONG));
+    private static final MethodHandle MS_SCAN_ALL_REQUESTED = function("ms_scan_all_requested", FunctionDescriptor.of(JAVA_BOOLEAN, JAVA_LONG));
     private static final MethodHandle MS_SCAN_METRICS = function("ms_scan_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_CANCEL = function("ms_scan_cancel", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SCAN_FREE = function("ms_scan_free", FunctionDescriptor.ofVoid(JAVA_LONG));
@@ -125,6 +126,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SPLIT_ADD_FILTER = function("ms_split_add_filter", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_ROWS_DELIVERED = function("ms_split_rows_delivered", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_PROGRESS = function("ms_split_progress", FunctionDescriptor.of(JAVA_DOUBLE, JAVA_LONG));
+    private static final MethodHandle MS_SPLIT_ALL_REQUESTED = function("ms_split_all_requested", FunctionDescriptor.of(JAVA_BOOLEAN, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_METRICS = function("ms_split_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_CANCEL = function("ms_split_cancel", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_SPLIT_FREE = function("ms_split_free", FunctionDescriptor.ofVoid(JAVA_LONG));
@@ -750,6 +752,15 @@ class FfmFunctions implements Functions {
     }
 
     @Override
+    public boolean ms_scan_all_requested(long scan) {
+        try {
+            return (boolean) MS_SCAN_ALL_REQUESTED.invokeExact(scan);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
     public int ms_scan_metrics(long scan, long outMetrics, long err) {
         try {
             return (int) MS_SCAN_METRICS.invokeExact(scan, outMetrics, err);
@@ -1077,6 +1088,15 @@ class FfmFunctions implements Functions {
     public double ms_split_progress(long split) {
         try {
             return (double) MS_SPLIT_PROGRESS.invokeExact(split);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public boolean ms_split_all_requested(long split) {
+        try {
+            return (boolean) MS_SPLIT_ALL_REQUESTED.invokeExact(split);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -714,7 +714,7 @@ public final class Conformance {
                 for (int times = 0; times < 2; times++) {
                     try (SplitReader split = session.openSplit(0, MEMORY)) {
                         new Tally().drain(split);
-                        check(split.metrics().get("rows") == 25 && split.metrics().get("bytes_wire") > 0, split.metrics());
+                        check(split.metrics().get("rows") == 25 && split.metrics().get("bytes_wire") > 0 && split.allRequested(), split.metrics());
                     }
                 }
                 check(session.metrics().get("rows") == 50 && session.metrics().get("reads") == 2, session.metrics());
