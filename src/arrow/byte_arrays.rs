@@ -73,7 +73,7 @@ impl CheckedBytes {
             return Err(corrupt("a NULL bitmap does not suit its array"));
         }
         // Without a branch on each pair, so that the compiler compares many at once.
-        let pairs = offsets.iter().zip(offsets.iter().skip(1));
+        let pairs = offsets.iter().zip(offsets.get(1..).unwrap_or_default());
         let ascending = pairs.fold(true, |ascending, (one, next)| ascending & (one <= next));
         let (Ok(start), Ok(end), true) = (usize::try_from(*first), usize::try_from(*last), ascending) else {
             return Err(corrupt("the offsets of an array do not ascend"));

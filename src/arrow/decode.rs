@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow_array::{
+    ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions, downcast_primitive, make_array,
+};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_ipc::CompressionType;
@@ -253,8 +255,29 @@ impl Parts<'_> {
             DataType::Binary => return self.bytes_array(BytesKind::Binary),
             _ => {}
         }
+        macro_rules! primitive {
+            ($primitive:ty) => {
+                return self.primitive_array::<$primitive>(data_type)
+            };
+        }
+        downcast_primitive! {
+            data_type => (primitive),
+            _ => {}
+        }
         let data = self.builder(data_type)?.build().map_err(|error| corrupt(&error.to_string()))?;
         Ok(make_array(data))
+    }
+
+    /// Values of a fixed size, of which all bits are valid. Built here, because `ArrayData` costs several allocations more.
+    fn primitive_array<T: ArrowPrimitiveType>(&mut self, data_type: &DataType) -> Result<ArrayRef> {
+        let (length, nulls) = self.node()?;
+        let values = self.aligned_buffer(size_of::<T::Native>())?;
+        if length.checked_mul(size_of::<T::Native>()).is_none_or(|wanted| wanted > values.len()) {
+            return Err(corrupt("the values of an array are shorter than it"));
+        }
+        let array = PrimitiveArray::<T>::try_new(ScalarBuffer::new(values, 0, length), nulls)
+            .map_err(|error| corrupt(&error.to_string()))?;
+        Ok(Arc::new(array.with_data_type(data_type.clone())))
     }
 
     /// Strings or bytes.

@@ -38,14 +38,22 @@ pub(super) fn layout(batch: RecordBatch<'_>, body: usize) -> Result<Layout> {
         Some(compression) if compression.method() == BodyCompressionMethod::BUFFER => Some(compression.codec()),
         Some(_) => return Err(corrupt("a batch is compressed in an unknown way")),
     };
-    let nodes = batch.nodes().into_iter().flatten().map(|node| Node::new(node.length(), node.null_count()));
-    let buffers = batch.buffers().into_iter().flatten().map(|buffer| range(buffer.offset(), buffer.length(), body));
+    let (nodes, buffers) = (batch.nodes().unwrap_or_default(), batch.buffers().unwrap_or_default());
     Ok(Layout {
         rows: length_of(batch.length())?,
-        nodes: nodes.collect::<Result<_>>()?,
-        buffers: buffers.collect::<Result<_>>()?,
+        nodes: all(nodes.iter().map(|node| Node::new(node.length(), node.null_count())))?,
+        buffers: all(buffers.iter().map(|buffer| range(buffer.offset(), buffer.length(), body)))?,
         compression,
     })
+}
+
+/// All values, or the first failure. `collect` does not know how many there will be, and allocates again and again.
+fn all<T>(values: impl ExactSizeIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut found = Vec::with_capacity(values.len());
+    for value in values {
+        found.push(value?);
+    }
+    Ok(found)
 }
 
 impl Node {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr::{fn_addr_eq, null, null_mut};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, downcast_primitive_array};
@@ -35,16 +35,17 @@ const RELEASE_COLUMN: Release = release_column;
 /// What the structs of a batch point into. Each of them that is not released counts as one that holds it, so a column may be moved
 /// out and outlive its batch.
 struct Exported {
+    holders: AtomicUsize,
     _columns: Vec<ArrayRef>,
-    _buffers: Vec<*const c_void>,
-    _children: Vec<Struct>,
-    _pointers: Vec<*mut Struct>,
+    _words: Vec<Word>,
 }
 
-// SAFETY: nothing is read or written through it: it is only kept, and dropped by whoever is last. The structs in it belong to the host.
-unsafe impl Send for Exported {}
-// SAFETY: as above.
-unsafe impl Sync for Exported {}
+/// The structs of the columns, the pointers to them, and the buffers of all lie in one piece: it is all made of pointers.
+type Word = *const c_void;
+
+const STRUCT_WORDS: usize = size_of::<Struct>() / size_of::<Word>();
+const _: () =
+    assert!(STRUCT_WORDS * size_of::<Word>() == size_of::<Struct>() && align_of::<Struct>() == align_of::<Word>());
 
 /// Most buffers of a column without children: validity, offsets, values.
 const MOST_BUFFERS: usize = 3;
@@ -52,45 +53,47 @@ const MOST_BUFFERS: usize = 3;
 /// Exports a batch as a struct array, whose children are the columns.
 pub(in crate::ffi) fn export_batch(batch: RecordBatch) -> FFI_ArrowArray {
     let (_, columns, rows) = batch.into_parts();
-    // Nothing below makes these grow, so what points into them stays right.
-    let mut buffers = Vec::with_capacity(1 + MOST_BUFFERS * columns.len());
-    let mut children = Vec::with_capacity(columns.len());
-    let mut pointers = Vec::with_capacity(columns.len());
-    buffers.push(null());
-    for column in &columns {
-        let first = buffers.len();
-        children.push(match flat(column) {
-            Some(parts) => {
-                buffers.extend(parts.into_iter().flatten());
-                let mut child = Struct::new(column.len(), column.null_count());
-                child.n_buffers = (buffers.len() - first) as i64;
-                // SAFETY: `first` is within the capacity.
-                child.buffers = unsafe { buffers.as_mut_ptr().add(first) };
-                child.release = Some(RELEASE_COLUMN);
-                child
-            }
-            None => nested(column),
-        });
-    }
-    let all: *mut Struct = children.as_mut_ptr();
-    // SAFETY: as many as there are.
-    pointers.extend((0..children.len()).map(|index| unsafe { all.add(index) }));
+    let count = columns.len();
+    let mut words: Vec<Word> = Vec::with_capacity((STRUCT_WORDS + 1 + MOST_BUFFERS) * count + 1);
     let mut parent = Struct::new(rows, 0);
-    (parent.n_buffers, parent.buffers) = (1, buffers.as_mut_ptr());
-    (parent.n_children, parent.children) = (children.len() as i64, pointers.as_mut_ptr());
-    parent.release = Some(release_batch);
-    let exported =
-        Arc::new(Exported { _columns: columns, _buffers: buffers, _children: children, _pointers: pointers });
-    for index in 0..parent.n_children as usize {
-        // SAFETY: the children lie where they lay before they went into `exported`, and nobody else knows them yet.
-        let child = unsafe { &mut *all.add(index) };
-        if child.private_data.is_null() {
-            child.private_data = Arc::into_raw(Arc::clone(&exported)).cast_mut().cast();
+    let holder = Box::into_raw(Box::<Exported>::new_uninit()).cast::<Exported>();
+    let mut holders = 1;
+    // SAFETY: the words are room for `count` structs, as many pointers, the one buffer of the parent and `MOST_BUFFERS` of each column, in
+    // this order, and each is written before its part of the vector counts. Nothing is read through `holder` before it is filled, and
+    // nobody else knows any of it yet. The vector does not grow, so what points into it stays right.
+    unsafe {
+        let children: *mut Struct = words.as_mut_ptr().cast();
+        let pointers: *mut *mut Struct = words.as_mut_ptr().add(STRUCT_WORDS * count).cast();
+        let mut buffer = words.as_mut_ptr().add((STRUCT_WORDS + 1) * count);
+        buffer.write(null());
+        (parent.n_buffers, parent.buffers) = (1, buffer);
+        (parent.n_children, parent.children) = (count as i64, pointers);
+        buffer = buffer.add(1);
+        for (index, column) in columns.iter().enumerate() {
+            let child = match flat(column) {
+                Some((nulls, parts)) => {
+                    let mut child = Struct::new(rows, nulls);
+                    child.buffers = buffer;
+                    for part in parts.into_iter().flatten() {
+                        buffer.write(part);
+                        buffer = buffer.add(1);
+                        child.n_buffers += 1;
+                    }
+                    (child.release, child.private_data) = (Some(RELEASE_COLUMN), holder.cast());
+                    holders += 1;
+                    child
+                }
+                None => nested(column),
+            };
+            children.add(index).write(child);
+            pointers.add(index).write(children.add(index));
         }
+        parent.release = Some(release_batch);
+        parent.private_data = holder.cast();
+        holder.write(Exported { holders: AtomicUsize::new(holders), _columns: columns, _words: words });
+        // Both are the struct of the C data interface.
+        std::mem::transmute::<Struct, FFI_ArrowArray>(parent)
     }
-    parent.private_data = Arc::into_raw(exported).cast_mut().cast();
-    // SAFETY: both are the struct of the C data interface.
-    unsafe { std::mem::transmute::<Struct, FFI_ArrowArray>(parent) }
 }
 
 impl Struct {
@@ -110,11 +113,11 @@ impl Struct {
     }
 }
 
-/// The buffers of a column that has no children and whose bits begin at the start of a byte; `None` for others.
-fn flat(column: &ArrayRef) -> Option<[Option<*const c_void>; MOST_BUFFERS]> {
-    let validity = match column.nulls() {
-        None => null(),
-        Some(nulls) if nulls.offset() == 0 => nulls.buffer().as_ptr().cast(),
+/// How many values of a column are NULL, and its buffers, if it has no children and its bits begin at the start of a byte; `None` for others.
+fn flat(column: &ArrayRef) -> Option<(usize, [Option<Word>; MOST_BUFFERS])> {
+    let (nulls, validity): (usize, Word) = match column.nulls() {
+        None => (0, null()),
+        Some(nulls) if nulls.offset() == 0 => (nulls.null_count(), nulls.buffer().as_ptr().cast()),
         Some(_) => return None,
     };
     let (offsets, values): (Option<*const u8>, *const u8) = match column.data_type() {
@@ -144,8 +147,8 @@ fn flat(column: &ArrayRef) -> Option<[Option<*const c_void>; MOST_BUFFERS]> {
         ),
     };
     Some(match offsets {
-        Some(offsets) => [Some(validity), Some(offsets.cast()), Some(values.cast())],
-        None => [Some(validity), Some(values.cast()), None],
+        Some(offsets) => (nulls, [Some(validity), Some(offsets.cast()), Some(values.cast())]),
+        None => (nulls, [Some(validity), Some(values.cast()), None]),
     })
 }
 
@@ -158,7 +161,11 @@ fn nested(column: &ArrayRef) -> Struct {
 unsafe extern "C" fn release_column(column: *mut Struct) {
     quiet((), || {
         // SAFETY: the C data interface demands a live struct, and that it is released once.
-        unsafe { release(column) }
+        unsafe {
+            if let Some(exported) = column.as_mut().and_then(|column| let_go(column)) {
+                release(exported, 1);
+            }
+        }
     });
 }
 
@@ -166,33 +173,42 @@ unsafe extern "C" fn release_batch(batch: *mut Struct) {
     quiet((), || {
         // SAFETY: as in `release_column`. Children that were moved out are marked as released where they lay.
         unsafe {
-            let Some(parent) = batch.as_ref() else { return };
+            let Some(parent) = batch.as_mut() else { return };
+            let Some(exported) = let_go(parent) else { return };
+            let mut holders = 1;
             for index in 0..parent.n_children as usize {
                 let child = *parent.children.add(index);
                 match (*child).release {
-                    // One of ours needs no second fence.
-                    Some(own) if fn_addr_eq(own, RELEASE_COLUMN) => release(child),
+                    // Those of ours that are still here go with the batch, counted at once.
+                    Some(own) if fn_addr_eq(own, RELEASE_COLUMN) && (*child).private_data == exported.cast() => {
+                        (*child).release = None;
+                        holders += 1;
+                    }
                     Some(other) => other(child),
                     None => {}
                 }
             }
-            release(batch);
+            release(exported, holders);
         }
     });
 }
 
-/// Marks a struct of ours as released and lets go of what it holds.
+/// Marks a struct of ours as released; what it held, `None` if it was released already.
+fn let_go(array: &mut Struct) -> Option<*mut Exported> {
+    array.release = None;
+    let held = std::mem::replace(&mut array.private_data, null_mut());
+    (!held.is_null()).then(|| held.cast())
+}
+
+/// Counts off so many holders; with the last one goes what they held.
 ///
 /// # Safety
-/// `array` is NULL, released, or a live struct of this file.
-unsafe fn release(array: *mut Struct) {
-    // SAFETY: by the contract of this function.
+/// The caller is that many of the holders, and none of them uses it again.
+unsafe fn release(exported: *mut Exported, holders: usize) {
+    // SAFETY: it lives as long as it has holders, and what they did before is seen by the one that drops it.
     unsafe {
-        let Some(array) = array.as_mut() else { return };
-        let held = std::mem::replace(&mut array.private_data, null_mut());
-        array.release = None;
-        if !held.is_null() {
-            drop(Arc::from_raw(held.cast::<Exported>()));
+        if (*exported).holders.fetch_sub(holders, Ordering::AcqRel) == holders {
+            drop(Box::from_raw(exported));
         }
     }
 }
@@ -200,6 +216,8 @@ unsafe fn release(array: *mut Struct) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use arrow_array::types::Int32Type;
     use arrow_array::*;
     use arrow_schema::ffi::FFI_ArrowSchema;
@@ -261,5 +279,31 @@ mod tests {
         assert!(watched.upgrade().is_some());
         assert_eq!(import(moved, &DataType::Int64).as_primitive::<types::Int64Type>().value(99), 99);
         assert!(watched.upgrade().is_none());
+    }
+
+    #[test]
+    fn columns_may_go_one_by_one_and_those_of_one_batch_may_lie_in_another() {
+        let column = |from: i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(from..from + 100)) };
+        let made: Vec<ArrayRef> = (0..4).map(column).collect();
+        let watched: Vec<_> = made.iter().map(Arc::downgrade).collect();
+        let gone = || watched.iter().map(|column| column.upgrade().is_none()).collect::<Vec<_>>();
+        let mut made = made.into_iter();
+        let mut export = || {
+            let pair = [("a", made.next().unwrap()), ("b", made.next().unwrap())];
+            export_batch(RecordBatch::try_from_iter(pair).unwrap())
+        };
+        let (one, two) = (export(), export());
+        let place = |array: &FFI_ArrowArray, index| std::ptr::from_ref(array.child(index)).cast_mut();
+        // SAFETY: children of live arrays, moved as the interface says: what is moved out leaves a released struct behind.
+        unsafe {
+            let first = FFI_ArrowArray::from_raw(place(&one, 0));
+            drop(FFI_ArrowArray::from_raw(place(&two, 0)));
+            std::ptr::write(place(&two, 0), first);
+        }
+        drop(one);
+        assert_eq!(gone(), [false; 4], "the first column of the first batch still lives in the second");
+        assert_eq!(two.child(0).len(), 100);
+        drop(two);
+        assert_eq!(gone(), [true; 4]);
     }
 }
