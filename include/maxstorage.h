@@ -267,8 +267,8 @@
 typedef struct ms_bytes ms_bytes;
 
 /**
- * Ends calls that plan, refresh or list, by ms_cancel_now or at a deadline: one object may be given to several of them. They end within
- * 50 ms, whatever the service or the network does.
+ * Ends calls that plan, refresh or list, by ms_cancel_now or at a deadline, and reads that were added to it: one object may be given to all
+ * of a query. They end within 50 ms, whatever the service or the network does.
  */
 typedef struct ms_cancel ms_cancel;
 
@@ -1202,12 +1202,13 @@ MS_API void ms_predicate_free(ms_predicate *predicate);
 MS_API MS_NODISCARD ms_cancel *ms_cancel_new(void);
 
 /**
- * Cancels every call that was given this object and those that will be: they return MS_CANCELLED at once.
+ * Cancels every call that was given this object and those that will be, and every read that was added: they return MS_CANCELLED at once.
  * @param[in] cancel may be NULL.
  * Thread: any, at any time, also from inside a callback. Blocking: no.
  * @since 0.1
  */
-MS_API void ms_cancel_now(const ms_cancel *cancel);
+MS_API
+void ms_cancel_now(const ms_cancel *cancel);
 
 /**
  * Says until when every call may take that was given this object, those under way as well: then it returns MS_DEADLINE_EXCEEDED. Unlike
@@ -1226,9 +1227,62 @@ ms_status ms_cancel_set_deadline_ms(const ms_cancel *cancel,
                                     ms_error **err);
 
 /**
+ * Has a reader end with this object, as by ms_split_cancel; at once if it was cancelled already. Its deadline does not matter: readers have
+ * their own, ms_split_set_deadline_ms. A stream that the reader becomes ends with it, too.
+ * @param[in] cancel the object; when it is freed, the reader goes on.
+ * @param[in] split the reader; may be added to several objects, and is forgotten when it is freed.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_cancel_add_split(const ms_cancel *cancel,
+                              const ms_split *split,
+                              ms_error **err);
+
+/**
+ * Has a scan end with this object, as by ms_scan_cancel; else as ms_cancel_add_split.
+ * @param[in] cancel the object; when it is freed, the scan goes on.
+ * @param[in] scan the scan; may be added to several objects, and is forgotten when it is freed.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API MS_NODISCARD ms_status ms_cancel_add_scan(const ms_cancel *cancel, const ms_scan *scan, ms_error **err);
+
+/**
+ * Readies the object for ms_cancel_from_signal: takes two descriptors, and has a thread of the library listen to it. A second call does nothing.
+ * @param[in] cancel the object.
+ * @param[in] client any client: its threads listen, until the object is freed or ms_shutdown has ended them.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_RESOURCE_EXHAUSTED if there is no descriptor left; MS_FORKED; MS_WRONG_STATE from inside a
+ * callback.
+ * Thread: any, at any time, but not from inside a callback. Blocking: while another thread makes the same call.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_cancel_arm(const ms_cancel *cancel,
+                        const ms_client *client,
+                        ms_error **err);
+
+/**
+ * As ms_cancel_now, from inside a signal handler: takes no lock and no memory, and leaves errno alone. A thread of the library does the
+ * rest, within the same 50 ms.
+ * @param[in] cancel an object that ms_cancel_arm has readied, else nothing happens; may be NULL. In a child made by fork nothing happens.
+ * Thread: any, at any time, also from inside a callback or a signal handler. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+void ms_cancel_from_signal(const ms_cancel *cancel);
+
+/**
  * Frees the object. Calls that were given it go on; the deadline that was set last stays theirs.
  * @param[in] cancel may be NULL.
- * Thread: any, once, when no other call uses the handle. Blocking: no.
+ * Thread: any, once, when no other call, and no signal handler, uses the handle. Blocking: no.
  * @since 0.1
  */
 MS_API void ms_cancel_free(ms_cancel *cancel);

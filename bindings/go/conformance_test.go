@@ -464,6 +464,25 @@ var scenarios = map[string]func(*testing.T){
 		stopped, stop := context.WithCancel(ctx)
 		cancelled(t, func() error { _, err := client.Read(stopped, "fault_plan"); return err }, stop)
 	},
+	"cancel_reads": func(t *testing.T) {
+		session := read("fault_stall")
+		defer session.Close()
+		split := must(session.Split(0))
+		defer split.Close()
+		scan := must(session.Scan())
+		defer scan.Close()
+		stopped, stop := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() { _, err := split.Next(stopped); ended <- err }()
+		go func() { _, _, err := scan.Next(stopped); ended <- err }()
+		time.Sleep(100 * time.Millisecond)
+		stop()
+		for range 2 {
+			fails(t, maxstorage.Cancelled, <-ended)
+		}
+		_, err := split.Next(stopped) // and what comes later ends at once
+		fails(t, maxstorage.Cancelled, err)
+	},
 	"calls_end": func(t *testing.T) {
 		client, session := open(), read("nation")
 		defer client.Close()

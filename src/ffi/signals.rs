@@ -1,5 +1,7 @@
 //! Signals belong to the host: our threads block all of them but the faults of the thread itself.
 
+use std::os::fd::RawFd;
+
 /// Blocks signals on the calling thread. SIGPIPE is among them, so a write to a closed socket is only an error here,
 /// whatever the host has set; it never reaches the process.
 pub(super) fn block() {
@@ -13,5 +15,17 @@ pub(super) fn block() {
             libc::sigdelset(set.as_mut_ptr(), fault);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Sends one byte, with what a signal handler may do; `errno` stays what it was, and a peer that is gone raises no SIGPIPE.
+pub(super) fn send_byte(socket: RawFd) {
+    static BYTE: u8 = 1;
+    // SAFETY: the place of `errno` belongs to this thread, and the byte is always there.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        libc::send(socket, (&raw const BYTE).cast(), 1, libc::MSG_NOSIGNAL);
+        *errno = before;
     }
 }

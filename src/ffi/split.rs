@@ -25,7 +25,7 @@ use crate::split::Split;
 
 /// An open reader over one split of a session. One thread at a time pulls batches from it.
 pub struct ms_split {
-    split: Split,
+    pub(super) split: Split,
     /// Held during a call that only one thread may make; a panic under it makes the handle unusable.
     turn: Mutex<()>,
 }

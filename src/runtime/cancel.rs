@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -17,25 +18,56 @@ struct Order {
     deadline: Option<Instant>,
 }
 
-/// Ends the calls that listen to it, now and later. Level-triggered: once cancelled, always cancelled.
-#[derive(Debug)]
-pub struct Cancel(watch::Sender<Order>);
+/// What goes on by itself and can be ended for good, from any thread, any number of times.
+pub trait Cancellable: Send + Sync {
+    /// Ends it.
+    fn cancel(&self);
+}
+
+/// Ends the calls that listen to it and the reads that were added, now and later. Level-triggered: once cancelled, always cancelled.
+pub struct Cancel {
+    orders: watch::Sender<Order>,
+    reads: Mutex<Vec<Weak<dyn Cancellable>>>,
+}
+
+impl std::fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Cancel").field(&*self.orders.borrow()).finish()
+    }
+}
 
 impl Default for Cancel {
     fn default() -> Self {
-        Cancel(watch::Sender::new(Order::default()))
+        Cancel { orders: watch::Sender::new(Order::default()), reads: Mutex::default() }
     }
 }
 
 impl Cancel {
-    /// Ends every call that listens. From any thread, any number of times.
+    /// Ends every call that listens, and every read. From any thread, any number of times.
     pub fn cancel(&self) {
-        self.0.send_modify(|order| order.cancelled = true);
+        self.orders.send_modify(|order| order.cancelled = true);
+        // A read that is added meanwhile sees the order itself. None is ended under the lock: it may wake somebody.
+        let reads = std::mem::take(&mut *self.reads.lock().unwrap_or_else(PoisonError::into_inner));
+        reads.iter().filter_map(Weak::upgrade).for_each(|read| read.cancel());
+    }
+
+    /// Has `read` end with the calls; at once if they were ended already.
+    pub fn add(&self, read: Weak<dyn Cancellable>) {
+        {
+            let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+            reads.retain(|read| read.strong_count() > 0);
+            reads.push(Weak::clone(&read));
+        }
+        if self.orders.borrow().cancelled
+            && let Some(read) = read.upgrade()
+        {
+            read.cancel();
+        }
     }
 
     /// Until when calls that listen may take, those under way as well; `None` for as long as they take.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
-        self.0.send_modify(|order| order.deadline = deadline);
+        self.orders.send_modify(|order| order.deadline = deadline);
     }
 }
 
@@ -46,7 +78,7 @@ pub struct Bounds(Vec<watch::Receiver<Order>>);
 impl Bounds {
     /// These bounds and one more.
     pub fn with(&self, cancel: Option<&Cancel>) -> Self {
-        Bounds(self.0.iter().cloned().chain(cancel.map(|cancel| cancel.0.subscribe())).collect())
+        Bounds(self.0.iter().cloned().chain(cancel.map(|cancel| cancel.orders.subscribe())).collect())
     }
 
     /// The result of `work`, or `MS_CANCELLED` or `MS_DEADLINE_EXCEEDED` as soon as it has to end; `work` is dropped then.
@@ -98,6 +130,8 @@ async fn end(mut orders: watch::Receiver<Order>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -149,6 +183,41 @@ mod tests {
             cancel.set_deadline(None);
             assert_eq!(under(&cancel).bound(async { Ok(7) }).await.unwrap(), 7);
         });
+    }
+
+    #[test]
+    fn reads_that_were_added_before_or_after_end_with_it() {
+        #[derive(Default)]
+        struct Read(AtomicUsize);
+        impl Cancellable for Read {
+            fn cancel(&self) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let weak = |read: &Arc<Read>| -> Weak<dyn Cancellable> { Arc::downgrade(read) as _ };
+        let (cancel, before, gone, after) = (Cancel::default(), Arc::default(), Arc::default(), Arc::default());
+        cancel.add(weak(&before));
+        cancel.add(weak(&gone));
+        drop(gone);
+        cancel.set_deadline(Some(Instant::now()));
+        assert_eq!(before.0.load(Ordering::Relaxed), 0, "reads have deadlines of their own");
+        cancel.cancel();
+        cancel.add(weak(&after));
+        assert_eq!([&before, &after].map(|read| read.0.load(Ordering::Relaxed)), [1, 1]);
+    }
+
+    #[test]
+    fn reads_that_are_gone_are_forgotten() {
+        struct Read;
+        impl Cancellable for Read {
+            fn cancel(&self) {}
+        }
+        let cancel = Cancel::default();
+        for _ in 0..100 {
+            let read: Arc<dyn Cancellable> = Arc::new(Read);
+            cancel.add(Arc::downgrade(&read));
+        }
+        assert_eq!(cancel.reads.lock().unwrap().len(), 1);
     }
 
     #[test]

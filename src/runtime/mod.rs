@@ -1,5 +1,6 @@
 //! Threads: the workers of the process, the ways to wait for it, and the checks that keep waiting safe.
 
+mod bell;
 mod cancel;
 mod forced_panic;
 mod group;
@@ -23,7 +24,8 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, Kind, Result};
 
-pub use cancel::{Bounds, Cancel};
+pub use bell::Bell;
+pub use cancel::{Bounds, Cancel, Cancellable};
 pub use forced_panic::{Place, forced_panic};
 pub use group::Group;
 pub use handoff::Handoff;

@@ -16,7 +16,7 @@ use arrow_schema::SchemaRef;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
-use crate::runtime::{Callback, Handoff};
+use crate::runtime::{Callback, Cancel, Handoff};
 use crate::session::Session;
 use crate::split::{Feed, Metric, Piece, Source, in_order};
 
@@ -147,6 +147,11 @@ impl Scan {
     /// Ends the scan for good and wakes everybody who waits for it. From now on every batch is `MS_CANCELLED`.
     pub fn cancel(&self) {
         self.feed.cancel();
+    }
+
+    /// Has `cancel` end the scan, too; its deadline does not matter here.
+    pub fn end_with(&self, cancel: &Cancel) -> Result<()> {
+        self.feed.end_with(cancel)
     }
 
     /// Fails where waiting for this scan is not possible (see [`crate::runtime::Runtime::check`]).

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::memory::{Ahead, Allowance};
 use crate::metrics::Metric;
 use crate::predicate::Predicate;
-use crate::runtime::{Callback, Handoff, Runtime, Task};
+use crate::runtime::{Callback, Cancel, Cancellable, Handoff, Runtime, Task};
 use crate::session::{Hold, Session};
 
 /// A batch and the split it belongs to.
@@ -31,10 +31,36 @@ pub(crate) struct Feed {
     /// Of the last batch that was handed out.
     position: AtomicU64,
     limit: Option<RowLimit>,
+    work: Arc<Work>,
+    _holds: Vec<Hold>,
+}
+
+/// What goes on for a read, and how it is ended.
+#[derive(Debug)]
+struct Work {
+    queue: Arc<Handoff<Chunk>>,
     task: Task,
     /// What waits for memory for batches that were taken once.
     waiting: Mutex<Vec<Task>>,
-    _holds: Vec<Hold>,
+}
+
+impl Work {
+    /// Ends all of it.
+    fn end(&self) {
+        self.task.abort();
+        self.waiting().drain(..).for_each(|task| task.abort());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Task>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cancellable for Work {
+    fn cancel(&self) {
+        self.queue.cancel();
+        self.end();
+    }
 }
 
 impl Feed {
@@ -50,12 +76,11 @@ impl Feed {
         let task = session.client().runtime().spawn(work, end);
         Feed {
             session: session.clone(),
+            work: Arc::new(Work { queue: Arc::clone(&queue), task, waiting: Mutex::default() }),
             queue,
             source,
             position: AtomicU64::new(0),
             limit: None,
-            task,
-            waiting: Mutex::default(),
             _holds: session.hold(),
         }
     }
@@ -138,7 +163,7 @@ impl Feed {
         let position = chunk.position;
         let finished = self.finished(chunk).inspect_err(|error| {
             self.queue.fail(error.clone());
-            self.end();
+            self.work.end();
         })?;
         let Some((split, batch)) = finished else { return Ok(None) };
         self.position.store(position, Ordering::Relaxed);
@@ -180,12 +205,12 @@ impl Feed {
     /// Has a batch come back when the host grants `bytes` for the rows that filters leave of it. Those behind it wait, too.
     fn wait_for_memory(&self, mut chunk: Chunk, bytes: u64) {
         // Who ends the read cuts the queue off and then takes this lock: either that is seen here, or the task is seen there.
-        let mut waiting = self.waiting();
+        let mut waiting = self.work.waiting();
         if !self.queue.hold() {
             drop(waiting);
             return;
         }
-        let (source, queue, reading) = (Arc::clone(&self.source), Arc::clone(&self.queue), self.task.clone());
+        let (source, queue, reading) = (Arc::clone(&self.source), Arc::clone(&self.queue), self.work.task.clone());
         let granted = source.granted_at_once(bytes);
         let task = self.session.client().runtime().spawn_aside(granted, move |granted| match granted {
             Ok(memory) => {
@@ -207,7 +232,7 @@ impl Feed {
         let (wanted, is_last) = limit.claim(batch.num_rows());
         if is_last {
             self.queue.stop();
-            self.end();
+            self.work.end();
         }
         if wanted == batch.num_rows() { batch } else { batch.slice(0, wanted) }
     }
@@ -234,18 +259,15 @@ impl Feed {
 
     /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.
     pub(crate) fn cancel(&self) {
-        self.queue.cancel();
-        self.end();
+        self.work.cancel();
     }
 
-    /// Ends all work for the read.
-    fn end(&self) {
-        self.task.abort();
-        self.waiting().drain(..).for_each(|task| task.abort());
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<Task>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has `cancel` end the read, too.
+    pub(crate) fn end_with(&self, cancel: &Cancel) -> Result<()> {
+        self.check()?;
+        let work: Arc<dyn Cancellable> = Arc::clone(&self.work) as _;
+        cancel.add(Arc::downgrade(&work));
+        Ok(())
     }
 
     /// Fails where waiting for this read is not possible (see [`crate::runtime::Runtime::check`]).
@@ -267,6 +289,6 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         self.queue.close();
-        self.end();
+        self.work.end();
     }
 }

@@ -24,7 +24,7 @@ use std::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
-use crate::runtime::{Callback, Handoff, Place, forced_panic};
+use crate::runtime::{Callback, Cancel, Handoff, Place, forced_panic};
 use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -156,6 +156,11 @@ impl Split {
     /// Ends the read for good and wakes whoever waits for it. From now on every batch is `MS_CANCELLED`.
     pub fn cancel(&self) {
         self.feed.cancel();
+    }
+
+    /// Has `cancel` end the read, too; its deadline does not matter here.
+    pub fn end_with(&self, cancel: &Cancel) -> Result<()> {
+        self.feed.end_with(cancel)
     }
 
     /// Fails where waiting for this split is not possible (see [`crate::runtime::Runtime::check`]).

@@ -16,8 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __cplusplus
+#define CHECK_PER_THREAD thread_local
+#else
+#define CHECK_PER_THREAD _Thread_local
+#endif
+
 static int check_passed, check_failed, check_failures_here;
-static ms_error *err; /* what the last call reported; each checked call replaces it */
+static CHECK_PER_THREAD ms_error *err; /* what the last call of this thread reported; each checked call replaces it */
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

@@ -419,6 +419,27 @@ static void case_ms_session_expires_at_ms(void) { CHECK_INT(ms_session_expires_a
 static void case_ms_session_refresh(void) { REFUSES("session", ms_session_refresh(NULL, &err)); }
 static void case_ms_session_refresh_cancellable(void) { REFUSES("session", ms_session_refresh_cancellable(NULL, NULL, &err)); }
 static void case_ms_cancel_set_deadline_ms(void) { REFUSES("cancel", ms_cancel_set_deadline_ms(NULL, 1, &err)); }
+static void case_ms_cancel_add_split(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  REFUSES("cancel", ms_cancel_add_split(NULL, good.split, &err));
+  REFUSES("split", ms_cancel_add_split(cancel, NULL, &err));
+  CHECK_INT(ms_cancel_add_split(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_cancel_free(cancel);
+}
+static void case_ms_cancel_add_scan(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  REFUSES("scan", ms_cancel_add_scan(cancel, NULL, &err));
+  CHECK_INT(ms_cancel_add_scan(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_cancel_free(cancel);
+}
+static void case_ms_cancel_arm(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  REFUSES("cancel", ms_cancel_arm(NULL, good.client, &err));
+  REFUSES("client", ms_cancel_arm(cancel, NULL, &err));
+  CHECK_INT(ms_cancel_arm(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
+  ms_cancel_free(cancel);
+}
+static void case_ms_cancel_from_signal(void) { ms_cancel_from_signal(NULL); }
 static void case_ms_client_with_cancel(void) {
   ms_cancel *cancel = ms_cancel_new();
   ms_client *client = GARBAGE;
@@ -687,7 +708,7 @@ static const struct {
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
     CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_split_all_requested), CASE(ms_scan_all_requested), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_schema), CASE(ms_session_split_count),
-    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms),
+    CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms), CASE(ms_cancel_add_split), CASE(ms_cancel_add_scan), CASE(ms_cancel_arm), CASE(ms_cancel_from_signal),
     CASE(ms_client_with_cancel), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),

@@ -162,7 +162,7 @@ unsafe extern "C" fn release_column(column: *mut Struct) {
     quiet((), || {
         // SAFETY: the C data interface demands a live struct, and that it is released once.
         unsafe {
-            if let Some(exported) = column.as_mut().and_then(|column| let_go(column)) {
+            if let Some(exported) = column.as_mut().and_then(let_go) {
                 release(exported, 1);
             }
         }

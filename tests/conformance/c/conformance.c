@@ -559,6 +559,32 @@ static void cancel_stays(void) {
   close_plan(&use);
 }
 
+static void cancel_reads(void) {
+  plan use;
+  ms_split *split = NULL, *late = NULL;
+  ms_scan *scan = NULL;
+  ms_cancel *cancel = ms_cancel_new();
+  struct ArrowArray batch;
+  CHECK_INT(open_plan(&use, "nation", NULL), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+  REQUIRE_OK(ms_split_open(use.session, 0, NULL, &late, &err));
+  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
+  REQUIRE_OK(ms_cancel_arm(cancel, use.client, &err));
+  REQUIRE_OK(ms_cancel_add_split(cancel, split, &err));
+  REQUIRE_OK(ms_cancel_add_scan(cancel, scan, &err));
+  ms_cancel_from_signal(NULL);
+  ms_cancel_now(cancel);
+  REQUIRE_OK(ms_cancel_add_split(cancel, late, &err));
+  CHECK_FAILS(ms_split_next_batch(split, &batch, &err), MS_CANCELLED);
+  CHECK_FAILS(ms_split_next_batch(late, &batch, &err), MS_CANCELLED);
+  CHECK_FAILS(ms_scan_next_batch(scan, &batch, NULL, &err), MS_CANCELLED);
+  ms_split_free(split);
+  ms_split_free(late);
+  ms_scan_free(scan);
+  ms_cancel_free(cancel);
+  close_plan(&use);
+}
+
 typedef struct {
   plan *use;
   ms_cancel *cancel;
@@ -1245,6 +1271,7 @@ int main(void) {
   RUN(cancel_stays);
   RUN(cancel_scan);
   RUN(cancel_planning);
+  RUN(cancel_reads);
   RUN(calls_end);
   RUN(deadline);
   RUN(resume);

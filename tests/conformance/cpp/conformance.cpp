@@ -370,6 +370,31 @@ void waiting() {
         CHECK_CODE(failure, MS_CANCELLED);
         CHECK(woke - begin < 1s);
     });
+    scenario("cancel_reads", [] {
+        const ms::client client = ms::or_throw(ms::client::open(options_for("nation")));
+        const ms::session session = ms::or_throw(client.open_session(options_for("nation")));
+        ms::split split = ms::or_throw(session.open_split(0)), late = ms::or_throw(session.open_split(0));
+        const ms::scan scan = ms::or_throw(session.open_scan());
+        const ms::canceller cancel;
+        ms::or_throw(cancel.arm(client));
+        ms::or_throw(cancel.add(split));
+        ms::or_throw(cancel.add(scan));
+        cancel.cancel();
+        ms::or_throw(cancel.add(late));
+        CHECK_CODE(split.next().error(), MS_CANCELLED);
+        CHECK_CODE(late.next().error(), MS_CANCELLED);
+        CHECK_CODE(scan.next().error(), MS_CANCELLED);
+        const ms::canceller by_signal;
+        ms::split waiting = ms::or_throw(open(options_for("fault_stall")).open_split(0));
+        ms::or_throw(by_signal.arm(client));
+        ms::or_throw(by_signal.add(waiting));
+        std::thread handler([&] {
+            std::this_thread::sleep_for(100ms);
+            by_signal.cancel_from_signal();
+        });
+        CHECK_CODE(waiting.next().error(), MS_CANCELLED);
+        handler.join();
+    });
     scenario("calls_end", [] {
         const ms::client client = ms::or_throw(ms::client::open(options_for("nation")));
         const ms::session session = ms::or_throw(client.open_session(options_for("nation")));

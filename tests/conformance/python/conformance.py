@@ -344,6 +344,18 @@ def cancel_planning():
 
 
 @scenario
+def cancel_reads():
+    session, cancel = client().read("nation"), maxstorage.Canceller()
+    split, late, scan = session.split(0), session.split(0), session.scan()
+    cancel.add(split)
+    cancel.add(scan)
+    cancel.cancel()
+    cancel.add(late)
+    for ended in (split.next, late.next, scan.next_with_split):
+        failure(maxstorage.CancelledError, "MS_CANCELLED", ended)
+
+
+@scenario
 def calls_end():
     one, cancel = client(), maxstorage.Canceller()
     session, bounded = one.read("nation"), one.with_cancel(cancel)

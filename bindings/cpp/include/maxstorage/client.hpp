@@ -124,6 +124,10 @@ private:
     handle handle_;
 };
 
+inline result<void> canceller::arm(const client &any) const noexcept {
+    return detail::call(ms_cancel_arm, get(), static_cast<const ms_client *>(any.get()));
+}
+
 }  // namespace maxstorage
 
 #endif

@@ -111,6 +111,8 @@ FUNCTIONS = {
     "ms_cancel_new": (_HANDLE,),
     "ms_cancel_now": (None, _HANDLE),
     "ms_cancel_set_deadline_ms": (c_int32, _HANDLE, c_int64, _ERR),
+    "ms_cancel_add_split": (c_int32, _HANDLE, _HANDLE, _ERR),
+    "ms_cancel_add_scan": (c_int32, _HANDLE, _HANDLE, _ERR),
     "ms_client_with_cancel": (c_int32, _HANDLE, _HANDLE, _OUT, _ERR),
     "ms_session_refresh_cancellable": (c_int32, _HANDLE, _HANDLE, _ERR),
     "ms_cancel_free": (None, _HANDLE),

@@ -179,7 +179,8 @@ class Client(_Handle):
 
 
 class Canceller(_Handle):
-    """Ends calls that plan, refresh or list: give it to `Client.read`, `Session.refresh` or `Client.with_cancel`."""
+    """Ends calls that plan, refresh or list, and reads: give it to `Client.read`, `Session.refresh` or `Client.with_cancel`, and
+    `add` splits and scans to it."""
 
     _free = staticmethod(lib.ms_cancel_free)
 
@@ -187,8 +188,13 @@ class Canceller(_Handle):
         super().__init__(lib.ms_cancel_new())
 
     def cancel(self):
-        """Every call that was given this object, and those that will be, fail with CancelledError at once. Any thread."""
+        """Every call that was given this object, those that will be, and every read that was added fail with CancelledError at once.
+        Any thread."""
         lib.ms_cancel_now(self._handle)
+
+    def add(self, read):
+        """Has a Split or a Scan end with this object, at once if it was cancelled already. Its deadline does not matter to them."""
+        call(lib.ms_cancel_add_scan if isinstance(read, Scan) else lib.ms_cancel_add_split, self._handle, read._handle)
 
     def set_deadline(self, seconds):
         """How long from now those calls may take, all in all: then they fail with DeadlineExceededError; None for as long as they take."""

@@ -53,6 +53,10 @@ interface Functions {
     long ms_cancel_new();
     void ms_cancel_now(long cancel);
     int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err);
+    int ms_cancel_add_split(long cancel, long split, long err);
+    int ms_cancel_add_scan(long cancel, long scan, long err);
+    int ms_cancel_arm(long cancel, long client, long err);
+    void ms_cancel_from_signal(long cancel);
     void ms_cancel_free(long cancel);
     int ms_projects_schemas(long client, long project, long outStream, long err);
     int ms_tables(long client, long project, long schema, long pattern, long outStream, long err);

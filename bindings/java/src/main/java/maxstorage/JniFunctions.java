@@ -154,6 +154,18 @@ class JniFunctions implements Functions {
     public native int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err);
 
     @Override
+    public native int ms_cancel_add_split(long cancel, long split, long err);
+
+    @Override
+    public native int ms_cancel_add_scan(long cancel, long scan, long err);
+
+    @Override
+    public native int ms_cancel_arm(long cancel, long client, long err);
+
+    @Override
+    public native void ms_cancel_from_signal(long cancel);
+
+    @Override
     public native void ms_cancel_free(long cancel);
 
     @Override

@@ -70,6 +70,10 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CANCEL_NEW = function("ms_cancel_new", FunctionDescriptor.of(JAVA_LONG));
     private static final MethodHandle MS_CANCEL_NOW = function("ms_cancel_now", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_CANCEL_SET_DEADLINE_MS = function("ms_cancel_set_deadline_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_ADD_SPLIT = function("ms_cancel_add_split", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_ADD_SCAN = function("ms_cancel_add_scan", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_ARM = function("ms_cancel_arm", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_CANCEL_FROM_SIGNAL = function("ms_cancel_from_signal", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_CANCEL_FREE = function("ms_cancel_free", FunctionDescriptor.ofVoid(JAVA_LONG));
     private static final MethodHandle MS_PROJECTS_SCHEMAS = function("ms_projects_schemas", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_TABLES = function("ms_tables", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -584,6 +588,42 @@ class FfmFunctions implements Functions {
     public int ms_cancel_set_deadline_ms(long cancel, long monotonicDeadlineMs, long err) {
         try {
             return (int) MS_CANCEL_SET_DEADLINE_MS.invokeExact(cancel, monotonicDeadlineMs, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_cancel_add_split(long cancel, long split, long err) {
+        try {
+            return (int) MS_CANCEL_ADD_SPLIT.invokeExact(cancel, split, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_cancel_add_scan(long cancel, long scan, long err) {
+        try {
+            return (int) MS_CANCEL_ADD_SCAN.invokeExact(cancel, scan, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_cancel_arm(long cancel, long client, long err) {
+        try {
+            return (int) MS_CANCEL_ARM.invokeExact(cancel, client, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public void ms_cancel_from_signal(long cancel) {
+        try {
+            MS_CANCEL_FROM_SIGNAL.invokeExact(cancel);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -474,6 +474,18 @@ public final class Conformance {
                 cancelled(() -> client.read(options, null, canceller), canceller::cancel);
             }
         });
+        scenario("cancel_reads", () -> {
+            try (Options options = table("nation"); ReadSession session = open(options); Canceller canceller = new Canceller();
+                    SplitReader split = session.openSplit(0, MEMORY); SplitReader late = session.openSplit(0, MEMORY); Scan scan = session.openScan(MEMORY)) {
+                canceller.add(split);
+                canceller.add(scan);
+                canceller.cancel();
+                canceller.add(late);
+                failure(Status.CANCELLED, split::next);
+                failure(Status.CANCELLED, late::next);
+                failure(Status.CANCELLED, scan::next);
+            }
+        });
         scenario("calls_end", () -> {
             try (Options options = table("nation"); Options slow = table("fault_plan"); MaxStorageClient client = MaxStorageClient.open(options);
                     ReadSession session = client.read(options); Canceller canceller = new Canceller();
