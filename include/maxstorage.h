@@ -2252,6 +2252,151 @@ MS_API size_t ms_bytes_len(const ms_bytes *bytes);
  */
 MS_API void ms_bytes_free(ms_bytes *bytes);
 
+/**
+ * Copies values of the same size each into memory of the caller, one behind the other, as Arrow has them: 1, 2, 4, 8 or 16 bytes for
+ * numbers, dates, times, intervals and decimals. A BOOLEAN becomes a byte, 0 or 1. Of a column that has a dictionary the keys are copied.
+ * What lies where a row is NULL is copied as well and means nothing.
+ *
+ * This and the four functions below serve engines that keep rows in columns of their own; others need not copy. They take any batch of the
+ * library with the schema it was delivered with, and for nested types also the arrays below it: `array` is a batch or a struct, and `column`
+ * one of its parts; or a list or map, and `column` is 0 for its elements, which are counted from the first one that the list has.
+ * @param[in] schema the schema of `array`; it stays the caller's.
+ * @param[in] array a batch, a struct, a list or a map; it stays the caller's. Its offset and those of its columns are taken into account.
+ * @param[in] column 0 to n_children - 1.
+ * @param[in] start_row the first row to copy, from 0 on.
+ * @param[in] row_count rows to copy; 0 is legal.
+ * @param[out] out_values receives the values; it needs no alignment and must not overlap the array; may be NULL for no rows.
+ * @param[in] values_bytes bytes that `out_values` has room for.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, for rows or a column that the array does not have and for too little room, where nothing
+ * is written, and for a malformed array; MS_UNSUPPORTED for strings and nested types.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_column_copy_values(const struct ArrowSchema *schema,
+                                const struct ArrowArray *array,
+                                int64_t column,
+                                int64_t start_row,
+                                int64_t row_count,
+                                void *out_values,
+                                size_t values_bytes,
+                                ms_error **err);
+
+/**
+ * Tells a byte for each row whether it is NULL. A row is NULL if its column says so, and if `array` is a struct that is NULL there.
+ * @param[in] schema as for ms_column_copy_values.
+ * @param[in] array as for ms_column_copy_values.
+ * @param[in] column as for ms_column_copy_values.
+ * @param[in] start_row as for ms_column_copy_values.
+ * @param[in] row_count as for ms_column_copy_values.
+ * @param[out] out_nulls receives 1 for NULL and 0 for a value; must not overlap the array; may be NULL for no rows.
+ * @param[in] nulls_bytes bytes that `out_nulls` has room for.
+ * @param[out] out_null_count may be NULL; receives how many rows are NULL; 0 on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_column_copy_values; MS_UNSUPPORTED for types that the library does not deliver.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_column_copy_nulls(const struct ArrowSchema *schema,
+                               const struct ArrowArray *array,
+                               int64_t column,
+                               int64_t start_row,
+                               int64_t row_count,
+                               uint8_t *out_nulls,
+                               size_t nulls_bytes,
+                               int64_t *out_null_count,
+                               ms_error **err);
+
+/**
+ * Tells a bit for each row whether it has a value, in the order of Arrow: the first row in the lowest bit of the first byte. NULL is as for
+ * ms_column_copy_nulls.
+ * @param[in] schema as for ms_column_copy_values.
+ * @param[in] array as for ms_column_copy_values.
+ * @param[in] column as for ms_column_copy_values.
+ * @param[in] start_row as for ms_column_copy_values.
+ * @param[in] row_count as for ms_column_copy_values.
+ * @param[out] out_validity receives 1 for a value and 0 for NULL, and 0 in the bits that are left of the last byte; must not overlap the
+ * array; may be NULL for no rows.
+ * @param[in] validity_bytes bytes that `out_validity` has room for: an eighth of the rows, rounded up.
+ * @param[out] out_null_count may be NULL; receives how many rows are NULL; 0 on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_column_copy_nulls.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_column_copy_validity(const struct ArrowSchema *schema,
+                                  const struct ArrowArray *array,
+                                  int64_t column,
+                                  int64_t start_row,
+                                  int64_t row_count,
+                                  uint8_t *out_validity,
+                                  size_t validity_bytes,
+                                  int64_t *out_null_count,
+                                  ms_error **err);
+
+/**
+ * How many bytes ms_column_copy_strings will write.
+ * @param[in] schema as for ms_column_copy_values.
+ * @param[in] array as for ms_column_copy_values.
+ * @param[in] column as for ms_column_copy_values; strings or binary values of any Arrow layout that the library delivers.
+ * @param[in] start_row as for ms_column_copy_values.
+ * @param[in] row_count as for ms_column_copy_values.
+ * @param[out] out_bytes receives the bytes of all rows together, to which a NULL adds none; 0 on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, for rows or a column that the array does not have, and for a malformed array;
+ * MS_UNSUPPORTED for columns without strings.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_column_strings_size(const struct ArrowSchema *schema,
+                                 const struct ArrowArray *array,
+                                 int64_t column,
+                                 int64_t start_row,
+                                 int64_t row_count,
+                                 size_t *out_bytes,
+                                 ms_error **err);
+
+/**
+ * Copies strings or binary values, whatever their Arrow layout is: their bytes one behind the other, and for each row where its bytes end. A
+ * row that is NULL has no bytes.
+ * @param[in] schema as for ms_column_copy_values.
+ * @param[in] array as for ms_column_copy_values.
+ * @param[in] column as for ms_column_strings_size.
+ * @param[in] start_row as for ms_column_copy_values.
+ * @param[in] row_count as for ms_column_copy_values.
+ * @param[in] first_end what the ends are counted from: 0, or where the last row ends that the caller's column has already.
+ * @param[out] out_bytes receives the bytes; must not overlap the array; may be NULL for none.
+ * @param[in] bytes_capacity bytes that `out_bytes` has room for: at least what ms_column_strings_size says.
+ * @param[out] out_ends receives `first_end` plus the bytes up to and including each row; may be NULL for no rows.
+ * @param[in] ends_capacity ends that `out_ends` has room for: at least `row_count`.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return as ms_column_strings_size; MS_INVALID_ARGUMENT also for too little room, and MS_VALUE_OUT_OF_RANGE if an end does not fit 32
+ * bits, where nothing is written.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_column_copy_strings(const struct ArrowSchema *schema,
+                                 const struct ArrowArray *array,
+                                 int64_t column,
+                                 int64_t start_row,
+                                 int64_t row_count,
+                                 uint32_t first_end,
+                                 void *out_bytes,
+                                 size_t bytes_capacity,
+                                 uint32_t *out_ends,
+                                 size_t ends_capacity,
+                                 ms_error **err);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -2,6 +2,7 @@
 
 mod byte_arrays;
 mod codec;
+pub mod columns;
 mod cut;
 mod decode;
 mod frame;

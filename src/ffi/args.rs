@@ -1,6 +1,7 @@
 //! Arguments: borrowed inputs and claimed outputs.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -67,6 +68,22 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, length: usize, name: &str
         }
         // SAFETY: by the contract of this function.
         (false, length) => Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) }),
+    }
+}
+
+/// Memory for items that the host wants; NULL is legal for none.
+///
+/// # Safety
+/// `pointer` points to writable memory for `count` items that nobody else uses for `'a`, or `count` is 0.
+pub(super) unsafe fn room<'a, T>(pointer: *mut T, count: usize, name: &str) -> Result<&'a mut [MaybeUninit<T>]> {
+    let invalid = |text: &str| Err(Error::new(Kind::InvalidArgument, format!("{name} {text}")));
+    match (pointer.is_null(), count) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(is_null(name)),
+        (false, count) if count > isize::MAX as usize / size_of::<T>() => invalid("is larger than memory can be"),
+        (false, _) if !pointer.is_aligned() => invalid("is not aligned as its items need it"),
+        // SAFETY: by the contract of this function; the items need not be initialised.
+        (false, count) => Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), count) }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod async_stream;
 mod batch;
+mod columns;
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
@@ -17,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 pub use async_stream::ArrowAsyncDeviceStreamHandler;
 pub(super) use async_stream::Handler;
 pub(super) use batch::export_batch;
+pub(super) use columns::{Located, locate};
 
 /// `struct ArrowArrayStream` of the Arrow C stream interface. arrow-rs has one too, but its callbacks do not contain
 /// panics and its fields are closed.

@@ -54,12 +54,15 @@ mod metrics;
 
 mod bytes;
 
+mod columns;
+
 pub use arrow::{ArrowArrayStream, ArrowAsyncDeviceStreamHandler};
 pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;
 pub use cancel::*;
 pub use catalog::*;
 pub use client::*;
+pub use columns::*;
 pub use credentials::*;
 pub use error::*;
 pub use log::*;

@@ -683,6 +683,72 @@ static void case_ms_metrics_name(void) {
 }
 static void case_ms_metrics_value(void) { CHECK_INT(ms_metrics_value(NULL, 0), 0); }
 static void case_ms_metrics_unit(void) { CHECK_TEXT(ms_metrics_unit(NULL, 0), ""); }
+/* A batch of the peer with its schema, and columns of a caller. */
+static struct ArrowSchema of_batch;
+static struct ArrowArray batch_of_peer;
+static bool take_batch(void) {
+  const bool is_there = ms_split_schema(good.split, &of_batch, NULL) == MS_OK && ms_split_next_batch(good.split, &batch_of_peer, NULL) == MS_OK;
+  CHECK(is_there && batch_of_peer.release != NULL);
+  return is_there && batch_of_peer.release != NULL;
+}
+static void drop_batch(void) {
+  batch_of_peer.release(&batch_of_peer);
+  of_batch.release(&of_batch);
+}
+static void case_ms_column_copy_values(void) {
+  int64_t values[3];
+  if (!take_batch()) return;
+  REFUSES("schema", ms_column_copy_values(NULL, &batch_of_peer, 0, 0, 3, values, sizeof values, &err));
+  REFUSES("array", ms_column_copy_values(&of_batch, NULL, 0, 0, 3, values, sizeof values, &err));
+  REFUSES("out_values", ms_column_copy_values(&of_batch, &batch_of_peer, 0, 0, 3, NULL, sizeof values, &err));
+  REFUSES("out_values", ms_column_copy_values(&of_batch, &batch_of_peer, 0, 0, 3, NULL, 0, &err));
+  CHECK_INT(ms_column_copy_values(&of_batch, &batch_of_peer, 0, 0, 0, NULL, 0, NULL), MS_OK); /* nothing needs no room */
+  CHECK_INT(ms_column_copy_values(NULL, NULL, 0, 0, 0, NULL, 0, NULL), MS_INVALID_ARGUMENT);
+  drop_batch();
+}
+static void case_ms_column_copy_nulls(void) {
+  uint8_t nulls[3];
+  int64_t count = 7;
+  if (!take_batch()) return;
+  REFUSES("schema", ms_column_copy_nulls(NULL, &batch_of_peer, 0, 0, 3, nulls, sizeof nulls, &count, &err));
+  CHECK_INT(count, 0);
+  REFUSES("array", ms_column_copy_nulls(&of_batch, NULL, 0, 0, 3, nulls, sizeof nulls, &count, &err));
+  REFUSES("out_nulls", ms_column_copy_nulls(&of_batch, &batch_of_peer, 0, 0, 3, NULL, sizeof nulls, &count, &err));
+  CHECK_INT(ms_column_copy_nulls(&of_batch, &batch_of_peer, 0, 0, 3, nulls, sizeof nulls, NULL, NULL), MS_OK); /* the count is optional */
+  drop_batch();
+}
+static void case_ms_column_copy_validity(void) {
+  uint8_t bits[1];
+  int64_t count = 7;
+  if (!take_batch()) return;
+  REFUSES("schema", ms_column_copy_validity(NULL, &batch_of_peer, 0, 0, 3, bits, sizeof bits, &count, &err));
+  CHECK_INT(count, 0);
+  REFUSES("array", ms_column_copy_validity(&of_batch, NULL, 0, 0, 3, bits, sizeof bits, &count, &err));
+  REFUSES("out_validity", ms_column_copy_validity(&of_batch, &batch_of_peer, 0, 0, 3, NULL, sizeof bits, &count, &err));
+  CHECK_INT(ms_column_copy_validity(&of_batch, &batch_of_peer, 0, 0, 3, bits, sizeof bits, NULL, NULL), MS_OK); /* the count is optional */
+  drop_batch();
+}
+static void case_ms_column_strings_size(void) {
+  size_t size = 7;
+  if (!take_batch()) return;
+  REFUSES("schema", ms_column_strings_size(NULL, &batch_of_peer, 0, 0, 3, &size, &err));
+  CHECK_INT(size, 0);
+  REFUSES("array", ms_column_strings_size(&of_batch, NULL, 0, 0, 3, &size, &err));
+  REFUSES("out_bytes", ms_column_strings_size(&of_batch, &batch_of_peer, 0, 0, 3, NULL, &err));
+  CHECK_INT(ms_column_strings_size(NULL, NULL, 0, 0, 0, NULL, NULL), MS_INVALID_ARGUMENT);
+  drop_batch();
+}
+static void case_ms_column_copy_strings(void) {
+  char bytes[1];
+  uint32_t ends[3];
+  if (!take_batch()) return;
+  REFUSES("schema", ms_column_copy_strings(NULL, &batch_of_peer, 0, 0, 3, 0, bytes, sizeof bytes, ends, 3, &err));
+  REFUSES("array", ms_column_copy_strings(&of_batch, NULL, 0, 0, 3, 0, bytes, sizeof bytes, ends, 3, &err));
+  REFUSES("out_bytes", ms_column_copy_strings(&of_batch, &batch_of_peer, 0, 0, 3, 0, NULL, sizeof bytes, ends, 3, &err));
+  REFUSES("out_ends", ms_column_copy_strings(&of_batch, &batch_of_peer, 0, 0, 3, 0, bytes, sizeof bytes, NULL, 3, &err));
+  CHECK_INT(ms_column_copy_strings(NULL, NULL, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL), MS_INVALID_ARGUMENT);
+  drop_batch();
+}
 static void case_ms_metrics_free(void) { ms_metrics_free(NULL); }
 static void case_ms_end_callbacks(void) { CHECK_INT(ms_end_callbacks(), MS_OK); } /* the last: it is for the whole process */
 
@@ -716,7 +782,8 @@ static const struct {
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_export_async), CASE(ms_scan_progress),
     CASE(ms_scan_metrics), CASE(ms_scan_cancel), CASE(ms_scan_free), CASE(ms_split_cancel), CASE(ms_split_free), CASE(ms_metrics_count), CASE(ms_metrics_name), CASE(ms_metrics_value),
-    CASE(ms_metrics_unit), CASE(ms_metrics_free), CASE(ms_end_callbacks),
+    CASE(ms_metrics_unit), CASE(ms_metrics_free), CASE(ms_column_copy_values), CASE(ms_column_copy_nulls), CASE(ms_column_copy_validity),
+    CASE(ms_column_strings_size), CASE(ms_column_copy_strings), CASE(ms_end_callbacks),
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 

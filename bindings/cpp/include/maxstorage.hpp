@@ -17,6 +17,7 @@
 #include "maxstorage/arrow_types.hpp"
 #include "maxstorage/cancel.hpp"
 #include "maxstorage/client.hpp"
+#include "maxstorage/column.hpp"
 #include "maxstorage/credentials.hpp"
 #include "maxstorage/metrics.hpp"
 #include "maxstorage/options.hpp"

@@ -13,22 +13,22 @@ use crate::ffi::gate::quiet;
 
 /// `struct ArrowArray` of the Arrow C data interface, as arrow-rs has it, with open fields.
 #[repr(C)]
-struct Struct {
-    length: i64,
-    null_count: i64,
-    offset: i64,
-    n_buffers: i64,
-    n_children: i64,
-    buffers: *mut *const c_void,
-    children: *mut *mut Struct,
-    dictionary: *mut Struct,
-    release: Option<Release>,
-    private_data: *mut c_void,
+pub(super) struct Struct {
+    pub(super) length: i64,
+    pub(super) null_count: i64,
+    pub(super) offset: i64,
+    pub(super) n_buffers: i64,
+    pub(super) n_children: i64,
+    pub(super) buffers: *mut *const c_void,
+    pub(super) children: *mut *mut Struct,
+    pub(super) dictionary: *mut Struct,
+    pub(super) release: Option<Release>,
+    pub(super) private_data: *mut c_void,
 }
 
 const _: () = assert!(size_of::<Struct>() == size_of::<FFI_ArrowArray>());
 
-type Release = unsafe extern "C" fn(*mut Struct);
+pub(super) type Release = unsafe extern "C" fn(*mut Struct);
 
 const RELEASE_COLUMN: Release = release_column;
 

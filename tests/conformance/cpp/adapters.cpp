@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace ms = maxstorage;
 using namespace std::chrono_literals;
@@ -243,6 +244,39 @@ int main() {
         while (ms::or_throw(reader.get_next(chunk))) all.add(chunk);
         CHECK(all.is_all() && all.longest <= 777);
         CHECK(ms::or_throw(reader.metrics())["rows"] == kRows);
+        chunk.reset();
+        reader.close();
+    });
+    test("adapter_chunks_become_columns_of_the_engine", [] {
+        const ms::session session = open("nation");
+        const ms::schema schema = ms::or_throw(session.schema());
+        ms::chunk_reader reader(session, 0, 7);  // parts of a batch, of which each begins elsewhere
+        ms::or_throw(reader.open(ms::options()));
+        std::vector<int64_t> keys;
+        std::vector<uint8_t> nulls, validity;
+        std::string names;
+        std::vector<uint32_t> ends;
+        ms::batch chunk;
+        while (ms::or_throw(reader.get_next(chunk))) {
+            const ms::column key(schema, chunk, schema.find("n_nationkey")), name(schema, chunk, schema.find("n_name"));
+            const size_t before = keys.size(), rows = static_cast<size_t>(chunk.rows()), bytes = names.size();
+            keys.resize(before + rows);
+            ms::or_throw(key.copy_values(0, chunk.rows(), &keys[before], rows * sizeof keys[0]));
+            nulls.resize(before + rows);
+            CHECK(ms::or_throw(name.copy_nulls(0, chunk.rows(), &nulls[before], rows)) == 0);
+            validity.assign((rows + 7) / 8, 0);
+            CHECK(ms::or_throw(name.copy_validity(0, chunk.rows(), validity.data(), validity.size())) == 0 && (validity[0] & 1) == 1);
+            const size_t more = ms::or_throw(name.strings_size(0, chunk.rows()));
+            names.resize(bytes + more);
+            ends.resize(before + rows);
+            ms::or_throw(name.copy_strings(0, chunk.rows(), static_cast<uint32_t>(bytes), &names[bytes], more, &ends[before], rows));
+            CHECK(name.copy_strings(0, chunk.rows(), 0, &names[bytes], more - 1, &ends[before], rows).error().code() == MS_INVALID_ARGUMENT);
+        }
+        int64_t sum = 0;
+        for (const int64_t key : keys) sum += key;
+        CHECK(keys.size() == 25 && sum == 300 && ends.back() == names.size());
+        CHECK(names.substr(0, ends[0]) == "ALGERIA" && names.substr(ends[0], ends[1] - ends[0]) == "ARGENTINA");
+        CHECK(names.substr(ends[23]) == "UNITED STATES");
         chunk.reset();
         reader.close();
     });

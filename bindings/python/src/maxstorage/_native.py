@@ -5,7 +5,7 @@ A call gives up the interpreter lock while it runs, so other threads go on, and 
 import ctypes
 import os
 import pathlib
-from ctypes import POINTER, c_bool, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 
 ABI_VERSION = 0
 SONAME = f"libmaxstorage.so.{ABI_VERSION}"
@@ -170,6 +170,11 @@ FUNCTIONS = {
     "ms_metrics_value": (c_int64, _HANDLE, c_size_t),
     "ms_metrics_unit": (c_char_p, _HANDLE, c_size_t),
     "ms_metrics_free": (None, _HANDLE),
+    "ms_column_copy_values": (c_int32, POINTER(ArrowSchema), POINTER(ArrowArray), c_int64, c_int64, c_int64, c_void_p, c_size_t, _ERR),
+    "ms_column_copy_nulls": (c_int32, POINTER(ArrowSchema), POINTER(ArrowArray), c_int64, c_int64, c_int64, c_void_p, c_size_t, POINTER(c_int64), _ERR),
+    "ms_column_copy_validity": (c_int32, POINTER(ArrowSchema), POINTER(ArrowArray), c_int64, c_int64, c_int64, c_void_p, c_size_t, POINTER(c_int64), _ERR),
+    "ms_column_strings_size": (c_int32, POINTER(ArrowSchema), POINTER(ArrowArray), c_int64, c_int64, c_int64, POINTER(c_size_t), _ERR),
+    "ms_column_copy_strings": (c_int32, POINTER(ArrowSchema), POINTER(ArrowArray), c_int64, c_int64, c_int64, c_uint32, c_void_p, c_size_t, POINTER(c_uint32), c_size_t, _ERR),
     "ms_bytes_data": (c_void_p, _HANDLE),
     "ms_bytes_len": (c_size_t, _HANDLE),
     "ms_bytes_free": (None, _HANDLE),

@@ -368,4 +368,19 @@ class JniFunctions implements Functions {
 
     @Override
     public native void ms_bytes_free(long bytes);
+
+    @Override
+    public native int ms_column_copy_values(long schema, long array, long column, long startRow, long rowCount, long outValues, long valuesBytes, long err);
+
+    @Override
+    public native int ms_column_copy_nulls(long schema, long array, long column, long startRow, long rowCount, long outNulls, long nullsBytes, long outNullCount, long err);
+
+    @Override
+    public native int ms_column_copy_validity(long schema, long array, long column, long startRow, long rowCount, long outValidity, long validityBytes, long outNullCount, long err);
+
+    @Override
+    public native int ms_column_strings_size(long schema, long array, long column, long startRow, long rowCount, long outBytes, long err);
+
+    @Override
+    public native int ms_column_copy_strings(long schema, long array, long column, long startRow, long rowCount, int firstEnd, long outBytes, long bytesCapacity, long outEnds, long endsCapacity, long err);
 }

@@ -142,6 +142,11 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_BYTES_DATA = function("ms_bytes_data", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_BYTES_LEN = function("ms_bytes_len", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_BYTES_FREE = function("ms_bytes_free", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_COLUMN_COPY_VALUES = function("ms_column_copy_values", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_COLUMN_COPY_NULLS = function("ms_column_copy_nulls", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_COLUMN_COPY_VALIDITY = function("ms_column_copy_validity", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_COLUMN_STRINGS_SIZE = function("ms_column_strings_size", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_COLUMN_COPY_STRINGS = function("ms_column_copy_strings", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
     @Override
     public long ms_version() {
@@ -1236,6 +1241,51 @@ class FfmFunctions implements Functions {
     public void ms_bytes_free(long bytes) {
         try {
             MS_BYTES_FREE.invokeExact(bytes);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_column_copy_values(long schema, long array, long column, long startRow, long rowCount, long outValues, long valuesBytes, long err) {
+        try {
+            return (int) MS_COLUMN_COPY_VALUES.invokeExact(schema, array, column, startRow, rowCount, outValues, valuesBytes, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_column_copy_nulls(long schema, long array, long column, long startRow, long rowCount, long outNulls, long nullsBytes, long outNullCount, long err) {
+        try {
+            return (int) MS_COLUMN_COPY_NULLS.invokeExact(schema, array, column, startRow, rowCount, outNulls, nullsBytes, outNullCount, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_column_copy_validity(long schema, long array, long column, long startRow, long rowCount, long outValidity, long validityBytes, long outNullCount, long err) {
+        try {
+            return (int) MS_COLUMN_COPY_VALIDITY.invokeExact(schema, array, column, startRow, rowCount, outValidity, validityBytes, outNullCount, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_column_strings_size(long schema, long array, long column, long startRow, long rowCount, long outBytes, long err) {
+        try {
+            return (int) MS_COLUMN_STRINGS_SIZE.invokeExact(schema, array, column, startRow, rowCount, outBytes, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_column_copy_strings(long schema, long array, long column, long startRow, long rowCount, int firstEnd, long outBytes, long bytesCapacity, long outEnds, long endsCapacity, long err) {
+        try {
+            return (int) MS_COLUMN_COPY_STRINGS.invokeExact(schema, array, column, startRow, rowCount, firstEnd, outBytes, bytesCapacity, outEnds, endsCapacity, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
