@@ -1731,7 +1731,8 @@ ms_status ms_session_open_cancellable(const ms_client *client,
  * guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
  * where you would take an endpoint.
  * @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
- * @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
+ * @param[in] token bytes of ms_session_serialize or text of ms_session_serialize_json (it begins with a brace), from this or another process,
+ * machine or language.
  * @param[in] token_len number of bytes.
  * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
@@ -1757,6 +1758,24 @@ ms_status ms_session_attach(const ms_client *client,
  * @since 0.1
  */
 MS_API MS_NODISCARD ms_status ms_session_serialize(const ms_session *session, ms_bytes **out_token, ms_error **err);
+
+/**
+ * Writes a session as a JSON object for ms_session_attach, for engines that hand splits on as JSON: `format` is "maxstorage.session", then
+ * `version`, `project`, `schema` and `table` or `instance`, `splits` (their number), `expires_at_ms` and what else a reader needs; a
+ * checksum, no credentials. Who passes it on may order, indent and extend it; a change of what it says is found. docs/reading.md has more.
+ * It is somewhat longer than the token of ms_session_serialize, and is read as the same session.
+ * @param[in] session the session.
+ * @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_serialize_json(const ms_session *session,
+                                    ms_bytes **out_json,
+                                    ms_error **err);
 
 /**
  * The schema of every batch of the session. Field metadata: "maxcompute.type" has the MaxCompute type,

@@ -50,6 +50,7 @@ fn secrets_are_nowhere() {
     let session = Session::open(&client, &options).unwrap();
     note(&(&options, &client, &session));
     note(&String::from_utf8_lossy(&session.serialize().unwrap()));
+    note(&String::from_utf8_lossy(&session.serialize_json().unwrap()));
     note(&session.explain());
     for _ in 0..2 {
         note(&Split::open(&session, 0, &options).unwrap().next_batch().unwrap_err());

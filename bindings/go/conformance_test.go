@@ -1,8 +1,10 @@
 package maxstorage_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"runtime"
@@ -359,6 +361,23 @@ var scenarios = map[string]func(*testing.T){
 		client := open()
 		defer client.Close()
 		isLineitem(t, must(readAll(must(client.Attach(token)))))
+	},
+	"json_token": func(t *testing.T) {
+		session := lineitem()
+		defer session.Close()
+		token := must(session.TokenJSON())
+		client := open()
+		defer client.Close()
+		var fields map[string]any
+		decoder := json.NewDecoder(bytes.NewReader(token))
+		decoder.UseNumber() // expiry times have more digits than a float
+		check(t, decoder.Decode(&fields) == nil, string(token))
+		fields["@type"] = "split"
+		anew := must(json.MarshalIndent(fields, "", "  "))
+		isLineitem(t, must(readAll(must(client.Attach(anew)))))
+		fields["table"] = "lineitex"
+		_, err := client.Attach(must(json.Marshal(fields)))
+		fails(t, maxstorage.InvalidArgument, err)
 	},
 	"damaged_token": func(t *testing.T) {
 		session := read("nation")

@@ -76,6 +76,18 @@ func (s *Session) Token() (token []byte, err error) {
 	return token, err
 }
 
+// TokenJSON is the same as a JSON object, which may be laid out anew on its way; docs/reading.md has its keys.
+func (s *Session) TokenJSON() (token []byte, err error) {
+	s.use(func(p *C.ms_session) {
+		var reported *C.ms_error
+		var bytes *C.ms_bytes
+		if err = failure(C.ms_session_serialize_json(p, &bytes, &reported), reported); err == nil {
+			token = goBytes(bytes)
+		}
+	})
+	return token, err
+}
+
 // Metrics of all reads of the session so far, closed ones included.
 func (s *Session) Metrics() (all Metrics, err error) {
 	s.use(func(p *C.ms_session) {

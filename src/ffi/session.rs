@@ -88,7 +88,8 @@ pub unsafe extern "C" fn ms_session_open_cancellable(
 /// guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
 /// where you would take an endpoint.
 /// @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
-/// @param[in] token bytes of ms_session_serialize, from this or another process, machine or language.
+/// @param[in] token bytes of ms_session_serialize or text of ms_session_serialize_json (it begins with a brace), from this or another process,
+/// machine or language.
 /// @param[in] token_len number of bytes.
 /// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
@@ -134,6 +135,33 @@ pub unsafe extern "C" fn ms_session_serialize(
             let out = Out::handle(out_token, "out_token")?;
             let session = borrow(session, "session")?;
             out.give(ms_bytes::new(session.session.serialize()?));
+            Ok(())
+        })
+    }
+}
+
+/// Writes a session as a JSON object for ms_session_attach, for engines that hand splits on as JSON: `format` is "maxstorage.session", then
+/// `version`, `project`, `schema` and `table` or `instance`, `splits` (their number), `expires_at_ms` and what else a reader needs; a
+/// checksum, no credentials. Who passes it on may order, indent and extend it; a change of what it says is found. docs/reading.md has more.
+/// It is somewhat longer than the token of ms_session_serialize, and is read as the same session.
+/// @param[in] session the session.
+/// @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_serialize_json(
+    session: *const ms_session,
+    out_json: *mut *mut ms_bytes,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_json, "out_json")?;
+            let session = borrow(session, "session")?;
+            out.give(ms_bytes::new(session.session.serialize_json()?));
             Ok(())
         })
     }

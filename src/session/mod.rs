@@ -133,12 +133,22 @@ impl Session {
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials.
     pub fn serialize(&self) -> Result<Vec<u8>> {
+        token::write(self.current_plans())
+    }
+
+    /// The same as the text of a JSON object, with fields that can be read.
+    pub fn serialize_json(&self) -> Result<Vec<u8>> {
+        token::write_json(self.current_plans())
+    }
+
+    /// The plans with what has changed since they were made.
+    fn current_plans(&self) -> Vec<Plan> {
         let current = |(plan, lease): (&Arc<Plan>, &Arc<Lease>)| Plan {
             expires_at_ms: lease.expires_at_ms(),
             route_token: lease.route_token(),
             ..Plan::clone(plan)
         };
-        token::write(self.parts.all().map(current).collect())
+        self.parts.all().map(current).collect()
     }
 
     /// The schema of every batch.

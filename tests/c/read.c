@@ -213,12 +213,12 @@ static void estimates_come_when_asked_for(void) {
 }
 
 /* Another worker attaches with the token and the connection's options alone; the token says nothing secret. */
-static void a_token_carries_a_session_to_a_worker(void) {
+static void carries_a_session_to_a_worker(ms_status (*serialize)(const ms_session *, ms_bytes **, ms_error **)) {
   stack planner = {.options = line_item()};
   CHECK_INT(stack_open_session(&planner), MS_OK);
   ms_bytes *token = NULL;
   drop_error();
-  CHECK_INT(ms_session_serialize(planner.session, &token, &err), MS_OK);
+  CHECK_INT(serialize(planner.session, &token, &err), MS_OK);
   const size_t length = ms_bytes_len(token);
   char *copy = malloc(length);
   REQUIRE(copy != NULL);
@@ -247,6 +247,9 @@ static void a_token_carries_a_session_to_a_worker(void) {
   free(copy);
   stack_free(&worker);
 }
+
+static void a_token_carries_a_session_to_a_worker(void) { carries_a_session_to_a_worker(ms_session_serialize); }
+static void a_json_token_carries_a_session_to_a_worker(void) { carries_a_session_to_a_worker(ms_session_serialize_json); }
 
 /* The Arrow stream outlives everything it came from. */
 static void an_exported_stream_delivers_the_same(void) {
@@ -321,6 +324,7 @@ int main(void) {
   RUN(a_filter_keeps_what_matches);
   RUN(estimates_come_when_asked_for);
   RUN(a_token_carries_a_session_to_a_worker);
+  RUN(a_json_token_carries_a_session_to_a_worker);
   RUN(an_exported_stream_delivers_the_same);
   RUN(metrics_count_what_happened);
   return check_end();

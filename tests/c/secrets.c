@@ -228,6 +228,9 @@ static void nothing_that_the_library_says_holds_the_secret(void) {
     REQUIRE_OK(ms_session_serialize(use.session, &token, &err));
     CHECK(!is_said(ms_bytes_data(token), ms_bytes_len(token)));
     ms_bytes_free(token);
+    REQUIRE_OK(ms_session_serialize_json(use.session, &token, &err));
+    CHECK(ms_bytes_len(token) > 0 && !is_said(ms_bytes_data(token), ms_bytes_len(token)));
+    ms_bytes_free(token);
     ms_bytes *plan = NULL;
     REQUIRE_OK(ms_session_explain(use.session, &plan, &err));
     CHECK(ms_bytes_len(plan) > 0 && !is_said(ms_bytes_data(plan), ms_bytes_len(plan)));

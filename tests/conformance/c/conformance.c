@@ -308,6 +308,34 @@ static void token(void) {
   close_plan(&other);
 }
 
+static void json_token(void) {
+  plan use;
+  tally all = {0};
+  ms_bytes *bytes = NULL;
+  CHECK_INT(open_plan(&use, "lineitem", PAIRS(ORDERKEY)), MS_OK);
+  REQUIRE_OK(ms_session_serialize_json(use.session, &bytes, &err));
+  close_plan(&use);
+  static const char before[] = "{\n \"@type\" : \"split\" , ";
+  const size_t length = sizeof before - 2 + ms_bytes_len(bytes);
+  char *anew = malloc(length + 1);
+  REQUIRE(anew != NULL);
+  snprintf(anew, length + 1, "%s%.*s", before, (int)ms_bytes_len(bytes) - 1, (const char *)ms_bytes_data(bytes) + 1);
+  ms_bytes_free(bytes);
+  plan other = {.options = options_for(NULL, NULL)};
+  CHECK_INT(ms_client_open(other.options, &other.client, &err), MS_OK);
+  CHECK_INT(ms_session_attach(other.client, anew, length, &other.session, &err), MS_OK);
+  CHECK_INT(read_all(&other, &all), MS_OK);
+  CHECK_INT(all.rows, LINEITEM_ROWS);
+  CHECK_INT(all.sum, orderkeys);
+  char *table = strstr(anew, "lineitem");
+  REQUIRE(table != NULL);
+  table[7] = 'x';
+  ms_session *session = NULL;
+  CHECK_FAILS(ms_session_attach(other.client, anew, length, &session, &err), MS_INVALID_ARGUMENT);
+  free(anew);
+  close_plan(&other);
+}
+
 static void damaged_token(void) {
   plan use;
   ms_bytes *bytes = NULL;
@@ -1258,6 +1286,7 @@ int main(void) {
   RUN(empty_table);
   RUN(protocol_2);
   RUN(token);
+  RUN(json_token);
   RUN(damaged_token);
   RUN(scan_unordered);
   RUN(scan_ordered);

@@ -216,6 +216,13 @@ void reading() {
         const ms::client other = ms::or_throw(ms::client::open(options_for()));
         CHECK(read_all(ms::or_throw(other.attach(token)), options_for()).is_lineitem());
     });
+    scenario("json_token", [] {
+        std::string token = ms::or_throw(open(lineitem()).serialize_json());
+        const ms::client other = ms::or_throw(ms::client::open(options_for()));
+        CHECK(read_all(ms::or_throw(other.attach("{\n \"@type\" : \"split\" , " + token.substr(1))), options_for()).is_lineitem());
+        token.replace(token.find("lineitem"), 8, "lineitex");
+        CHECK_CODE(other.attach(token).error(), MS_INVALID_ARGUMENT);
+    });
     scenario("damaged_token", [] {
         std::string token = ms::or_throw(open(options_for("nation")).serialize());
         token[token.size() / 2] ^= 1;

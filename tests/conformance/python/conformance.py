@@ -191,6 +191,15 @@ def token():
 
 
 @scenario
+def json_token():
+    fields = json.loads(lineitem().token_json)
+    anew = json.dumps({"@type": "split", **dict(reversed(fields.items()))}, indent=2)
+    assert read(client().attach(anew)).is_lineitem()
+    other = json.dumps({**fields, "table": "lineitex"})
+    failure(maxstorage.CallerError, "MS_INVALID_ARGUMENT", lambda: client().attach(other))
+
+
+@scenario
 def damaged_token():
     damaged = bytearray(client().read("nation").token)
     damaged[len(damaged) // 2] ^= 1

@@ -1,7 +1,8 @@
-//! Tokens of sessions. The input is what stands between the mark and the checksum, a digit for the version first; both are made here,
-//! because a fuzzer does not guess checksums.
+//! Tokens of sessions. The input is what stands between the mark and the checksum, a digit for the version first, or a JSON object without
+//! its checksum; marks and checksums are made here, because a fuzzer does not guess them.
 
 use maxstorage::session::Session;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::peer::offline;
@@ -14,9 +15,12 @@ const MAX_SPLITS: i64 = 16;
 pub fn run(data: &[u8]) {
     // As it is, too: the mark and the checksum may be missing or wrong.
     let _ = Session::attach(offline(), data);
-    let Some((version, content)) = data.split_first() else { return };
-    let token = token(version.wrapping_sub(b'0'), content);
-    let Ok(session) = Session::attach(offline(), &token) else { return };
+    let token = match data.split_first() {
+        Some((b'{', _)) => sealed(data),
+        Some((version, content)) => Some(token(version.wrapping_sub(b'0'), content)),
+        None => None,
+    };
+    let Some(Ok(session)) = token.map(|token| Session::attach(offline(), &token)) else { return };
     let count = session.split_count();
     assert!(count >= 0);
     for index in (-1..count.min(MAX_SPLITS)).chain([count - 1, count, i64::MAX, i64::MIN]) {
@@ -25,11 +29,26 @@ pub fn run(data: &[u8]) {
     if count < MAX_SPLITS {
         assert!(session.explain().starts_with('{'));
     }
-    let written = session.serialize().expect("what was read can be written");
-    let back = Session::attach(offline(), &written).expect("what was written can be read");
-    assert_eq!(back.serialize().expect("it can be written again"), written);
-    assert_eq!((back.schema(), back.split_count(), back.conjuncts()), (session.schema(), count, session.conjuncts()));
+    let (bytes, json) = forms(&session);
+    for written in [&bytes, &json] {
+        let back = Session::attach(offline(), written).expect("what was written can be read");
+        assert_eq!(forms(&back), (bytes.clone(), json.clone()), "it can be written again");
+        let same = (back.schema(), back.split_count(), back.conjuncts());
+        assert_eq!(same, (session.schema(), count, session.conjuncts()));
+    }
+    // One letter of it is changed, at a place that the input says.
+    let mut changed = json.clone();
+    let place = data.iter().fold(data.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    changed[place % json.len()] ^= if place % 2 == 0 { 1 } else { 0x20 };
+    if let Ok(read) = Session::attach(offline(), &changed) {
+        assert_eq!(forms(&read), (bytes, json), "a change that was not noticed");
+    }
     reached_the_end();
+}
+
+fn forms(session: &Session) -> (Vec<u8>, Vec<u8>) {
+    let written = (session.serialize(), session.serialize_json());
+    (written.0.expect("what was read can be written"), written.1.expect("as JSON as well"))
 }
 
 fn token(version: u8, content: &[u8]) -> Vec<u8> {
@@ -37,4 +56,26 @@ fn token(version: u8, content: &[u8]) -> Vec<u8> {
     let sum = Sha256::digest(&token);
     token.extend_from_slice(&sum[..CHECKSUM_BYTES]);
     token
+}
+
+/// An object with a checksum of all its fields.
+fn sealed(text: &[u8]) -> Option<Vec<u8>> {
+    let mut fields: Value = serde_json::from_slice(text).ok()?;
+    let of: Vec<String> = fields.as_object()?.keys().cloned().collect();
+    drop_nulls(&mut fields);
+    let sum = Sha256::digest(fields.to_string());
+    let sum: String = sum.iter().take(CHECKSUM_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    fields["checksum"] = json!({"of": of, "sha256": sum});
+    Some(fields.to_string().into_bytes())
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }

@@ -68,6 +68,9 @@ public:
     /// The session as bytes without credentials, for client::attach on another machine or in another language.
     result<std::string> serialize() const { return bytes(ms_session_serialize); }
 
+    /// The same as a JSON object, which may be laid out anew on its way; docs/reading.md has its keys.
+    result<std::string> serialize_json() const { return bytes(ms_session_serialize_json); }
+
     /// How the read was planned, as JSON; docs/explain.md has the keys.
     result<std::string> explain() const { return bytes(ms_session_explain); }
     /// What all reads of the session have cost so far, freed ones included. Any thread.

@@ -173,7 +173,8 @@ class Client(_Handle):
         return _metrics(lib.ms_client_metrics, self._handle)
 
     def attach(self, token, options=None, **more):
-        """A session that was planned elsewhere, from `Session.token`. Makes no request."""
+        """A session that was planned elsewhere, from `Session.token` or `Session.token_json`. Makes no request."""
+        token = token.encode() if isinstance(token, str) else token
         session = make(lib.ms_session_attach, self._handle, token, len(token))
         return Session(session, self.options.copy().update(options, **more))
 
@@ -223,6 +224,11 @@ class Session(_Handle):
     def token(self):
         """The session as bytes, without credentials, for `Client.attach` anywhere."""
         return _bytes(lib.ms_session_serialize, self._handle)
+
+    @property
+    def token_json(self):
+        """The same as the text of a JSON object, which may be laid out anew on its way; docs/reading.md has its keys."""
+        return _bytes(lib.ms_session_serialize_json, self._handle).decode()
 
     @property
     def estimated_rows(self):

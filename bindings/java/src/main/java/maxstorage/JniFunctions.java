@@ -247,6 +247,9 @@ class JniFunctions implements Functions {
     public native int ms_session_serialize(long session, long outToken, long err);
 
     @Override
+    public native int ms_session_serialize_json(long session, long outJson, long err);
+
+    @Override
     public native int ms_session_schema(long session, long outSchema, long err);
 
     @Override

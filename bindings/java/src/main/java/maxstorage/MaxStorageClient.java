@@ -1,6 +1,7 @@
 package maxstorage;
 
 import java.lang.ref.Reference;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import org.apache.arrow.c.ArrowArrayStream;
 import org.apache.arrow.c.ArrowSchema;
@@ -74,6 +75,11 @@ public final class MaxStorageClient extends Handle {
         } finally {
             Reference.reachabilityFence(this);
         }
+    }
+
+    /** The same, from {@link ReadSession#tokenJson}. */
+    public ReadSession attach(String json) {
+        return attach(json.getBytes(StandardCharsets.UTF_8));
     }
 
     /** Starts to read a split that was planned elsewhere; {@code read} may be null. Returns at once, and reading makes one request. */

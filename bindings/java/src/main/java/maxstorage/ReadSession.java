@@ -64,6 +64,20 @@ public final class ReadSession extends Handle {
         }
     }
 
+    /**
+     * The same as a JSON object for {@link MaxStorageClient#attach(String)}, as engines hold splits that are handed on as JSON. It may be laid out
+     * anew on its way; docs/reading.md has its keys.
+     */
+    public String tokenJson() {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_session_serialize_json(address(), out, call.error()));
+            return Call.decode(Arrow.bytes(call.read(out)));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** A split as something that Java serialises, for {@link MaxStorageClient#openSplit} on any machine. */
     public SplitToken splitToken(long index) {
         return new SplitToken(token(), index);

@@ -321,6 +321,15 @@ public final class Conformance {
             }
             all.isLineitem();
         });
+        scenario("json_token", () -> {
+            try (Options options = lineitem(); MaxStorageClient client = MaxStorageClient.open(options); ReadSession session = client.read(options)) {
+                String token = session.tokenJson();
+                try (ReadSession again = client.attach("{\n \"@type\" : \"split\" , " + token.substring(1))) {
+                    readAll(again, null).isLineitem();
+                }
+                failure(Status.INVALID_ARGUMENT, () -> client.attach(token.replace("lineitem", "lineitex")));
+            }
+        });
         scenario("damaged_token", () -> {
             try (Options options = table("nation"); MaxStorageClient client = MaxStorageClient.open(options); ReadSession session = client.read(options)) {
                 byte[] token = session.token();

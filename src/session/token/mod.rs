@@ -1,10 +1,12 @@
-//! Sessions as bytes: `MSST`, version, JSON content, checksum.
+//! Sessions as bytes: `MSST`, version, JSON content, checksum. The same content has a form as a JSON object (`json`).
 //!
 //! A token names what is read and the session at the service and says how to read its splits. It holds no credentials: whoever
 //! attaches brings a client of its own.
 //!
 //! Version 2 is written, version 3 if there are several sessions at the service, and version 4 if there are policies of types: a library that
 //! does not know these would deliver another schema. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
+
+mod json;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -102,7 +104,26 @@ fn protocol_of_version_1() -> Version {
 }
 
 /// The token of plans of the same read, of which there is at least one.
-pub(super) fn write(mut plans: Vec<Plan>) -> Result<Vec<u8>> {
+pub(super) fn write(plans: Vec<Plan>) -> Result<Vec<u8>> {
+    let (version, content) = content(plans)?;
+    let mut token = MAGIC.to_vec();
+    token.push(version);
+    serde_json::to_writer(&mut token, &content)
+        .map_err(|error| Error::new(Kind::Internal, format!("the session cannot be written: {error}")))?;
+    let checksum = checksum(&token);
+    token.extend(checksum);
+    Ok(token)
+}
+
+/// The token as a JSON object.
+pub(super) fn write_json(plans: Vec<Plan>) -> Result<Vec<u8>> {
+    let splits = plans.iter().map(Plan::split_count).fold(0, i64::saturating_add);
+    let (version, content) = content(plans)?;
+    json::write(version, &content, splits)
+}
+
+/// The content of a token, and its version.
+fn content(mut plans: Vec<Plan>) -> Result<(u8, Content)> {
     let more = plans.drain(1.min(plans.len())..).map(|plan| More {
         session: plan.session_id,
         route: plan.route_token,
@@ -147,36 +168,52 @@ pub(super) fn write(mut plans: Vec<Plan>) -> Result<Vec<u8>> {
         buckets: plan.buckets,
         more,
     };
-    let mut token = MAGIC.to_vec();
-    token.push(version);
-    serde_json::to_writer(&mut token, &content)
-        .map_err(|error| Error::new(Kind::Internal, format!("the session cannot be written: {error}")))?;
-    let checksum = checksum(&token);
-    token.extend(checksum);
-    Ok(token)
+    Ok((version, content))
 }
 
+/// The plans of a token in either form.
 pub(super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
-    let wrong = |what: &str| Error::new(Kind::InvalidArgument, format!("the session token {what}"));
     if token.len() > MAX_BYTES {
         return Err(wrong("is too long"));
     }
+    let content = if token.starts_with(b"{") { json::read(token)?.1 } else { unpack(token)? };
+    plans(content)
+}
+
+fn wrong(what: &str) -> Error {
+    Error::new(Kind::InvalidArgument, format!("the session token {what}"))
+}
+
+fn damaged() -> Error {
+    wrong("is damaged: its checksum does not match")
+}
+
+fn check_version(version: u8) -> Result<()> {
+    if (OLDEST_VERSION..=VERSION_OF_POLICIES).contains(&version) {
+        return Ok(());
+    }
+    let message =
+        format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_POLICIES}");
+    Err(wrong(&message))
+}
+
+/// The content of a token that is not JSON.
+fn unpack(token: &[u8]) -> Result<Content> {
     let (version, content) = match token.strip_prefix(MAGIC).and_then(|rest| rest.split_first()) {
         Some((version, rest)) if rest.len() >= CHECKSUM_BYTES => (*version, rest),
         _ => return Err(wrong("is not one of ms_session_serialize")),
     };
-    if !(OLDEST_VERSION..=VERSION_OF_POLICIES).contains(&version) {
-        let message =
-            format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_POLICIES}");
-        return Err(wrong(&message));
-    }
+    check_version(version)?;
     let (signed, sum) = token.split_at(token.len() - CHECKSUM_BYTES);
     if checksum(signed) != sum {
-        return Err(wrong("is damaged: its checksum does not match"));
+        return Err(damaged());
     }
     let content = content.get(..content.len() - CHECKSUM_BYTES).unwrap_or_default();
-    let content: Content =
-        serde_json::from_slice(content).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+    serde_json::from_slice(content).map_err(|error| wrong(&format!("cannot be read: {error}")))
+}
+
+/// The plans of a content that makes sense.
+fn plans(content: Content) -> Result<Vec<Plan>> {
     if !content.cut.is_legal() || !content.more.iter().all(|more| more.cut.is_legal()) {
         return Err(wrong("has negative counts"));
     }
@@ -230,14 +267,14 @@ fn checksum(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::plan::sample;
     use super::*;
     use crate::arrow::policy::DecimalForm;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
-    fn instance() -> Plan {
+    pub(super) fn instance() -> Plan {
         let source = Source::Instance { project: "p".into(), id: "2026I".into() };
         Plan {
             source,
@@ -247,7 +284,12 @@ mod tests {
         }
     }
 
-    fn several() -> Vec<Plan> {
+    pub(super) fn with_policies(plans: Vec<Plan>) -> Vec<Plan> {
+        let policies = Policies { decimal: DecimalForm::Text, string_view: true, ..Policies::default() };
+        plans.into_iter().map(|plan| Plan { policies, ..plan }).collect()
+    }
+
+    pub(super) fn several() -> Vec<Plan> {
         let first = Plan { partitions: vec!["pt=1".into()], ..sample(Cut::Splits(3)) };
         let second = Plan {
             session_id: "S2".into(),
@@ -278,9 +320,8 @@ mod tests {
 
     #[test]
     fn policies_are_kept_and_keep_older_libraries_out() {
-        let policies = Policies { decimal: DecimalForm::Text, string_view: true, ..Policies::default() };
-        let with = |plan: Plan| Plan { policies, ..plan };
-        for plans in [vec![with(sample(Cut::Splits(3)))], several().into_iter().map(with).collect()] {
+        let policies = with_policies(several())[0].policies;
+        for plans in [with_policies(vec![sample(Cut::Splits(3))]), with_policies(several())] {
             let token = write(plans.clone()).unwrap();
             assert_eq!(token[MAGIC.len()], 4);
             assert_eq!(read(&token).unwrap(), plans);

@@ -1,0 +1,200 @@
+//! The same content as a JSON object, for engines that hand splits on as JSON: fields that a person can read, and a checksum in it.
+//!
+//! Who passes it on may order and indent it anew, leave out what is null, and add fields of its own. The checksum is therefore not one of the
+//! text: it names the fields that it is about, and is taken of those alone, sorted by name, without blanks and without members that are null.
+
+use serde::ser::{Serialize, Serializer};
+use serde::{Deserialize, Serialize as Derive};
+use serde_json::{Map, Value};
+
+use super::{Content, checksum, wrong};
+use crate::error::{Error, Kind, Result};
+
+const FORMAT: &str = "maxstorage.session";
+/// What a person looks for stands first.
+const FIRST: [&str; 8] = ["format", "version", "project", "schema", "table", "instance", "splits", "expires_at_ms"];
+
+/// What the checksum is about, and the checksum in hexadecimal digits.
+#[derive(Derive, Deserialize)]
+struct Seal {
+    of: Vec<String>,
+    sha256: String,
+}
+
+/// The text of a content with so many splits.
+pub(super) fn write(version: u8, content: &Content, splits: i64) -> Result<Vec<u8>> {
+    let unwritable = |error| Error::new(Kind::Internal, format!("the session cannot be written: {error}"));
+    let Value::Object(mut fields) = without_nulls(serde_json::to_value(content).map_err(unwritable)?) else {
+        return Err(Error::new(Kind::Internal, "the session is no JSON object"));
+    };
+    fields.insert("format".to_owned(), FORMAT.into());
+    fields.insert("version".to_owned(), version.into());
+    fields.insert("splits".to_owned(), splits.into());
+    let seal = Seal { of: fields.keys().cloned().collect(), sha256: sum(&fields)? };
+    serde_json::to_vec(&Document { fields, seal }).map_err(unwritable)
+}
+
+/// The version and the content of a text.
+pub(super) fn read(text: &[u8]) -> Result<(u8, Content)> {
+    let unreadable = |error: serde_json::Error| wrong(&format!("cannot be read: {error}"));
+    let mut fields: Map<String, Value> = serde_json::from_slice(text).map_err(unreadable)?;
+    if fields.get("format").and_then(Value::as_str) != Some(FORMAT) {
+        return Err(wrong("is a JSON object, and not one of ms_session_serialize_json"));
+    }
+    let seal = fields.remove("checksum").ok_or_else(|| wrong("has no checksum"))?;
+    let seal: Seal = serde_json::from_value(seal).map_err(unreadable)?;
+    // Fields of others are left out of account.
+    let taken = seal.of.iter().filter_map(|name| Some((name.clone(), fields.remove(name)?)));
+    let Value::Object(fields) = without_nulls(Value::Object(taken.collect())) else {
+        return Err(Error::new(Kind::Internal, "an object is an object"));
+    };
+    let version = fields.get("version").and_then(Value::as_u64).and_then(|version| u8::try_from(version).ok());
+    let version = version.ok_or_else(|| wrong("has no version"))?;
+    super::check_version(version)?;
+    if sum(&fields)? != seal.sha256 {
+        return Err(super::damaged());
+    }
+    Ok((version, serde_json::from_value(Value::Object(fields)).map_err(unreadable)?))
+}
+
+/// The checksum of fields, whose names are in order.
+fn sum(fields: &Map<String, Value>) -> Result<String> {
+    let text = serde_json::to_vec(fields);
+    let text = text.map_err(|error| Error::new(Kind::Internal, format!("a checksum cannot be taken: {error}")))?;
+    Ok(checksum(&text).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+/// Fields in an order for people, and the checksum.
+struct Document {
+    fields: Map<String, Value>,
+    seal: Seal,
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let seal = serde_json::to_value(&self.seal).map_err(serde::ser::Error::custom)?;
+        let first = FIRST.iter().filter_map(|name| self.fields.get_key_value(*name));
+        let others = self.fields.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
+        let name = "checksum".to_owned();
+        serializer.collect_map(first.chain(others).chain([(&name, &seal)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{instance, several, with_policies};
+    use super::super::{read as read_any, write_json};
+    use super::*;
+    use crate::session::plan::{Cut, Plan, sample};
+
+    fn text(plans: &[Plan]) -> String {
+        String::from_utf8(write_json(plans.to_vec()).unwrap()).unwrap()
+    }
+
+    fn kinds() -> Vec<Vec<Plan>> {
+        let residual =
+            Plan { residual: Some("`b` = 'x\u{1f}é'".into()), hidden: vec!["b".into()], ..sample(Cut::Splits(3)) };
+        vec![vec![sample(Cut::Splits(3))], vec![residual], vec![instance()], several(), with_policies(several())]
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_a_person_can_read_it() {
+        for plans in kinds() {
+            assert_eq!(read_any(text(&plans).as_bytes()).unwrap(), plans);
+        }
+        let text = text(&several());
+        let start =
+            r#"{"format":"maxstorage.session","version":3,"project":"p","schema":"default","table":"t","splits":5,"#;
+        assert!(text.starts_with(start), "{text}");
+        assert!(!text.contains("null"), "{text}");
+    }
+
+    #[test]
+    fn who_passes_it_on_may_order_it_anew_and_add_to_it() {
+        for plans in kinds() {
+            let value: Value = serde_json::from_str(&text(&plans)).unwrap();
+            let mut fields = value.as_object().unwrap().clone();
+            for (name, value) in [("@type", "split".into()), ("estimated", 7.5.into()), ("rows", Value::Null)] {
+                fields.entry(name).or_insert(value);
+            }
+            let turned: Vec<String> =
+                fields.iter().rev().map(|(name, value)| format!("{:?} : {value:#}", name.as_str())).collect();
+            let passed_on = format!("{{\n{}\n}}\n", turned.join(" ,\n"));
+            assert_eq!(read_any(passed_on.as_bytes()).unwrap(), plans, "{passed_on}");
+        }
+    }
+
+    #[test]
+    fn fields_of_later_versions_of_the_library_are_left_out_of_account() {
+        let Value::Object(mut fields) = serde_json::from_str(&text(&several())).unwrap() else { panic!("no object") };
+        fields.remove("checksum");
+        fields.insert("of_tomorrow".to_owned(), serde_json::json!({"b": [1, null, {"z": null, "a": "x"}], "a": true}));
+        let seal = Seal { of: fields.keys().cloned().collect(), sha256: String::new() };
+        let Value::Object(kept) = without_nulls(Value::Object(fields.clone())) else { panic!("no object") };
+        let seal = Seal { sha256: sum(&kept).unwrap(), ..seal };
+        let later = serde_json::to_vec(&Document { fields: fields.clone(), seal }).unwrap();
+        assert_eq!(read_any(&later).unwrap(), several());
+        let version = |version: u64| {
+            let mut fields = fields.clone();
+            fields.insert("version".to_owned(), version.into());
+            let seal = Seal { of: fields.keys().cloned().collect(), sha256: sum(&fields).unwrap() };
+            serde_json::to_vec(&Document { fields, seal }).unwrap()
+        };
+        for number in [0, 200, 1 << 40] {
+            let error = read_any(&version(number)).unwrap_err();
+            assert!(error.message().contains("version"), "{error}");
+        }
+    }
+
+    /// A change of one letter is noticed, unless it changes no meaning: then it is the same session.
+    #[test]
+    fn every_change_is_noticed() {
+        for plans in kinds() {
+            let text = text(&plans);
+            for at in 0..text.len() {
+                for flip in [1, 0x20] {
+                    let mut changed = text.clone().into_bytes();
+                    changed[at] ^= flip;
+                    match read_any(&changed) {
+                        Ok(read) => assert_eq!(read, plans, "byte {at}"),
+                        Err(error) => assert_eq!(error.kind(), Kind::InvalidArgument, "byte {at}"),
+                    }
+                }
+                assert_eq!(read_any(&text.as_bytes()[..at]).unwrap_err().kind(), Kind::InvalidArgument, "length {at}");
+            }
+            let Value::Object(fields) = serde_json::from_str(&text).unwrap() else { panic!("no object") };
+            for (name, value) in &fields {
+                let mut fields = fields.clone();
+                fields.remove(name);
+                let removed = serde_json::to_vec(&fields).unwrap();
+                assert!(read_any(&removed).is_err(), "without {name}");
+                // Not even out of what the checksum is about.
+                if let Some(of) = fields.get_mut("checksum").and_then(|seal| seal["of"].as_array_mut()) {
+                    of.retain(|covered| covered != name);
+                    fields.insert(name.clone(), value.clone());
+                    assert!(read_any(&serde_json::to_vec(&fields).unwrap()).is_err(), "{name} not covered");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_objects_are_no_tokens() {
+        for text in ["{", "{}", r#"{"format":"maxstorage.session"}"#, r#"{"format":7,"checksum":{}}"#, "[]", " {}"] {
+            assert_eq!(read_any(text.as_bytes()).unwrap_err().kind(), Kind::InvalidArgument, "{text}");
+        }
+        let deep = format!(r#"{{"format":"maxstorage.session","x":{}"#, "[".repeat(1 << 20));
+        assert_eq!(read_any(deep.as_bytes()).unwrap_err().kind(), Kind::InvalidArgument);
+    }
+}
