@@ -336,6 +336,18 @@ typedef int32_t ms_status;
 typedef void (*ms_log_callback)(void *context, int32_t level, const char *target, const char *message);
 
 /**
+ * Provides `bytes` of memory at a multiple of `alignment`, a power of two; NULL if it has none. It is called from threads of the library,
+ * several at once, must return soon, must not throw, and must not call the library.
+ */
+typedef void *(*ms_allocate)(void *context, size_t bytes, size_t alignment);
+
+/**
+ * Takes memory back, with the size and the alignment that it was asked for. It is called from any thread, also from the one that releases
+ * an Arrow batch, must return soon, must not throw, and must not call the library.
+ */
+typedef void (*ms_deallocate)(void *context, void *memory, size_t bytes, size_t alignment);
+
+/**
  * Supplies credentials: fills `out_credentials` and returns MS_OK, or returns a failure, for example MS_UNAVAILABLE to be asked again
  * under the retry options. It is called from a thread of the library, may block for credentials.timeout_ms, must not throw, and must
  * call nothing of the library but ms_credentials_set_access_key and its siblings. A client calls it from one thread at a time.
@@ -808,6 +820,29 @@ ms_status ms_options_describe(const ms_options *options,
  * @since 0.1
  */
 MS_API void ms_options_free(ms_options *options);
+
+/**
+ * Has the host provide the memory that rows are received in and decompressed into, so that the buffers of a batch lie there. What
+ * conversions make besides (policies of types, filters, copies for alignment) lies in memory of the library. A piece is used for many batches;
+ * each is given back once, at the latest with the last batch. The library fills it with zeros first. Limits and memory hooks count
+ * these bytes as they count others; the memory hooks are asked before. A read that is given none fails with
+ * MS_RESOURCE_EXHAUSTED, and one that is given a place that is not aligned with MS_INVALID_ARGUMENT.
+ * @param[in] options the options; clients opened with them, or with a clone of them, use the functions.
+ * @param[in] allocate is asked; NULL, together with deallocate, for memory of the library again.
+ * @param[in] deallocate is given it back.
+ * @param[in] context handed to each call; must live until all memory was given back; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL, also if only one of the functions is NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_allocator(ms_options *options,
+                                   ms_allocate allocate,
+                                   ms_deallocate deallocate,
+                                   void *context,
+                                   ms_error **err);
 
 /**
  * Has credentials supplied by a function of the host, in place of the identity options. It is called when a client first needs

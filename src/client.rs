@@ -59,7 +59,11 @@ impl Client {
         Ok(Client {
             inner: Arc::new(Inner {
                 runtime: Runtime::acquire(&threads)?,
-                memory: Budget::new(options.number(&options::LIMITS_MEMORY_BYTES), options.memory_hooks().cloned()),
+                memory: Budget::from(
+                    options.number(&options::LIMITS_MEMORY_BYTES),
+                    options.memory_hooks().cloned(),
+                    options.allocator().cloned(),
+                ),
                 memory_wait: options.duration(&options::LIMITS_MEMORY_WAIT_MS),
                 project: options.text(&options::PROJECT).map(str::to_owned),
                 schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use memmap2::MmapMut;
 
 use crate::error::{Error, Kind, Result};
-use crate::memory::{Account, Ahead, Budget, Grant, Idle};
+use crate::memory::{Account, Ahead, Allocator, Budget, Grant, Idle, Region};
 
 /// Free slabs that a read keeps per request; a stream in flow uses one per batch in the queue, one at the engine and one being filled.
 const KEPT: usize = 8;
@@ -44,14 +44,18 @@ pub struct Slab {
 enum Memory {
     Heap(MutableBuffer),
     Pages(MmapMut),
+    Host(Box<dyn Region>),
 }
 
 /// The system gives whole pages, and a call takes as long as filling some of them.
 const PAGES_FROM_BYTES: usize = 256 << 10;
 
 impl Memory {
-    /// Zeros. Pages are there when they are filled: what a peer only announces costs nothing.
-    fn zeroed(length: usize) -> Result<Self> {
+    /// Zeros. The system's pages are there when they are filled: what a peer only announces costs nothing.
+    fn zeroed(length: usize, allocator: Option<&Allocator>) -> Result<Self> {
+        if let Some(allocator) = allocator {
+            return allocator.allocate(length, ALIGNMENT).map(Memory::Host);
+        }
         let failed = |error: &dyn std::fmt::Display| {
             Error::new(Kind::ResourceExhausted, format!("{length} bytes for a batch: {error}"))
         };
@@ -65,6 +69,7 @@ impl Memory {
         match self {
             Memory::Heap(bytes) => bytes,
             Memory::Pages(bytes) => bytes,
+            Memory::Host(region) => region.as_slice(),
         }
     }
 
@@ -72,6 +77,7 @@ impl Memory {
         match self {
             Memory::Heap(bytes) => bytes,
             Memory::Pages(bytes) => bytes,
+            Memory::Host(region) => region.as_slice_mut(),
         }
     }
 
@@ -106,7 +112,7 @@ impl Slabs {
         }
         let size = roomy(length);
         let grant = self.0.account.reserve(size as u64, ahead).await?;
-        Ok(Slab { bytes: Memory::zeroed(size)?, _grant: grant })
+        Ok(Slab { bytes: Memory::zeroed(size, self.0.account.budget().allocator())?, _grant: grant })
     }
 
     /// One that was used before and is large enough.

@@ -29,6 +29,7 @@ mod error;
 
 mod options;
 
+mod allocator;
 mod credentials;
 mod memory;
 mod retry;
@@ -56,6 +57,7 @@ mod bytes;
 
 mod columns;
 
+pub use allocator::*;
 pub use arrow::{ArrowArrayStream, ArrowAsyncDeviceStreamHandler};
 pub use byte_arrays::trust_checked_byte_arrays;
 pub use bytes::*;

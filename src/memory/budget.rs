@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 
-use super::{Ahead, Hooks};
+use super::{Ahead, Allocator, Hooks};
 
 /// Memory that is kept for later and can be given up at any time.
 pub trait Idle: Send + Sync {
@@ -17,6 +17,7 @@ pub trait Idle: Send + Sync {
 pub struct Budget {
     limit: u64,
     hooks: Option<Hooks>,
+    allocator: Option<Allocator>,
     state: Mutex<State>,
     /// How many wait in the line; also read without the lock.
     waiting: AtomicUsize,
@@ -69,9 +70,15 @@ impl std::fmt::Debug for Budget {
 impl Budget {
     /// A budget of `limit` bytes, 0 for any number, and of what `hooks` grant.
     pub fn new(limit: u64, hooks: Option<Hooks>) -> Arc<Self> {
+        Self::from(limit, hooks, None)
+    }
+
+    /// The same of memory that `allocator` provides.
+    pub fn from(limit: u64, hooks: Option<Hooks>, allocator: Option<Allocator>) -> Arc<Self> {
         Arc::new(Budget {
             limit: if limit == 0 { u64::MAX } else { limit },
             hooks,
+            allocator,
             state: Mutex::default(),
             waiting: AtomicUsize::new(0),
             idle: Mutex::default(),
@@ -87,6 +94,11 @@ impl Budget {
     /// The most that was held at one time.
     pub fn peak(&self) -> u64 {
         self.lock().peak
+    }
+
+    /// Where large memory comes from, if not from the system.
+    pub fn allocator(&self) -> Option<&Allocator> {
+        self.allocator.as_ref()
     }
 
     /// The limit, 0 for none.

@@ -2,6 +2,7 @@
 //! that lies in them (docs/memory.md).
 
 mod ahead;
+mod allocator;
 mod allowance;
 mod budget;
 mod hooks;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use ahead::{Ahead, Ready};
+pub use allocator::{Allocator, Provider, Region};
 pub use allowance::Allowance;
 pub use budget::{Budget, Idle};
 pub use hooks::{Hooks, Host};

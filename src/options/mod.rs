@@ -17,7 +17,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
-use crate::memory::Hooks;
+use crate::memory::{Allocator, Hooks};
 
 pub use environment::VARIABLES;
 pub use provider::{Grant, Provider, Who};
@@ -143,6 +143,7 @@ type Values = Vec<Zeroizing<String>>;
 pub struct Options {
     values: BTreeMap<&'static str, Values>,
     memory_hooks: Option<Hooks>,
+    allocator: Option<Allocator>,
     provider: Option<Provider>,
     retry_hook: Option<RetryHook>,
     thread_hooks: Option<ThreadHooks>,
@@ -193,6 +194,16 @@ impl Options {
     /// The host's accounting of memory.
     pub fn memory_hooks(&self) -> Option<&Hooks> {
         self.memory_hooks.as_ref()
+    }
+
+    /// Has the host provide memory for rows; `None` for no longer. Read by `ms_client_open`.
+    pub fn set_allocator(&mut self, allocator: Option<Allocator>) {
+        self.allocator = allocator;
+    }
+
+    /// The host's memory.
+    pub fn allocator(&self) -> Option<&Allocator> {
+        self.allocator.as_ref()
     }
 
     /// Has the threads of the library call functions of the host; `None` for no longer. Read by the first `ms_client_open`.

@@ -141,6 +141,17 @@ static void case_ms_options_set_memory_hooks(void) {
   CHECK_INT(ms_options_set_memory_hooks(options, grant_all, forget, NULL, NULL), MS_OK);
   ms_options_free(options);
 }
+static void *no_memory(void *context, size_t bytes, size_t alignment) { return (void)context, (void)bytes, (void)alignment, NULL; }
+static void no_return(void *context, void *memory, size_t bytes, size_t alignment) { (void)context, (void)memory, (void)bytes, (void)alignment; }
+static void case_ms_options_set_allocator(void) {
+  ms_options *options = ms_options_new();
+  REFUSES("options", ms_options_set_allocator(NULL, no_memory, no_return, NULL, &err));
+  REFUSES("allocate", ms_options_set_allocator(options, NULL, no_return, NULL, &err));
+  REFUSES("deallocate", ms_options_set_allocator(options, no_memory, NULL, NULL, &err));
+  CHECK_INT(ms_options_set_allocator(options, NULL, NULL, NULL, NULL), MS_OK); /* nothing to unregister is no mistake */
+  CHECK_INT(ms_options_set_allocator(options, no_memory, no_return, NULL, NULL), MS_OK);
+  ms_options_free(options);
+}
 static int64_t as_planned(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms) {
   (void)context, (void)error, (void)elapsed_ms;
   return planned_delay_ms;
@@ -779,7 +790,7 @@ static const struct {
     CASE(ms_split_info_estimated_bytes), CASE(ms_split_info_partition), CASE(ms_split_info_bucket), CASE(ms_split_info_weight),
     CASE(ms_split_info_free),
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
-    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_split_all_requested), CASE(ms_scan_all_requested), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
+    CASE(ms_options_set_memory_hooks), CASE(ms_options_set_allocator), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_split_all_requested), CASE(ms_scan_all_requested), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
     CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_serialize_json), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms), CASE(ms_cancel_add_split), CASE(ms_cancel_add_scan), CASE(ms_cancel_arm), CASE(ms_cancel_from_signal),
     CASE(ms_client_with_cancel), CASE(ms_session_free),

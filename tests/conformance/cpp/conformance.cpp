@@ -712,6 +712,22 @@ void around() {
         CHECK(self.asked > 0);
         for (int i = 0; i < 5000 && self.held != 0; i++) std::this_thread::sleep_for(1ms);  // a reader may be about to end
         CHECK(self.held == 0);
+        std::atomic<int> pieces{0}, given{0};
+        struct counts { std::atomic<int> *pieces, *given; } counted{&pieces, &given};
+        const auto allocate = [](void *context, size_t bytes, size_t alignment) {
+            const auto *self = static_cast<counts *>(context);
+            self->pieces->fetch_add(1);
+            self->given->fetch_add(1);
+            return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+        };
+        const auto deallocate = [](void *context, void *memory, size_t, size_t) {
+            static_cast<counts *>(context)->pieces->fetch_sub(1);
+            std::free(memory);
+        };
+        ms::options own = lineitem();
+        CHECK(read(own.allocator(allocate, deallocate, &counted)).is_lineitem());
+        for (int i = 0; i < 5000 && pieces != 0; i++) std::this_thread::sleep_for(1ms);
+        CHECK(pieces == 0 && given > 0);
     });
     scenario("memory_refused", [] {
         host self(false);

@@ -71,6 +71,10 @@ public:
     options &memory_hooks(ms_memory_reserve reserve, ms_memory_release release, void *context) {
         return keep(detail::call(ms_options_set_memory_hooks, handle_.get(), reserve, release, context));
     }
+    /// Has the host provide the memory that rows are received in; see ms_options_set_allocator.
+    options &allocator(ms_allocate allocate, ms_deallocate deallocate, void *context) {
+        return keep(detail::call(ms_options_set_allocator, handle_.get(), allocate, deallocate, context));
+    }
     /// Has every thread of the library call functions of the host at its start and at its end; see ms_options_set_thread_hooks.
     options &thread_hooks(ms_thread_hook on_start, ms_thread_hook on_stop, void *context) {
         return keep(detail::call(ms_options_set_thread_hooks, handle_.get(), on_start, on_stop, context));

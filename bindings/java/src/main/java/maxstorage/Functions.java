@@ -27,6 +27,7 @@ interface Functions {
     long ms_options_clone(long options);
     int ms_options_describe(long options, long outStream, long err);
     void ms_options_free(long options);
+    int ms_options_set_allocator(long options, long allocate, long deallocate, long context, long err);
     int ms_options_set_credentials_provider(long options, long callback, long context, long release, long err);
     int ms_credentials_set_access_key(long credentials, long accessKeyId, long accessKeySecret, long securityToken, long err);
     int ms_credentials_set_bearer_token(long credentials, long bearerToken, long err);

@@ -76,6 +76,9 @@ class JniFunctions implements Functions {
     public native void ms_options_free(long options);
 
     @Override
+    public native int ms_options_set_allocator(long options, long allocate, long deallocate, long context, long err);
+
+    @Override
     public native int ms_options_set_credentials_provider(long options, long callback, long context, long release, long err);
 
     @Override

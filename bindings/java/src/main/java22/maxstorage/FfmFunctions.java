@@ -44,6 +44,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_OPTIONS_CLONE = function("ms_options_clone", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_DESCRIBE = function("ms_options_describe", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_FREE = function("ms_options_free", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_OPTIONS_SET_ALLOCATOR = function("ms_options_set_allocator", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_CREDENTIALS_PROVIDER = function("ms_options_set_credentials_provider", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CREDENTIALS_SET_ACCESS_KEY = function("ms_credentials_set_access_key", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CREDENTIALS_SET_BEARER_TOKEN = function("ms_credentials_set_bearer_token", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -360,6 +361,15 @@ class FfmFunctions implements Functions {
     public void ms_options_free(long options) {
         try {
             MS_OPTIONS_FREE.invokeExact(options);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_options_set_allocator(long options, long allocate, long deallocate, long context, long err) {
+        try {
+            return (int) MS_OPTIONS_SET_ALLOCATOR.invokeExact(options, allocate, deallocate, context, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
