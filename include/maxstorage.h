@@ -1589,6 +1589,26 @@ MS_API
 int ms_scan_ready_fd(const ms_scan *scan);
 
 /**
+ * How large the next batches of an open scan are at most, for an engine that knows only now what it has room for. It holds for the calls of
+ * ms_scan_next_batch, ms_scan_next_batch_until and ms_scan_try_next_batch that begin afterwards, and for batches that were fetched already: a larger one is
+ * cut where it lies, without a copy, and its rest is the next batch. It holds for all threads. Batches stay within read.batch_rows and read.batch_bytes, which
+ * bound what is fetched: larger limits than these change nothing, and small batches are not joined. No batch is ever empty.
+ * @param[in] scan the scan.
+ * @param[in] max_rows rows; 0 for read.batch_rows.
+ * @param[in] max_bytes uncompressed bytes, as for read.batch_bytes; 0 for read.batch_bytes. A single row may have more.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for numbers below 0, which change nothing.
+ * Thread: any, at any time; a call that waits already keeps its limits. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_scan_set_batch_limits(const ms_scan *scan,
+                                   int64_t max_rows,
+                                   int64_t max_bytes,
+                                   ms_error **err);
+
+/**
  * The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.
  * @param[in] scan the scan.
  * @param[out] out_schema receives a schema of type struct, to be released by the caller; released on failure.
@@ -2114,6 +2134,26 @@ MS_NODISCARD
 ms_status ms_split_set_deadline_ms(ms_split *split,
                                    int64_t monotonic_deadline_ms,
                                    ms_error **err);
+
+/**
+ * How large the next batches of an open split are at most, for an engine that knows only now what it has room for. It holds for the calls of
+ * ms_split_next_batch and ms_split_try_next_batch that begin afterwards, and for batches that were fetched already: a larger one is
+ * cut where it lies, without a copy, and its rest is the next batch. Batches stay within read.batch_rows and read.batch_bytes, which
+ * bound what is fetched: larger limits than these change nothing, and small batches are not joined. No batch is ever empty.
+ * @param[in] split the reader.
+ * @param[in] max_rows rows; 0 for read.batch_rows.
+ * @param[in] max_bytes uncompressed bytes, as for read.batch_bytes; 0 for read.batch_bytes. A single row may have more.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for numbers below 0, which change nothing.
+ * Thread: any, at any time; a call that waits already keeps its limits. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_split_set_batch_limits(ms_split *split,
+                                    int64_t max_rows,
+                                    int64_t max_bytes,
+                                    ms_error **err);
 
 /**
  * The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.

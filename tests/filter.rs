@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_select::concat::concat_batches;
 use maxstorage::client::Client;
 use maxstorage::error::Kind;
 use maxstorage::options::Options;
@@ -272,5 +273,42 @@ fn partitions_that_an_added_filter_rules_out_are_not_asked_for() {
             heads.iter().filter_map(|head| Some(&head.split_once("session_id=S")?.1[..1])).collect();
         asked.dedup();
         assert_eq!(asked, ["0", "5", "6"], "scan.ordered {ordered}");
+    }
+}
+
+#[test]
+fn a_position_in_a_filtered_batch_that_is_cut_is_where_a_later_read_goes_on() {
+    let peer = service(|exchange, _| {
+        let all = batches(true);
+        let one = concat_batches(&all[0].schema(), &all).unwrap();
+        exchange.answer("200 OK", "", &ipc(&[one], None));
+    });
+    let is_kept = |v: &i64| ![0, 1, 5, 6, 7, 40, 98, 99].contains(v) && !(10..30).contains(v);
+    let text = "not (v in (0, 1, 5, 6, 7, 40, 98, 99) or v >= 10 and v < 30)";
+    let late = Predicate::parse("v != 31 and v != 50").unwrap();
+    let session = open(&peer, &[EXACT], Some(text)).unwrap();
+    for is_late in [false, true] {
+        let wanted: Vec<i64> = (0..ROWS).filter(|v| is_kept(v) && !(is_late && [31, 50].contains(v))).collect();
+        let read_from = |position: i64| {
+            let mut read = Options::new();
+            read.set("read.start_row", &position.to_string()).unwrap();
+            let split = Split::open(&session, 0, &read).unwrap();
+            if is_late {
+                split.add_filter(&late).unwrap();
+            }
+            split
+        };
+        let split = read_from(0);
+        split.set_batch_limits(3, 0);
+        let mut seen = Vec::new();
+        while let Some(batch) = split.next_batch().unwrap() {
+            assert!((1..=3).contains(&batch.num_rows()));
+            seen.extend(numbers(&batch));
+            let position = split.rows_delivered();
+            assert!(position > *seen.last().unwrap());
+            assert_eq!([seen.clone(), read(&read_from(position))].concat(), wanted, "from {position}");
+        }
+        assert_eq!(seen, wanted);
+        assert_eq!(split.rows_delivered(), 100, "the rows behind the last that matches are done with");
     }
 }

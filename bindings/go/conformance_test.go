@@ -335,6 +335,21 @@ var scenarios = map[string]func(*testing.T){
 	"batch_rows": func(t *testing.T) {
 		all := must(readAll(read("orders", maxstorage.Columns("o_orderkey")), maxstorage.Set("read.batch_rows", 100)))
 		check(t, all.rows == 15000 && all.longest <= 100, all)
+		session := read("orders", maxstorage.Columns("o_orderkey"), maxstorage.SplitByCount(1))
+		defer session.Close()
+		split, scan := must(session.Split(0)), must(session.Scan())
+		defer split.Close()
+		defer scan.Close()
+		for _, limit := range [][4]int64{{5, 0, 5, 5}, {2, 0, 2, 2}, {0, 80, 1, 10}, {0, 0, 100, 1 << 20}} {
+			check(t, split.SetBatchLimits(limit[0], limit[1]) == nil && scan.SetBatchLimits(limit[0], limit[1]) == nil, limit)
+			one := must(split.Next(ctx))
+			other, _, err := scan.Next(ctx)
+			check(t, err == nil, err)
+			for _, batch := range []arrow.RecordBatch{one, other} {
+				check(t, batch.NumRows() >= limit[2] && batch.NumRows() <= limit[3], limit, batch.NumRows())
+				batch.Release()
+			}
+		}
 	},
 	"row_range": func(t *testing.T) {
 		session := read("ramp", maxstorage.SplitByCount(1))

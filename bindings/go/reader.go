@@ -201,6 +201,16 @@ func (s *Split) Progress() (progress float64) {
 	return progress
 }
 
+// SetBatchLimits says how large the batches of later calls are at most; 0 for what the options of the read say. Larger ones are cut without
+// copying. From any goroutine.
+func (s *Split) SetBatchLimits(maxRows, maxBytes int64) (err error) {
+	s.use(func(p *C.ms_split) {
+		var reported *C.ms_error
+		err = failure(C.ms_split_set_batch_limits(p, C.int64_t(maxRows), C.int64_t(maxBytes), &reported), reported)
+	})
+	return err
+}
+
 // AllRequested tells whether all requests of the read are out, so that it is time to open the next one. From any goroutine.
 func (s *Split) AllRequested() (all bool) {
 	s.use(func(p *C.ms_split) { all = bool(C.ms_split_all_requested(p)) })
@@ -346,6 +356,16 @@ func (s *Scan) Batches(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] 
 func (s *Scan) Progress() (progress float64) {
 	s.use(func(p *C.ms_scan) { progress = float64(C.ms_scan_progress(p)) })
 	return progress
+}
+
+// SetBatchLimits says how large the batches of later calls are at most; 0 for what the options of the read say. Larger ones are cut without
+// copying. From any goroutine.
+func (s *Scan) SetBatchLimits(maxRows, maxBytes int64) (err error) {
+	s.use(func(p *C.ms_scan) {
+		var reported *C.ms_error
+		err = failure(C.ms_scan_set_batch_limits(p, C.int64_t(maxRows), C.int64_t(maxBytes), &reported), reported)
+	})
+	return err
 }
 
 // AllRequested tells whether all requests of the scan are out, so that it is time to open the next one. From any goroutine.

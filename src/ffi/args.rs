@@ -107,6 +107,12 @@ pub(super) unsafe fn handles<'a, T>(pointer: *const *const T, count: usize, name
     items.iter().enumerate().map(|(at, item)| unsafe { borrow(*item, &format!("{name}[{at}]")) }).collect()
 }
 
+/// A count.
+pub(super) fn not_negative(count: i64, name: &str) -> Result<u64> {
+    let negative = |_| Error::new(Kind::InvalidArgument, format!("{name} is {count}"));
+    u64::try_from(count).map_err(negative)
+}
+
 /// An output: emptied when it is claimed, so that callers may always clean up, and filled at most once.
 pub(super) struct Out<T>(NonNull<T>);
 

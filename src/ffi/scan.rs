@@ -10,7 +10,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Out, borrow, peek};
+use super::args::{Out, borrow, not_negative, peek};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::deadline::instant;
 use super::error::ms_error;
@@ -217,6 +217,34 @@ pub unsafe extern "C" fn ms_scan_set_waker(
 pub unsafe extern "C" fn ms_scan_ready_fd(scan: *const ms_scan) -> c_int {
     let scan = unsafe { peek(scan) };
     quiet(-1, || scan.and_then(|scan| scan.scan.descriptor().ok()).unwrap_or(-1))
+}
+
+/// How large the next batches of an open scan are at most, for an engine that knows only now what it has room for. It holds for the calls of
+/// ms_scan_next_batch, ms_scan_next_batch_until and ms_scan_try_next_batch that begin afterwards, and for batches that were fetched already: a larger one is
+/// cut where it lies, without a copy, and its rest is the next batch. It holds for all threads. Batches stay within read.batch_rows and read.batch_bytes, which
+/// bound what is fetched: larger limits than these change nothing, and small batches are not joined. No batch is ever empty.
+/// @param[in] scan the scan.
+/// @param[in] max_rows rows; 0 for read.batch_rows.
+/// @param[in] max_bytes uncompressed bytes, as for read.batch_bytes; 0 for read.batch_bytes. A single row may have more.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL and for numbers below 0, which change nothing.
+/// Thread: any, at any time; a call that waits already keeps its limits. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_scan_set_batch_limits(
+    scan: *const ms_scan,
+    max_rows: i64,
+    max_bytes: i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let scan = borrow(scan, "scan")?;
+            scan.scan.set_batch_limits(not_negative(max_rows, "max_rows")?, not_negative(max_bytes, "max_bytes")?);
+            Ok(())
+        })
+    }
 }
 
 /// The schema of every batch: that of ms_session_schema, or its part that the read options columns and partition_columns name.

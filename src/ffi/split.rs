@@ -8,7 +8,7 @@ use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
-use super::args::{Context, Out, borrow, peek, take_turn};
+use super::args::{Context, Out, borrow, not_negative, peek, take_turn};
 use super::arrow::{ArrowArrayStream, BatchSource, export_batch, export_schema, export_source};
 use super::callbacks::call_host;
 use super::deadline::instant;
@@ -201,6 +201,34 @@ pub unsafe extern "C" fn ms_split_set_deadline_ms(
     unsafe {
         gate(err, || {
             borrow(split, "split")?.split.set_deadline(instant(monotonic_deadline_ms));
+            Ok(())
+        })
+    }
+}
+
+/// How large the next batches of an open split are at most, for an engine that knows only now what it has room for. It holds for the calls of
+/// ms_split_next_batch and ms_split_try_next_batch that begin afterwards, and for batches that were fetched already: a larger one is
+/// cut where it lies, without a copy, and its rest is the next batch. Batches stay within read.batch_rows and read.batch_bytes, which
+/// bound what is fetched: larger limits than these change nothing, and small batches are not joined. No batch is ever empty.
+/// @param[in] split the reader.
+/// @param[in] max_rows rows; 0 for read.batch_rows.
+/// @param[in] max_bytes uncompressed bytes, as for read.batch_bytes; 0 for read.batch_bytes. A single row may have more.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL and for numbers below 0, which change nothing.
+/// Thread: any, at any time; a call that waits already keeps its limits. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_split_set_batch_limits(
+    split: *mut ms_split,
+    max_rows: i64,
+    max_bytes: i64,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let split = borrow(split, "split")?;
+            split.split.set_batch_limits(not_negative(max_rows, "max_rows")?, not_negative(max_bytes, "max_bytes")?);
             Ok(())
         })
     }

@@ -1,6 +1,7 @@
 //! Takes the rows that meet a condition out of a batch.
 
 use arrow_array::{BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use arrow_schema::Schema;
 use arrow_select::filter::filter_record_batch;
 
@@ -27,14 +28,23 @@ impl Selection {
 
     /// The rows of the batch that meet the condition; the batch itself, if all do.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        Ok(self.apply_noting(batch)?.0)
+    }
+
+    /// As [`Selection::apply`], and which rows those are; `None` for all.
+    pub fn apply_noting(&self, batch: &RecordBatch) -> Result<(RecordBatch, Option<BooleanBuffer>)> {
         let rows = batch.num_rows();
         let met = self.0.rows(batch.columns(), rows)?;
-        match met.count_set_bits() {
-            count if count == rows => Ok(batch.clone()),
-            0 => Ok(batch.slice(0, 0)),
-            _ => filter_record_batch(batch, &BooleanArray::new(met, None))
-                .map_err(|error| Error::new(Kind::Internal, format!("a batch cannot be filtered: {error}"))),
+        let count = met.count_set_bits();
+        if count == rows {
+            return Ok((batch.clone(), None));
         }
+        let filtered = match count {
+            0 => Ok(batch.slice(0, 0)),
+            _ => filter_record_batch(batch, &BooleanArray::new(met.clone(), None)),
+        };
+        let failed = |error| Error::new(Kind::Internal, format!("a batch cannot be filtered: {error}"));
+        Ok((filtered.map_err(failed)?, Some(met)))
     }
 }
 

@@ -57,6 +57,10 @@ enum End {
     Cancelled,
 }
 
+/// Takes a part off an item of which not all is wanted at once, and says how many bytes it has; `None` for the whole of it. It runs under the
+/// lock of the queue, so that nobody sees the queue without the rest.
+pub type Cut<'a, T> = dyn FnMut(&mut T) -> Option<(T, u64)> + 'a;
+
 impl<T> State<T> {
     /// Whether the consumer would get an answer now.
     fn is_ready(&self) -> bool {
@@ -64,23 +68,28 @@ impl<T> State<T> {
         goes_on || !self.returned.is_empty()
     }
 
-    /// The next item or the end. Items that arrived before a failure come first.
-    fn next(&mut self) -> Poll<Result<Option<T>>> {
+    /// The next item, or a part of it, or the end. Items that arrived before a failure come first.
+    fn next(&mut self, cut: &mut Cut<'_, T>) -> Poll<Result<Option<T>>> {
         if !self.is_ready() {
             return Poll::Pending;
         }
-        let next = match (self.returned.pop_front(), &self.end) {
-            (Some(item), _) => Ok(Some(item)),
-            (None, end) => match (self.items.pop_front(), end) {
-                (Some((item, bytes)), _) => {
-                    self.bytes -= bytes;
-                    Ok(Some(item))
-                }
-                (None, End::NotYet) => return Poll::Pending,
-                (None, End::Finished) => Ok(None),
-                (None, End::Failed(error)) => Err(error.clone()),
-                (None, End::Cancelled) => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
-            },
+        let next = if let Some(item) = self.returned.front_mut() {
+            Ok(cut(item).map(|(part, _)| part).or_else(|| self.returned.pop_front()))
+        } else if let Some((item, bytes)) = self.items.front_mut() {
+            let (taken, size) = match cut(item) {
+                Some((part, size)) => (Some(part), size.min(*bytes)),
+                None => (None, *bytes),
+            };
+            *bytes -= size;
+            self.bytes -= size;
+            Ok(taken.or_else(|| self.items.pop_front().map(|(item, _)| item)))
+        } else {
+            match &self.end {
+                End::NotYet => return Poll::Pending,
+                End::Finished => Ok(None),
+                End::Failed(error) => Err(error.clone()),
+                End::Cancelled => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
+            }
         };
         self.show();
         Poll::Ready(next)
@@ -272,8 +281,8 @@ impl<T> Handoff<T> {
     }
 
     /// What the consumer gets now. A producer that waits for room is told when there is some for several items.
-    fn next(&self, state: &mut State<T>) -> Poll<Result<Option<T>>> {
-        let next = state.next();
+    fn next(&self, state: &mut State<T>, cut: &mut Cut<'_, T>) -> Poll<Result<Option<T>>> {
+        let next = state.next(cut);
         let half_free = state.items.len() <= self.capacity / 2 && state.bytes <= self.capacity_bytes / 2;
         if next.is_ready() && (half_free || state.items.is_empty()) {
             self.room.notify_one();
@@ -284,9 +293,14 @@ impl<T> Handoff<T> {
     /// The next item; blocks until there is one, or fails with `DeadlineExceeded`, which may be tried again. `None` at the
     /// end. A failure of the queue is returned again by every later call.
     pub fn take(&self, deadline: Option<Instant>) -> Result<Option<T>> {
+        self.take_part(deadline, &mut |_| None)
+    }
+
+    /// As [`Handoff::take`], of an item no more than `cut` takes off. The rest stays the first item.
+    pub fn take_part(&self, deadline: Option<Instant>, cut: &mut Cut<'_, T>) -> Result<Option<T>> {
         let mut state = self.lock();
         loop {
-            if let Poll::Ready(next) = self.next(&mut state) {
+            if let Poll::Ready(next) = self.next(&mut state, cut) {
                 return next;
             }
             state.blocked += 1;
@@ -308,7 +322,12 @@ impl<T> Handoff<T> {
 
     /// The next item if there is one now.
     pub fn try_take(&self) -> Poll<Result<Option<T>>> {
-        self.next(&mut self.lock())
+        self.try_take_part(&mut |_| None)
+    }
+
+    /// As [`Handoff::try_take`], of an item no more than `cut` takes off. The rest stays the first item.
+    pub fn try_take_part(&self, cut: &mut Cut<'_, T>) -> Poll<Result<Option<T>>> {
+        self.next(&mut self.lock(), cut)
     }
 
     /// Has `callback` called whenever the queue becomes ready, on the thread that makes it so. The former callback is not running
@@ -602,6 +621,32 @@ mod tests {
             }
             assert!(is_in(), "{sizes:?}");
         }
+    }
+
+    #[test]
+    fn a_part_of_an_item_leaves_the_rest_where_it_is() {
+        // Tens of the number, as many bytes.
+        let mut tens =
+            |number: &mut u64| (*number > 10).then(|| std::mem::replace(number, *number - 10)).map(|_| (10, 10));
+        let queue = Handoff::new(1, 100);
+        let (wakes, descriptor) = (counted_wakes(&queue), queue.descriptor().unwrap());
+        assert!(queue.try_put(25, 25).is_none());
+        assert_eq!((wakes(), readable(descriptor)), (1, true));
+        assert_eq!(queue.take_part(None, &mut tens).unwrap(), Some(10));
+        let bytes = || queue.lock().bytes;
+        assert_eq!((bytes(), queue.is_full(), readable(descriptor)), (15, true, true));
+        assert!(matches!(queue.try_take_part(&mut tens), Poll::Ready(Ok(Some(10)))));
+        assert!(!queue.is_finished());
+        assert_eq!(queue.take(None).unwrap(), Some(5));
+        assert_eq!((bytes(), readable(descriptor), wakes()), (0, false, 1), "no wake for a rest");
+        // What comes back is cut as well, and what is behind it waits.
+        assert!(queue.try_put(30, 30).is_none());
+        assert_eq!(queue.take(None).unwrap(), Some(30));
+        assert!(queue.hold() && queue.try_put(7, 7).is_none());
+        queue.give_back(30);
+        queue.finish(Ok(()));
+        let taken = [(); 5].map(|()| queue.take_part(None, &mut tens).unwrap());
+        assert_eq!(taken, [Some(10), Some(10), Some(10), Some(7), None]);
     }
 
     #[test]

@@ -111,6 +111,12 @@ impl Scan {
         self.feed.try_take()
     }
 
+    /// Has later batches be no larger than this, for every thread; 0 for what the read options say. Nothing is copied, and nothing lost: the
+    /// rest of a larger one comes next.
+    pub fn set_batch_limits(&self, rows: u64, bytes: u64) {
+        self.feed.set_batch_limits(rows, bytes);
+    }
+
     /// Has `callback` called whenever [`Scan::try_next_batch`] begins to have an answer.
     pub fn set_waker(&self, callback: Option<Callback>) -> Result<()> {
         self.feed.set_waker(callback)

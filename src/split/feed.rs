@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::chunk::Chunk;
+use super::limits::BatchLimits;
 use super::row_limit::RowLimit;
 use super::source::Source;
 use crate::error::Result;
@@ -31,6 +32,7 @@ pub(crate) struct Feed {
     /// Of the last batch that was handed out.
     position: AtomicU64,
     limit: Option<RowLimit>,
+    limits: BatchLimits,
     work: Arc<Work>,
     _holds: Vec<Hold>,
 }
@@ -81,6 +83,7 @@ impl Feed {
             source,
             position: AtomicU64::new(0),
             limit: None,
+            limits: BatchLimits::default(),
             _holds: session.hold(),
         }
     }
@@ -88,6 +91,12 @@ impl Feed {
     /// Has the read end as soon as so many rows were handed out.
     pub(crate) fn set_limit(&mut self, rows: u64) {
         self.limit = Some(RowLimit::new(rows));
+    }
+
+    /// Has the calls that begin from now on take no more than so many rows and bytes at once; 0 for what the read options say. What is beyond
+    /// them stays where it is.
+    pub(crate) fn set_batch_limits(&self, rows: u64, bytes: u64) {
+        self.limits.set(rows, bytes);
     }
 
     /// The schema of every batch.
@@ -98,9 +107,10 @@ impl Feed {
     /// The next batch, never an empty one; `None` after the last. Blocks until it is there or the deadline passes.
     pub(crate) fn take(&self, deadline: Option<Instant>) -> Result<Option<Tagged>> {
         self.check()?;
+        let caps = self.limits.caps();
         loop {
             let start = Instant::now();
-            let taken = self.queue.take(deadline);
+            let taken = self.queue.take_part(deadline, &mut |chunk| chunk.cut(caps?));
             self.source.metrics.consumer_wait.add_time(start.elapsed());
             let Some(chunk) = taken? else { return Ok(None) };
             if let Some(batch) = self.handed_out(chunk)? {
@@ -119,8 +129,9 @@ impl Feed {
 
     /// As [`Feed::try_take`], for a task of the library.
     pub(crate) fn poll_take(&self) -> Poll<Result<Option<Tagged>>> {
+        let caps = self.limits.caps();
         loop {
-            let chunk = match self.queue.try_take() {
+            let chunk = match self.queue.try_take_part(&mut |chunk| chunk.cut(caps?)) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(Some(chunk))) => chunk,
                 Poll::Ready(Ok(None)) => return Poll::Ready(Ok(None)),
@@ -199,7 +210,7 @@ impl Feed {
             chunk.batch = filters.apply(chunk.batch, metrics, Some(&memory))?;
         }
         let (split, batch, allowance) = chunk.taken();
-        Ok(Some((split, refinement.finish(batch, metrics, allowance.as_ref())?)))
+        Ok(Some((split, refinement.finish(batch, metrics, allowance.as_deref())?)))
     }
 
     /// Has a batch come back when the host grants `bytes` for the rows that filters leave of it. Those behind it wait, too.

@@ -7,7 +7,9 @@ mod chunk;
 mod constants;
 mod due;
 mod feed;
+mod kept;
 mod keys;
+mod limits;
 mod patience;
 mod position;
 mod reader;
@@ -111,6 +113,12 @@ impl Split {
     /// Until when [`Split::next_batch`] blocks; `None` for as long as it takes. Calls that block already keep theirs.
     pub fn set_deadline(&self, deadline: Option<Instant>) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// Has later batches be no larger than this; 0 for what the read options say. Nothing is copied, and nothing lost: the rest of a larger one
+    /// comes next.
+    pub fn set_batch_limits(&self, rows: u64, bytes: u64) {
+        self.feed.set_batch_limits(rows, bytes);
     }
 
     /// Has `callback` called whenever [`Split::try_next_batch`] begins to have an answer.

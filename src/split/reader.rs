@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Filtered, Rows};
 use super::constants::Constants;
 use super::due::Due;
+use super::kept::Kept;
 use super::position::{Piece, Position, Rest};
 use super::sink::Sink;
 use super::source::Source;
 use crate::arrow::{Decoder, Encoded, Frame, Framer, Slab, Unpacker, behind_the_end, claim_fresh};
 use crate::error::{Error, Kind, Result};
 use crate::memory::{Ahead, Allowance};
-use crate::proto::call::{ReadRows, Rows};
+use crate::proto::call::{self, ReadRows};
 use crate::runtime::{Place, forced_panic};
 use crate::session::{Lease, Plan};
 use crate::transport::{Body, Need};
@@ -74,8 +75,8 @@ impl Reader {
         let (plan, lease) = self.source.part_of(self.piece.split)?;
         let what = &plan.source;
         let named = match self.piece.rows {
-            Rows::Split { index } => format!("reading split {index} of {what}"),
-            Rows::Range { start, count } => format!("reading rows {start}+{count} of {what}"),
+            call::Rows::Split { index } => format!("reading split {index} of {what}"),
+            call::Rows::Range { start, count } => format!("reading rows {start}+{count} of {what}"),
         };
         let result = self.read(plan, lease).await;
         match &result {
@@ -99,7 +100,8 @@ impl Reader {
                 return Ok(());
             }
             let part = rows.slice(0, usize::try_from(count).unwrap_or(most));
-            let chunk = self.chunk(part, 0, 0, None).await?;
+            let whole = Filtered { rows: part.num_rows(), kept: Kept::default(), passed: 0 };
+            let chunk = self.chunk(part, 0, whole, None).await?;
             self.sink.put(chunk).await;
         }
     }
@@ -247,7 +249,7 @@ impl Reader {
                 format!("{known} rows were read before the stream broke, on the second reading it has {seen}");
             return Err(Error::new(Kind::CorruptData, message));
         }
-        if let Rows::Range { count, .. } = rows {
+        if let call::Rows::Range { count, .. } = rows {
             let seen = i64::try_from(seen.saturating_add(skip)).unwrap_or(i64::MAX);
             if seen > count || (seen < count && !self.piece.filtered) {
                 let message = format!("{count} rows were asked for, the stream has {seen}");
@@ -312,16 +314,26 @@ impl Reader {
         taken
     }
 
-    /// A batch of `bytes` for the engine, which is at the present position and has passed so many of the filters that were added.
-    async fn chunk(&self, batch: RecordBatch, bytes: u64, passed: usize, body: Option<&mut Body>) -> Result<Chunk> {
+    /// A batch of `bytes` for the engine: what filters have left of the rows before the present position.
+    async fn chunk(
+        &self,
+        batch: RecordBatch,
+        bytes: u64,
+        filtered: Filtered,
+        body: Option<&mut Body>,
+    ) -> Result<Chunk> {
+        let position = self.piece.before.saturating_add(self.position.delivered());
+        let start = position.saturating_sub(filtered.rows as u64);
+        let form = self.source.refinement.most_bytes_of_form(&batch);
         Ok(Chunk {
             split: self.piece.split,
             bytes,
-            position: self.piece.before.saturating_add(self.position.delivered()),
-            passed,
-            allowance: self.allowance(self.source.refinement.most_bytes_of_form(&batch), body).await?,
+            position,
+            rows: Rows { start, kept: filtered.kept, taken: 0 },
+            passed: filtered.passed,
+            allowance: self.allowance(form, body).await?.map(Arc::new),
             filtering: None,
-            ready: self.ahead.put(),
+            ready: Some(self.ahead.put()),
             batch,
         })
     }
@@ -340,12 +352,14 @@ impl Reader {
                 let filters = refinement.since(0);
                 let allowance = self.allowance(refinement.most_bytes(&part, &filters), Some(&mut *body)).await?;
                 let (projection, metrics) = (&self.source.projection, &self.source.metrics);
-                let part = refinement.apply(part, &filters, projection, metrics, allowance.as_ref())?;
+                let mut kept = Kept::default();
+                let part = refinement.apply(part, &filters, projection, metrics, &mut kept, allowance.as_ref())?;
                 drop(allowance);
+                let filtered = Filtered { rows: count, kept, passed: filters.count() };
                 let bytes = u64::try_from(u128::from(bytes) * part.num_rows() as u128 / rows as u128).unwrap_or(bytes);
                 // One that is left without rows counts by its position only, which the next one has as well.
                 if part.num_rows() > 0 {
-                    let chunk = self.chunk(part, bytes, filters.count(), Some(&mut *body)).await?;
+                    let chunk = self.chunk(part, bytes, filtered, Some(&mut *body)).await?;
                     let waiting = Instant::now();
                     if let Some(chunk) = self.sink.try_put(chunk) {
                         body.set_counted(false);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
+use super::kept::Kept;
 use crate::arrow::policy::{Touched, Treatment};
 use crate::arrow::{bytes_of, claim_fresh};
 use crate::error::Result;
@@ -69,18 +70,20 @@ impl Refinement {
         self.form.most_bytes(batch)
     }
 
-    /// The batch as it waits for the engine, maybe without any row. What is made for it takes its memory out of the allowance.
+    /// The batch as it waits for the engine, maybe without any row; `kept` tells which they were. What is made for it takes its memory out of
+    /// the allowance.
     pub(super) fn apply(
         &self,
         batch: RecordBatch,
         filters: &Filters,
         projection: &Projection,
         metrics: &Metrics,
+        kept: &mut Kept,
         allowance: Option<&Allowance>,
     ) -> Result<RecordBatch> {
         accounted(batch, allowance, |batch| {
-            let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics)?;
-            select(projection.apply(batch)?, &filters.0, metrics)
+            let batch = select(treat(&self.values, batch, metrics)?, self.selection.as_slice(), metrics, kept)?;
+            select(projection.apply(batch)?, &filters.0, metrics, kept)
         })
     }
 
@@ -121,7 +124,7 @@ impl Filters {
         metrics: &Metrics,
         allowance: Option<&Allowance>,
     ) -> Result<RecordBatch> {
-        accounted(batch, allowance, |batch| select(batch, &self.0, metrics))
+        accounted(batch, allowance, |batch| select(batch, &self.0, metrics, &mut Kept::default()))
     }
 }
 
@@ -161,14 +164,21 @@ fn treat(treatment: &Treatment, batch: RecordBatch, metrics: &Metrics) -> Result
     treated
 }
 
-fn select(mut batch: RecordBatch, selections: &[Arc<Selection>], metrics: &Metrics) -> Result<RecordBatch> {
+fn select(
+    mut batch: RecordBatch,
+    selections: &[Arc<Selection>],
+    metrics: &Metrics,
+    kept: &mut Kept,
+) -> Result<RecordBatch> {
     if selections.is_empty() {
         return Ok(batch);
     }
     let (start, rows) = (Instant::now(), batch.num_rows());
     for selection in selections {
         if batch.num_rows() > 0 {
-            batch = selection.apply(&batch)?;
+            let (left, rows) = selection.apply_noting(&batch)?;
+            kept.add(rows);
+            batch = left;
         }
     }
     metrics.filter.add_time(start.elapsed());

@@ -576,6 +576,13 @@ static void case_ms_split_add_filter(void) {
 static void case_ms_split_rows_delivered(void) { CHECK_INT(ms_split_rows_delivered(NULL), -1); }
 static void case_ms_split_progress(void) { CHECK(ms_split_progress(NULL) == -1.0); }
 
+static void case_ms_split_set_batch_limits(void) {
+  REFUSES("split", ms_split_set_batch_limits(NULL, 10, 0, &err));
+  REFUSES("max_rows", ms_split_set_batch_limits(good.split, -1, 0, &err));
+  REFUSES("max_bytes", ms_split_set_batch_limits(good.split, 0, -1, &err));
+  CHECK_INT(ms_split_set_batch_limits(good.split, 0, 0, NULL), MS_OK);
+}
+
 static void case_ms_split_all_requested(void) { CHECK(!ms_split_all_requested(NULL)); }
 static void case_ms_split_metrics(void) {
   ms_metrics *metrics = GARBAGE;
@@ -648,6 +655,14 @@ static void case_ms_scan_schema(void) {
   REFUSES("out_schema", ms_scan_schema(scan, NULL, &err));
   ms_scan_free(scan);
 }
+static void case_ms_scan_set_batch_limits(void) {
+  ms_scan *scan = good_scan();
+  REFUSES("scan", ms_scan_set_batch_limits(NULL, 10, 0, &err));
+  REFUSES("max_rows", ms_scan_set_batch_limits(scan, -1, 0, &err));
+  REFUSES("max_bytes", ms_scan_set_batch_limits(scan, 0, -1, &err));
+  ms_scan_free(scan);
+}
+
 static void case_ms_scan_add_filter(void) {
   ms_scan *scan = good_scan();
   ms_predicate *filter = good_predicate();
@@ -796,6 +811,7 @@ static const struct {
     CASE(ms_client_with_cancel), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
+    CASE(ms_split_set_batch_limits), CASE(ms_scan_set_batch_limits),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_export_async), CASE(ms_scan_progress),

@@ -264,6 +264,29 @@ static void batch_rows(void) {
   CHECK_INT(read_table("orders", PAIRS(MS_OPT_COLUMNS, "o_orderkey", MS_OPT_READ_BATCH_ROWS, "100"), &all), MS_OK);
   CHECK_INT(all.rows, 15000);
   CHECK(all.longest_batch <= 100);
+  plan use;
+  ms_split *split = NULL;
+  ms_scan *scan = NULL;
+  struct ArrowArray batch;
+  CHECK_INT(open_plan(&use, "orders", PAIRS(MS_OPT_COLUMNS, "o_orderkey", MS_OPT_SPLIT_MODE, "parallelism", MS_OPT_SPLIT_PARALLELISM, "1")), MS_OK);
+  REQUIRE_OK(ms_split_open(use.session, 0, use.options, &split, &err));
+  REQUIRE_OK(ms_scan_open(use.session, use.options, &scan, &err));
+  static const int64_t limits[][4] = {{5, 0, 5, 5}, {2, 0, 2, 2}, {0, 80, 1, 10}, {0, 0, 100, 1 << 20}}; /* rows, bytes, at least, at most */
+  for (int i = 0; i < 4; i++) {
+    REQUIRE_OK(ms_split_set_batch_limits(split, limits[i][0], limits[i][1], &err));
+    REQUIRE_OK(ms_split_next_batch(split, &batch, &err));
+    CHECK(batch.length >= limits[i][2] && batch.length <= limits[i][3]);
+    batch.release(&batch);
+    REQUIRE_OK(ms_scan_set_batch_limits(scan, limits[i][0], limits[i][1], &err));
+    REQUIRE_OK(ms_scan_next_batch(scan, &batch, NULL, &err));
+    CHECK(batch.length >= limits[i][2] && batch.length <= limits[i][3]);
+    batch.release(&batch);
+  }
+  CHECK_INT(ms_split_set_batch_limits(split, -1, 0, NULL), MS_INVALID_ARGUMENT);
+  CHECK_INT(ms_scan_set_batch_limits(scan, 0, -1, NULL), MS_INVALID_ARGUMENT);
+  ms_split_free(split);
+  ms_scan_free(scan);
+  close_plan(&use);
 }
 
 static void row_range(void) {

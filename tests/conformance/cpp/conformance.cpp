@@ -196,6 +196,16 @@ void reading() {
         ms::options options = options_for("orders");
         const tally all = read(options.columns({"o_orderkey"}).set(MS_OPT_READ_BATCH_ROWS, 100));
         CHECK(all.rows == 15000 && all.longest <= 100);
+        const ms::session session = open(options_for("orders").columns({"o_orderkey"}).split_by_count(1));
+        ms::split split = ms::or_throw(session.open_split(0));
+        const ms::scan scan = ms::or_throw(session.open_scan());
+        const auto limited = [](auto &reader, int64_t rows, int64_t bytes) {
+            ms::or_throw(reader.set_batch_limits(rows, bytes));
+            return (*ms::or_throw(reader.next()))->length;
+        };
+        CHECK(limited(split, 5, 0) == 5 && limited(split, 2, 0) == 2 && limited(split, 0, 80) <= 10 && limited(split, 0, 0) > 100);
+        CHECK(limited(scan, 5, 0) == 5 && limited(scan, 2, 0) == 2 && limited(scan, 0, 80) <= 10 && limited(scan, 0, 0) > 100);
+        CHECK(split.set_batch_limits(-1).error().code() == MS_INVALID_ARGUMENT);
     });
     scenario("row_range", [] {
         ms::options options = options_for("ramp");

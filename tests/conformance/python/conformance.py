@@ -166,6 +166,16 @@ def zstd():
 def batch_rows():
     all_rows = read(client().read("orders", ["o_orderkey"]), read__batch_rows=100)
     assert all_rows.rows == 15000 and all_rows.longest <= 100
+    session = client().read("orders", ["o_orderkey"], split__mode="parallelism", split__parallelism=1)
+    with session.split(0) as split, session.scan() as scan:
+        for reader, take in (split, split.next), (scan, lambda: scan.next_with_split()[0]):
+            for limit in (5, 2):
+                reader.set_batch_limits(limit)
+                assert len(pyarrow.record_batch(take())) == limit
+            reader.set_batch_limits(0, 80)
+            assert len(pyarrow.record_batch(take())) <= 10
+            reader.set_batch_limits()
+            assert len(pyarrow.record_batch(take())) > 100
 
 
 @scenario

@@ -134,6 +134,10 @@ public:
     }
     /// `next` waits as long as it takes.
     result<void> clear_deadline() noexcept { return detail::call(ms_split_set_deadline_ms, handle_.get(), int64_t{0}); }
+    /// How large the batches of later calls are at most; 0 for what the read options say. Larger ones are cut without copying. Any thread.
+    result<void> set_batch_limits(int64_t max_rows, int64_t max_bytes = 0) noexcept {
+        return detail::call(ms_split_set_batch_limits, handle_.get(), max_rows, max_bytes);
+    }
 
     /// The schema of every batch.
     result<maxstorage::schema> schema() const noexcept {
@@ -219,6 +223,10 @@ public:
     }
     /// As split::ready_fd; belongs to the scan.
     int ready_fd() const noexcept { return ms_scan_ready_fd(handle_.get()); }
+    /// As split::set_batch_limits, for all threads.
+    result<void> set_batch_limits(int64_t max_rows, int64_t max_bytes = 0) const noexcept {
+        return detail::call(ms_scan_set_batch_limits, handle_.get(), max_rows, max_bytes);
+    }
     /// Keeps further rows out, as split::add_filter.
     result<void> add_filter(const predicate &filter) const noexcept {
         if (auto built = filter.check(); !built) return built.error();

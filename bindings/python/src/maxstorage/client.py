@@ -348,6 +348,10 @@ class Split(_Handle):
         """From 0 to 1; -1 if it is not known."""
         return lib.ms_split_progress(self._handle)
 
+    def set_batch_limits(self, max_rows=0, max_bytes=0):
+        """How large the batches of later calls are at most; 0 for what the options say. Larger ones are cut without copying. Any thread."""
+        call(lib.ms_split_set_batch_limits, self._handle, max_rows, max_bytes)
+
     @property
     def all_requested(self):
         """Whether all requests of the read are out, so that it is time to open the next one."""
@@ -427,6 +431,10 @@ class Scan(_Handle):
     def progress(self):
         """From 0 to 1."""
         return lib.ms_scan_progress(self._handle)
+
+    def set_batch_limits(self, max_rows=0, max_bytes=0):
+        """How large the batches of later calls are at most; 0 for what the options say. Larger ones are cut without copying. Any thread."""
+        call(lib.ms_scan_set_batch_limits, self._handle, max_rows, max_bytes)
 
     @property
     def all_requested(self):

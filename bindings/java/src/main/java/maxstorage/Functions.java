@@ -72,6 +72,7 @@ interface Functions {
     int ms_scan_try_next_batch(long scan, long outArray, long outSplit, long err);
     int ms_scan_set_waker(long scan, long wake, long context, long err);
     int ms_scan_ready_fd(long scan);
+    int ms_scan_set_batch_limits(long scan, long maxRows, long maxBytes, long err);
     int ms_scan_schema(long scan, long outSchema, long err);
     int ms_scan_add_filter(long scan, long filter, long err);
     int ms_scan_export_stream(long scan, long outStream, long err);
@@ -110,6 +111,7 @@ interface Functions {
     int ms_split_set_waker(long split, long wake, long context, long err);
     int ms_split_ready_fd(long split);
     int ms_split_set_deadline_ms(long split, long monotonicDeadlineMs, long err);
+    int ms_split_set_batch_limits(long split, long maxRows, long maxBytes, long err);
     int ms_split_schema(long split, long outSchema, long err);
     int ms_split_export_stream(long split, long outStream, long err);
     int ms_split_add_filter(long split, long filter, long err);

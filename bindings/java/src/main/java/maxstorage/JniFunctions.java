@@ -211,6 +211,9 @@ class JniFunctions implements Functions {
     public native int ms_scan_ready_fd(long scan);
 
     @Override
+    public native int ms_scan_set_batch_limits(long scan, long maxRows, long maxBytes, long err);
+
+    @Override
     public native int ms_scan_schema(long scan, long outSchema, long err);
 
     @Override
@@ -323,6 +326,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native int ms_split_set_deadline_ms(long split, long monotonicDeadlineMs, long err);
+
+    @Override
+    public native int ms_split_set_batch_limits(long split, long maxRows, long maxBytes, long err);
 
     @Override
     public native int ms_split_schema(long split, long outSchema, long err);

@@ -118,6 +118,15 @@ public final class Scan extends Handle {
         }
     }
 
+    /** As {@link SplitReader#setBatchLimits}, for all threads. */
+    public void setBatchLimits(long maxRows, long maxBytes) {
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_scan_set_batch_limits(address(), maxRows, maxBytes, call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** Keeps further rows out, as {@link SplitReader#addFilter}. */
     public void addFilter(Predicate filter) {
         try (Call call = Call.begin()) {

@@ -96,6 +96,15 @@ public final class SplitReader extends Handle {
         }
     }
 
+    /** How large the batches of later calls are at most; 0 for what the options say. Larger ones are cut without copying. */
+    public void setBatchLimits(long maxRows, long maxBytes) {
+        try (Call call = Call.begin()) {
+            call.check(Call.LIBRARY.ms_split_set_batch_limits(address(), maxRows, maxBytes, call.error()));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
     /** Keeps further rows out: those of batches that were not taken yet must match this filter too. */
     public void addFilter(Predicate filter) {
         try (Call call = Call.begin()) {

@@ -89,6 +89,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SCAN_TRY_NEXT_BATCH = function("ms_scan_try_next_batch", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_SET_WAKER = function("ms_scan_set_waker", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_READY_FD = function("ms_scan_ready_fd", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
+    private static final MethodHandle MS_SCAN_SET_BATCH_LIMITS = function("ms_scan_set_batch_limits", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_SCHEMA = function("ms_scan_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_ADD_FILTER = function("ms_scan_add_filter", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SCAN_EXPORT_STREAM = function("ms_scan_export_stream", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -127,6 +128,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SPLIT_SET_WAKER = function("ms_split_set_waker", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_READY_FD = function("ms_split_ready_fd", FunctionDescriptor.of(JAVA_INT, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_SET_DEADLINE_MS = function("ms_split_set_deadline_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SPLIT_SET_BATCH_LIMITS = function("ms_split_set_batch_limits", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_SCHEMA = function("ms_split_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_EXPORT_STREAM = function("ms_split_export_stream", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SPLIT_ADD_FILTER = function("ms_split_add_filter", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -772,6 +774,15 @@ class FfmFunctions implements Functions {
     }
 
     @Override
+    public int ms_scan_set_batch_limits(long scan, long maxRows, long maxBytes, long err) {
+        try {
+            return (int) MS_SCAN_SET_BATCH_LIMITS.invokeExact(scan, maxRows, maxBytes, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
     public int ms_scan_schema(long scan, long outSchema, long err) {
         try {
             return (int) MS_SCAN_SCHEMA.invokeExact(scan, outSchema, err);
@@ -1108,6 +1119,15 @@ class FfmFunctions implements Functions {
     public int ms_split_set_deadline_ms(long split, long monotonicDeadlineMs, long err) {
         try {
             return (int) MS_SPLIT_SET_DEADLINE_MS.invokeExact(split, monotonicDeadlineMs, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_split_set_batch_limits(long split, long maxRows, long maxBytes, long err) {
+        try {
+            return (int) MS_SPLIT_SET_BATCH_LIMITS.invokeExact(split, maxRows, maxBytes, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

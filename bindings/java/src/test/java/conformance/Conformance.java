@@ -284,6 +284,18 @@ public final class Conformance {
         scenario("batch_rows", () -> {
             Tally all = read(table("orders").columns("o_orderkey").set("read.batch_rows", 100));
             check(all.rows == 15000 && all.longest <= 100, all);
+            try (Options options = table("orders").columns("o_orderkey").splitByCount(1); ReadSession session = open(options);
+                    SplitReader split = session.openSplit(0, MEMORY); Scan scan = session.openScan(MEMORY)) {
+                for (long[] limit : new long[][] {{5, 0, 5, 5}, {2, 0, 2, 2}, {0, 80, 1, 10}, {0, 0, 100, 1 << 20}}) {
+                    split.setBatchLimits(limit[0], limit[1]);
+                    scan.setBatchLimits(limit[0], limit[1]);
+                    try (VectorSchemaRoot one = split.next(); Scan.Batch other = scan.next()) {
+                        int rows = one.getRowCount();
+                        int others = other.rows().getRowCount();
+                        check(rows >= limit[2] && rows <= limit[3] && others >= limit[2] && others <= limit[3], rows + " " + others);
+                    }
+                }
+            }
         });
         scenario("row_range", () -> {
             try (Options options = table("ramp").splitByCount(1); ReadSession session = open(options);
