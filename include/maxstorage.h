@@ -257,6 +257,111 @@
 
 
 /**
+ * Reading without blocking: ms_split_try_next_batch, ms_scan_try_next_batch, wakers and descriptors.
+ */
+#define MS_FEATURE_POLLING 1
+
+/**
+ * ms_scan: all splits of a session by one handle.
+ */
+#define MS_FEATURE_SCANS 2
+
+/**
+ * Filters as objects: ms_predicate.
+ */
+#define MS_FEATURE_PREDICATES 4
+
+/**
+ * Filters for reads that are open: ms_split_add_filter, ms_scan_add_filter.
+ */
+#define MS_FEATURE_LATE_FILTERS 8
+
+/**
+ * Filters as Substrait messages: ms_predicate_from_substrait.
+ */
+#define MS_FEATURE_SUBSTRAIT 16
+
+/**
+ * Projects, tables, partitions and previews: ms_tables and its kind.
+ */
+#define MS_FEATURE_CATALOGUE 32
+
+/**
+ * ms_client_diagnose and ms_session_explain.
+ */
+#define MS_FEATURE_DIAGNOSIS 64
+
+/**
+ * ms_cancel: ends planning, the catalogue and whole queries, also by a deadline and from a signal handler.
+ */
+#define MS_FEATURE_CANCEL_OBJECTS 128
+
+/**
+ * Credentials from the host: ms_options_set_credentials_provider.
+ */
+#define MS_FEATURE_CREDENTIALS_PROVIDER 256
+
+/**
+ * The host accounts for memory: ms_options_set_memory_hooks.
+ */
+#define MS_FEATURE_MEMORY_HOOKS 512
+
+/**
+ * The host provides memory: ms_options_set_allocator.
+ */
+#define MS_FEATURE_ALLOCATOR 1024
+
+/**
+ * The host decides about attempts: ms_options_set_retry_hook.
+ */
+#define MS_FEATURE_RETRY_HOOK 2048
+
+/**
+ * The host is called on the threads of the library: ms_options_set_thread_hooks.
+ */
+#define MS_FEATURE_THREAD_HOOKS 4096
+
+/**
+ * Scans as asynchronous streams of the Arrow C device interface: ms_scan_export_async.
+ */
+#define MS_FEATURE_ASYNC_STREAM 8192
+
+/**
+ * Sessions as JSON: ms_session_serialize_json.
+ */
+#define MS_FEATURE_SESSION_JSON 16384
+
+/**
+ * The figures of all reads of a session: ms_session_metrics.
+ */
+#define MS_FEATURE_SESSION_METRICS 32768
+
+/**
+ * Copies into columns of the engine: ms_column_copy_values and its kind.
+ */
+#define MS_FEATURE_COLUMN_COPIES 65536
+
+/**
+ * ms_split_all_requested and ms_scan_all_requested.
+ */
+#define MS_FEATURE_ALL_REQUESTED 131072
+
+/**
+ * ms_split_set_batch_limits and ms_scan_set_batch_limits.
+ */
+#define MS_FEATURE_BATCH_LIMITS 262144
+
+/**
+ * The host is told of the end of each read: ms_options_set_read_end_callback.
+ */
+#define MS_FEATURE_READ_END_CALLBACK 524288
+
+/**
+ * Versions 2 and 3 of the Storage API (the option protocol).
+ */
+#define MS_FEATURE_PROTOCOL_2 1048576
+
+/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0
@@ -370,6 +475,15 @@ typedef bool (*ms_memory_reserve)(void *context, size_t bytes);
  * must return soon, must not throw, and must not call the library.
  */
 typedef void (*ms_memory_release)(void *context, size_t bytes);
+
+/**
+ * Told of the end of a read. split is the number of the split that was read, -1 for a scan. outcome is MS_OK if everything was handed out,
+ * MS_CANCELLED if the read was cancelled or freed before its end, else the status of its failure. metrics are its final figures, as those of
+ * ms_split_metrics and ms_scan_metrics; they belong to the library and exist during the call only. It is called by the thread that ends the
+ * read, several at once for several reads, must return soon, must not throw, and must call nothing of the library but the functions that read
+ * metrics.
+ */
+typedef void (*ms_read_end_callback)(void *context, int64_t split, ms_status outcome, const ms_metrics *metrics);
 
 /**
  * Decides after a request that failed and that the library would make again: returns how many milliseconds to wait before the next attempt, for
@@ -578,6 +692,17 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * What the library can do at run time: a bit for each MS_FEATURE_ constant. A program that was built with a newer header asks before it looks
+ * up a function, and one that may run without a feature asks before it relies on it. Bits are only added, and none changes its meaning; those
+ * that a program does not know are features that it does not need. What is no feature of its own goes by ms_version.
+ * @return the bits.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+uint64_t ms_features(void);
+
+/**
  * The version of the library at run time.
  * @return static text such as "0.1.0"; compare with MS_VERSION, which is the header's.
  * Thread: any, at any time. Blocking: no.
@@ -630,7 +755,7 @@ MS_API int64_t ms_live_handles(void);
 MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
- * Ends all calls of functions of the host, for as long as the process lives: log, wakers, credentials providers, memory hooks, thread
+ * Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, credentials providers, memory hooks, thread
  * and retry hooks, releases of
  * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
  * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
@@ -953,6 +1078,27 @@ ms_status ms_options_set_memory_hooks(ms_options *options,
                                       ms_memory_release release,
                                       void *context,
                                       ms_error **err);
+
+/**
+ * Has the host told of the end of each read: exactly once for each split and scan that was opened, when it is freed, or when the stream that
+ * it was turned into is released; before that call returns, and on the same thread. Work that was under way for a read which is freed before
+ * its end may still count into ms_session_metrics afterwards. A read that could not be opened, and one that is freed in a child made by
+ * fork, is not told of.
+ * @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for its
+ * reads, and those of a split or scan in place of both.
+ * @param[in] callback is called; NULL for none.
+ * @param[in] context handed to each call; must live until all those reads are freed; may be NULL.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_read_end_callback(ms_options *options,
+                                           ms_read_end_callback callback,
+                                           void *context,
+                                           ms_error **err);
 
 /**
  * Has the host decide about each further attempt of a request. It is asked about temporary failures within retry.max_attempts and

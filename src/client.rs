@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::memory::Budget;
 use crate::metrics::{Metric, figures};
-use crate::options::{self, Options};
+use crate::options::{self, Options, ReadEndHook};
 use crate::proto::TableName;
 use crate::runtime::{Bounds, Cancel, Runtime, Threads};
 use crate::transport::Transport;
@@ -31,6 +31,8 @@ figures! {
 pub struct Client {
     inner: Arc<Inner>,
     transport: Arc<Transport>,
+    /// Who is told of the end of reads.
+    read_end_hook: Option<ReadEndHook>,
     /// What ends the calls that are made with this handle of the client.
     bounds: Bounds,
 }
@@ -69,6 +71,7 @@ impl Client {
                 schema: options.text(&options::SCHEMA).unwrap_or("default").to_owned(),
             }),
             transport,
+            read_end_hook: options.read_end_hook().cloned(),
             bounds: Bounds::default(),
         })
     }
@@ -83,9 +86,15 @@ impl Client {
         Client { bounds: Bounds::default(), ..self.clone() }
     }
 
-    /// A handle whose requests belong to the trace that `options` name, if they name one.
-    pub(crate) fn traced(&self, options: &Options) -> Result<Self> {
-        Ok(Client { transport: self.transport.traced(options)?, ..self.clone() })
+    /// A handle whose requests belong to the trace that `options` name, and whose reads are told to whom they name, if they do.
+    pub(crate) fn observed(&self, options: &Options) -> Result<Self> {
+        let read_end_hook = self.read_end_hook(options);
+        Ok(Client { transport: self.transport.traced(options)?, read_end_hook, ..self.clone() })
+    }
+
+    /// Who is told of the end of a read with these options.
+    pub(crate) fn read_end_hook(&self, read: &Options) -> Option<ReadEndHook> {
+        read.read_end_hook().or(self.read_end_hook.as_ref()).cloned()
     }
 
     /// Does what a call asks for on a worker, and waits for it: at most until `cancel`, or what else bounds this handle, ends it.

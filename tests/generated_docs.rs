@@ -85,7 +85,7 @@ fn metrics() {
     for (title, intro, descriptions) in [
         (
             "A split or a scan",
-            "`ms_split_metrics` and `ms_scan_metrics` list what one read has cost.",
+            "`ms_split_metrics` and `ms_scan_metrics` list what one read has cost so far, and `ms_options_set_read_end_callback` has a function told of the\nfinal figures.",
             Metrics::DESCRIPTIONS,
         ),
         (

@@ -245,6 +245,7 @@ func cancelled(t *testing.T, next func() error, cancel func()) {
 var scenarios = map[string]func(*testing.T){
 	"versions": func(t *testing.T) { // another ABI ends the program when it starts
 		check(t, maxstorage.Version() != "" && strings.Contains(maxstorage.BuildInfo(), maxstorage.Version()), maxstorage.BuildInfo())
+		check(t, maxstorage.Features()&2 != 0) // MS_FEATURE_SCANS
 	},
 	"read_all_rows":  func(t *testing.T) { isLineitem(t, must(readAll(lineitem()))) },
 	"split_by_count": func(t *testing.T) { isLineitem(t, must(readAll(lineitem(maxstorage.SplitByCount(8))))) },
@@ -794,6 +795,12 @@ var scenarios = map[string]func(*testing.T){
 		}
 		sums := must(session.Metrics())
 		check(t, sums["rows"] == 50 && sums["reads"] == 2, sums)
+		var told []any
+		split := must(session.Split(0, maxstorage.OnReadEnd(func(split int64, outcome maxstorage.Code, metrics maxstorage.Metrics) {
+			told = append(told, split, outcome, metrics["rows"])
+		})))
+		split.Close()
+		check(t, len(told) == 3 && told[0] == int64(0) && told[1] == maxstorage.Cancelled && told[2] == int64(0), told)
 	},
 	"log": func(t *testing.T) {
 		var lock sync.Mutex

@@ -23,6 +23,9 @@ import (
 	"time"
 )
 
+// Features of the library that is linked: a bit for each MS_FEATURE_ constant of the header.
+func Features() uint64 { return uint64(C.ms_features()) }
+
 // Version of the library that is linked.
 func Version() string { return C.GoString(C.ms_version()) }
 

@@ -25,11 +25,15 @@ func importMetrics(fill func(**C.ms_metrics, **C.ms_error) C.ms_status) (Metrics
 		return nil, err
 	}
 	defer C.ms_metrics_free(figures)
+	return metricsOf(figures), nil
+}
+
+func metricsOf(figures *C.ms_metrics) Metrics {
 	all := Metrics{}
 	for i := C.size_t(0); i < C.ms_metrics_count(figures); i++ {
 		all[C.GoString(C.ms_metrics_name(figures, i))] = int64(C.ms_metrics_value(figures, i))
 	}
-	return all, nil
+	return all
 }
 
 // importBatch takes over a batch without copying its buffers; nil at the end of the data.

@@ -18,7 +18,7 @@ INT = ("int", "JAVA_INT", "jint")
 LONG = ("long", "JAVA_LONG", "jlong")
 TYPES = {
     "void": ("void", None, "void"), "_Bool": ("boolean", "JAVA_BOOLEAN", "jboolean"), "bool": ("boolean", "JAVA_BOOLEAN", "jboolean"), "double": ("double", "JAVA_DOUBLE", "jdouble"),
-    "int": INT, "int32_t": INT, "uint32_t": INT, "ms_status": INT, "ms_compare_op": INT, "int64_t": LONG, "size_t": LONG,
+    "int": INT, "int32_t": INT, "uint32_t": INT, "ms_status": INT, "ms_compare_op": INT, "int64_t": LONG, "uint64_t": LONG, "size_t": LONG,
 }  # fmt: skip
 
 

@@ -151,7 +151,7 @@ pub fn partitions(client: &Client, table: &str, filter: Option<&Predicate>) -> R
 
 /// At most `limit` rows of a table, of the columns and the partition that `scan` names.
 pub fn preview(client: &Client, table: &str, scan: &Options, limit: u32) -> Result<Listing> {
-    let client = &client.traced(scan)?;
+    let client = &client.observed(scan)?;
     let (name, document) = described(client, table)?;
     let preview = Preview::new(client, name, &document, scan, limit)?;
     Listing::open(client, preview.schema(), Source::Preview(Box::new(preview)))

@@ -20,6 +20,7 @@ mod sockets;
 // The functions, in the order of the header.
 mod status;
 
+mod features;
 mod version;
 
 mod callbacks;
@@ -32,6 +33,7 @@ mod options;
 mod allocator;
 mod credentials;
 mod memory;
+mod read_end;
 mod retry;
 mod threads;
 
@@ -67,11 +69,13 @@ pub use client::*;
 pub use columns::*;
 pub use credentials::*;
 pub use error::*;
+pub use features::*;
 pub use log::*;
 pub use memory::*;
 pub use metrics::*;
 pub use options::*;
 pub use predicate::*;
+pub use read_end::*;
 pub use retry::*;
 pub use scan::*;
 pub use scan_async::*;

@@ -6,6 +6,7 @@
 mod environment;
 mod nearest;
 mod provider;
+mod read_end;
 mod retry_hook;
 mod table;
 mod thread_hooks;
@@ -21,6 +22,7 @@ use crate::memory::{Allocator, Hooks};
 
 pub use environment::VARIABLES;
 pub use provider::{Grant, Provider, Who};
+pub use read_end::{ReadEnd, ReadEndHook};
 pub use retry_hook::{Decision, FailedAttempt, RetryHook};
 pub use table::*;
 pub use thread_hooks::ThreadHooks;
@@ -146,6 +148,7 @@ pub struct Options {
     allocator: Option<Allocator>,
     provider: Option<Provider>,
     retry_hook: Option<RetryHook>,
+    read_end_hook: Option<ReadEndHook>,
     thread_hooks: Option<ThreadHooks>,
 }
 
@@ -214,6 +217,16 @@ impl Options {
     /// What the host does on the threads of the library.
     pub fn thread_hooks(&self) -> Option<&ThreadHooks> {
         self.thread_hooks.as_ref()
+    }
+
+    /// Has the host told of the end of each read; `None` for no longer. Read when a client, a session or a read is opened.
+    pub fn set_read_end_hook(&mut self, hook: Option<ReadEndHook>) {
+        self.read_end_hook = hook;
+    }
+
+    /// Who is told of the end of each read.
+    pub fn read_end_hook(&self) -> Option<&ReadEndHook> {
+        self.read_end_hook.as_ref()
     }
 
     /// Has the host decide about further attempts; `None` for no longer. Read by `ms_client_open`.

@@ -244,6 +244,17 @@ impl<T> Handoff<T> {
         is_empty && matches!(state.end, End::Finished)
     }
 
+    /// How it ends for a consumer that takes nothing more: a failure, a cancel, or the end if all was taken.
+    pub fn outcome(&self) -> Result<()> {
+        if self.is_finished() {
+            return Ok(());
+        }
+        match &self.lock().end {
+            End::Failed(error) => Err(error.clone()),
+            _ => Err(Error::new(Kind::Cancelled, "the read was ended before all was taken")),
+        }
+    }
+
     /// Whether nothing more comes in.
     pub fn has_ended(&self) -> bool {
         !matches!(self.lock().end, End::NotYet)

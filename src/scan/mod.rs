@@ -83,6 +83,7 @@ impl Scan {
             let work = order::as_it_comes(Arc::clone(&source), pieces, requests, Arc::clone(&queue), told);
             Feed::start(session, queue, source, work)
         };
+        feed.tell_end(read, None);
         match read.number(&options::SCAN_ROW_LIMIT) {
             0 => {}
             rows => feed.set_limit(rows),

@@ -69,7 +69,7 @@ impl Session {
     ) -> Result<Self> {
         client.runtime().check()?;
         forced_panic(scan.text(&options::DEBUG_PANIC), Place::SessionOpen);
-        let client = &client.traced(scan)?;
+        let client = &client.observed(scan)?;
         let requests = planner::PlanRequests::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
         let start = Instant::now();

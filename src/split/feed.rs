@@ -16,6 +16,7 @@ use super::source::Source;
 use crate::error::Result;
 use crate::memory::{Ahead, Allowance};
 use crate::metrics::Metric;
+use crate::options::{Options, ReadEnd, ReadEndHook};
 use crate::predicate::Predicate;
 use crate::runtime::{Callback, Cancel, Cancellable, Handoff, Runtime, Task};
 use crate::session::{Hold, Session};
@@ -34,6 +35,8 @@ pub(crate) struct Feed {
     limit: Option<RowLimit>,
     limits: BatchLimits,
     work: Arc<Work>,
+    /// Who is told of the end, and the split that is read; `None` for a scan.
+    told: Option<(ReadEndHook, Option<i64>)>,
     _holds: Vec<Hold>,
 }
 
@@ -84,6 +87,7 @@ impl Feed {
             position: AtomicU64::new(0),
             limit: None,
             limits: BatchLimits::default(),
+            told: None,
             _holds: session.hold(),
         }
     }
@@ -91,6 +95,11 @@ impl Feed {
     /// Has the read end as soon as so many rows were handed out.
     pub(crate) fn set_limit(&mut self, rows: u64) {
         self.limit = Some(RowLimit::new(rows));
+    }
+
+    /// Has whom the options name told of the end of the read, of a split or of a scan.
+    pub(crate) fn tell_end(&mut self, read: &Options, split: Option<i64>) {
+        self.told = self.session.client().read_end_hook(read).map(|hook| (hook, split));
     }
 
     /// Has the calls that begin from now on take no more than so many rows and bytes at once; 0 for what the read options say. What is beyond
@@ -299,7 +308,11 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
+        let outcome = self.told.is_some().then(|| self.queue.outcome());
         self.queue.close();
         self.work.end();
+        if let (Some((hook, split)), Some(outcome)) = (&self.told, &outcome) {
+            hook.tell(&ReadEnd { split: *split, outcome, metrics: &self.metrics() });
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Split {
         let source = Source::new(session, read, requests)?;
         let queue = Arc::new(Handoff::new(source.prefetch_batches, source.prefetch_bytes));
         let expected = piece.addressed().or(count).or_else(|| average_rows(session));
-        let feed = if requests > 1 && piece.addressed().is_some() {
+        let mut feed = if requests > 1 && piece.addressed().is_some() {
             source.expect(&piece);
             let asking = Arc::clone(&source);
             let pieces = source.cut(piece).filter_map(move |piece| asking.wanted(piece, |_| {}));
@@ -88,6 +88,7 @@ impl Split {
             let reader = Reader::new(&source, Arc::new(Position::new(piece)), piece, Sink::Engine(Arc::clone(&queue)));
             Feed::start(session, queue, source, reader.run())
         };
+        feed.tell_end(read, Some(index));
         let forced_panic = read.text(&options::DEBUG_PANIC).map(str::to_owned);
         Ok(Split { feed, expected, deadline: Mutex::default(), forced_panic })
     }

@@ -163,6 +163,17 @@ static void case_ms_options_set_retry_hook(void) {
   CHECK_INT(ms_options_set_retry_hook(options, NULL, NULL, NULL), MS_OK);
   ms_options_free(options);
 }
+static void no_end(void *context, int64_t split, ms_status outcome, const ms_metrics *metrics) {
+  (void)context, (void)split, (void)outcome, (void)metrics;
+}
+static void case_ms_options_set_read_end_callback(void) {
+  ms_options *options = ms_options_new();
+  REFUSES("options", ms_options_set_read_end_callback(NULL, no_end, NULL, &err));
+  CHECK_INT(ms_options_set_read_end_callback(options, no_end, NULL, NULL), MS_OK);
+  CHECK_INT(ms_options_set_read_end_callback(options, NULL, NULL, NULL), MS_OK);
+  ms_options_free(options);
+}
+static void case_ms_features(void) { CHECK((ms_features() & MS_FEATURE_PREDICATES) != 0); }
 static void no_hook(void *context) { (void)context; }
 static void case_ms_options_set_thread_hooks(void) {
   ms_options *options = ms_options_new();
@@ -811,7 +822,7 @@ static const struct {
     CASE(ms_client_with_cancel), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
-    CASE(ms_split_set_batch_limits), CASE(ms_scan_set_batch_limits),
+    CASE(ms_split_set_batch_limits), CASE(ms_scan_set_batch_limits), CASE(ms_options_set_read_end_callback), CASE(ms_features),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_export_async), CASE(ms_scan_progress),

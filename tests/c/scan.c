@@ -93,6 +93,55 @@ static void threads_share_a_scan(const char *ordered) {
 static void threads_share_an_unordered_scan(void) { threads_share_a_scan("false"); }
 static void threads_share_an_ordered_scan(void) { threads_share_a_scan("true"); }
 
+typedef struct {
+  int calls;
+  int64_t split, rows;
+  ms_status outcome, called_back;
+} ending;
+
+static void note_end(void *context, int64_t split, ms_status outcome, const ms_metrics *metrics) {
+  ending *self = context;
+  self->calls++;
+  self->split = split;
+  self->outcome = outcome;
+  self->rows = -1;
+  for (size_t i = 0; i < ms_metrics_count(metrics); i++)
+    if (strcmp(ms_metrics_name(metrics, i), "rows") == 0) self->rows = ms_metrics_value(metrics, i);
+  self->called_back = ms_end_callbacks(); /* as every call of the library from inside a callback */
+}
+
+static void the_end_of_each_read_is_told_before_its_free_returns(void) {
+  stack use = {0};
+  const ms_session *session = open_session(&use);
+  ms_options *read = ms_options_new();
+  ending end = {0};
+  CHECK_INT(ms_options_set_read_end_callback(read, note_end, &end, &err), MS_OK);
+  ms_scan *scan = NULL;
+  CHECK_INT(ms_scan_open(session, read, &scan, &err), MS_OK);
+  taker all = {.scan = scan};
+  take_all(&all);
+  CHECK_INT(all.rows, all_rows);
+  CHECK_INT(end.calls, 0);
+  ms_scan_free(scan);
+  CHECK_INT(end.calls, 1);
+  CHECK_INT(end.split, -1);
+  CHECK_INT(end.rows, all_rows);
+  CHECK_INT(end.outcome, MS_OK);
+  CHECK_INT(end.called_back, MS_WRONG_STATE);
+  ms_split *split = NULL;
+  CHECK_INT(ms_split_open(session, 3, read, &split, &err), MS_OK);
+  ms_options_free(read);
+  struct ArrowArrayStream stream;
+  CHECK_INT(ms_split_export_stream(split, &stream, &err), MS_OK);
+  CHECK_INT(end.calls, 1);
+  stream.release(&stream);
+  CHECK_INT(end.calls, 2);
+  CHECK_INT(end.split, 3);
+  CHECK_INT(end.rows, 0);
+  CHECK_INT(end.outcome, MS_CANCELLED);
+  stack_free(&use);
+}
+
 static void an_ordered_scan_is_the_table_in_order(void) {
   stack use = {0};
   const ms_session *session = open_session(&use);
@@ -146,6 +195,7 @@ int main(void) {
   RUN(threads_share_an_unordered_scan);
   RUN(threads_share_an_ordered_scan);
   RUN(an_ordered_scan_is_the_table_in_order);
+  RUN(the_end_of_each_read_is_told_before_its_free_returns);
   RUN(a_scan_as_an_arrow_stream);
   return check_end();
 }

@@ -12,6 +12,11 @@ static void header_and_library_agree(void) {
 
 static void build_info_names_the_version(void) { CHECK_CONTAINS(ms_build_info(), ms_version()); }
 
+static void features_are_told(void) {
+  CHECK((ms_features() & MS_FEATURE_BATCH_LIMITS) != 0);
+  CHECK_INT((int64_t)(ms_features() >> 63), 0);
+}
+
 #define STATUSES(X)                                                                                                              \
   X(MS_OK, 0) X(MS_PENDING, 0) X(MS_INVALID_ARGUMENT, 100) X(MS_INVALID_OPTION, 100) X(MS_BUSY, 100) X(MS_WRONG_STATE, 100)                       \
   X(MS_UNSUPPORTED, 100) X(MS_FORKED, 100) X(MS_UNAUTHENTICATED, 200) X(MS_PERMISSION_DENIED, 200) X(MS_QUOTA_DENIED, 200)       \
@@ -46,6 +51,7 @@ static void an_unknown_status_has_a_name_too(void) {
 int main(void) {
   RUN(header_and_library_agree);
   RUN(build_info_names_the_version);
+  RUN(features_are_told);
   RUN(every_status_has_its_name_and_band);
   RUN(an_unknown_status_has_a_name_too);
   return check_end();

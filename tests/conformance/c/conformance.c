@@ -133,6 +133,7 @@ static void versions(void) {
   CHECK_INT(ms_abi_version(), MS_ABI_VERSION);
   CHECK_TEXT(ms_version(), MS_VERSION);
   CHECK(strstr(ms_build_info(), MS_VERSION) != NULL);
+  CHECK((ms_features() & (MS_FEATURE_SCANS | MS_FEATURE_PROTOCOL_2)) == (MS_FEATURE_SCANS | MS_FEATURE_PROTOCOL_2));
 }
 
 static void read_all_rows(void) { check_lineitem(PAIRS(ORDERKEY)); }

@@ -119,6 +119,7 @@ void reading() {
     scenario("versions", [] {
         CHECK(ms::abi_matches() && std::string(ms::version()) == MS_VERSION);
         CHECK(std::string(ms::build_info()).find(ms::version()) != std::string::npos);
+        CHECK(ms::has_features(MS_FEATURE_SCANS | MS_FEATURE_PROTOCOL_2) && !ms::has_features(MS_FEATURE_SCANS | uint64_t{1} << 63));
     });
     scenario("read_all_rows", [] { CHECK(read(lineitem()).is_lineitem()); });
     scenario("split_by_count", [] { CHECK(read(lineitem().split_by_count(8).clone()).is_lineitem()); });
@@ -642,6 +643,23 @@ void around() {
             drain(again, all);
         }
         const ms::metrics sums = ms::or_throw(session.metrics());
+        struct ending {
+            int64_t split = -2, rows = 0;
+            ms_status outcome = -1;
+        } end;
+        const auto note = [](void *context, int64_t number, ms_status outcome, const ms_metrics *final) {
+            auto *told = static_cast<ending *>(context);
+            *told = {number, 0, outcome};
+            for (size_t i = 0; i < ms_metrics_count(final); i++)
+                if (std::string(ms_metrics_name(final, i)) == "rows") told->rows = ms_metrics_value(final, i);
+        };
+        ms::options told;
+        told.read_end_callback(note, &end);
+        {
+            ms::split last = ms::or_throw(session.open_split(0, told));
+            drain(last, all);
+        }
+        CHECK(end.split == 0 && end.rows == 25 && end.outcome == MS_OK);
         CHECK(sums["rows"] == 50 && sums["reads"] == 2 && sums["bytes_wire"] >= 2 * figures["bytes_wire"]);
     });
     scenario("log", [] {

@@ -84,6 +84,7 @@ def versions():
 
     assert _native.lib.ms_abi_version() == _native.ABI_VERSION
     assert maxstorage.__version__ in maxstorage.build_info()
+    assert maxstorage.features() & 2  # MS_FEATURE_SCANS
 
 
 @scenario
@@ -624,6 +625,14 @@ def metrics():
     Tally(again)
     del again
     assert session.metrics["rows"] == 50 and session.metrics["reads"] == 2
+    ends = []
+    told = maxstorage.Options().set_read_end(lambda split, outcome, figures: ends.append((split, outcome, figures["rows"])))
+    keys = {"endpoint": os.environ["MS_TEST_ENDPOINT"], "access_key_id": "local", "access_key_secret": "local", "project": "local"}
+    told = maxstorage.Client(told, **keys).read("nation")
+    with told.split(0) as split:
+        Tally(split)
+    told.scan().close()
+    assert ends[0] == (0, "MS_OK", 25) and ends[1][:2] == (None, "MS_CANCELLED"), ends
 
 
 @scenario

@@ -81,6 +81,10 @@ public:
     }
     /// Has the host decide about each further attempt of a request; see ms_options_set_retry_hook.
     options &retry_hook(ms_retry_hook hook, void *context) { return keep(detail::call(ms_options_set_retry_hook, handle_.get(), hook, context)); }
+    /// Has the host told of the end of each read, with its figures; see ms_options_set_read_end_callback.
+    options &read_end_callback(ms_read_end_callback callback, void *context) {
+        return keep(detail::call(ms_options_set_read_end_callback, handle_.get(), callback, context));
+    }
 
     // Shorter ways to write what nearly everybody sets.
     /// The service endpoint, with scheme and path.

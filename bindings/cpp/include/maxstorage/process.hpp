@@ -19,6 +19,8 @@ inline bool abi_matches() noexcept { return ms_abi_version() == MS_ABI_VERSION; 
 inline const char *version() noexcept { return ms_version(); }
 /// How the library was built, for bug reports; static text.
 inline const char *build_info() noexcept { return ms_build_info(); }
+/// Whether the library that was loaded can do this: one of the MS_FEATURE_ constants, or several of them together.
+inline bool has_features(uint64_t features) noexcept { return (ms_features() & features) == features; }
 /// How many handles of the library are alive, for tests.
 inline int64_t live_handles() noexcept { return ms_live_handles(); }
 

@@ -24,13 +24,18 @@ __version__ = _lib.ms_version().decode()
 __all__ = [
     "AccessError", "Batch", "BearerToken", "CallerError", "CancelledError", "Canceller", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
     "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError",
-    "build_info", "col", "live_handles", "set_log", "shutdown",
+    "build_info", "col", "features", "live_handles", "set_log", "shutdown",
 ]  # fmt: skip
 
 
 def build_info():
     """How the library was built: version, target and profile, for bug reports."""
     return _lib.ms_build_info().decode()
+
+
+def features():
+    """What the library can do: a bit for each MS_FEATURE_ constant of the header."""
+    return _lib.ms_features()
 
 
 def shutdown(seconds=10):

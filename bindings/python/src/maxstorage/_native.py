@@ -5,7 +5,7 @@ A call gives up the interpreter lock while it runs, so other threads go on, and 
 import ctypes
 import os
 import pathlib
-from ctypes import POINTER, c_bool, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 ABI_VERSION = 0
 SONAME = f"libmaxstorage.so.{ABI_VERSION}"
@@ -47,6 +47,7 @@ ReleaseCallback = ctypes.CFUNCTYPE(None, c_void_p)
 MemoryReserve = ctypes.CFUNCTYPE(c_bool, c_void_p, c_size_t)
 MemoryRelease = ctypes.CFUNCTYPE(None, c_void_p, c_size_t)
 ThreadHook = ctypes.CFUNCTYPE(None, c_void_p)
+ReadEndCallback = ctypes.CFUNCTYPE(None, c_void_p, c_int64, c_int32, c_void_p)
 RetryHook = ctypes.CFUNCTYPE(c_int64, c_void_p, c_void_p, c_int64, c_int64)
 
 _HANDLE, _OUT, _ERR = c_void_p, POINTER(c_void_p), POINTER(c_void_p)
@@ -56,6 +57,7 @@ FUNCTIONS = {
     "ms_version": (c_char_p,),
     "ms_abi_version": (c_int32,),
     "ms_build_info": (c_char_p,),
+    "ms_features": (c_uint64,),
     "ms_status_name": (c_char_p, c_int32),
     "ms_live_handles": (c_int64,),
     "ms_shutdown": (c_int32, c_int64),
@@ -85,6 +87,7 @@ FUNCTIONS = {
     "ms_options_set_memory_hooks": (c_int32, _HANDLE, MemoryReserve, MemoryRelease, c_void_p, _ERR),
     "ms_options_set_retry_hook": (c_int32, _HANDLE, RetryHook, c_void_p, _ERR),
     "ms_options_set_allocator": (c_int32, _HANDLE, c_void_p, c_void_p, c_void_p, _ERR),
+    "ms_options_set_read_end_callback": (c_int32, _HANDLE, ReadEndCallback, c_void_p, _ERR),
     "ms_options_set_thread_hooks": (c_int32, _HANDLE, ThreadHook, ThreadHook, c_void_p, _ERR),
     "ms_client_open": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_client_metrics": (c_int32, _HANDLE, _OUT, _ERR),

@@ -8,7 +8,7 @@ from ctypes import byref
 from ._native import ArrowArray, WakeCallback, lib
 from .arrow import Batch, Schema, read_stream
 from .errors import BUSY, PENDING, CallerError, call, make
-from .options import Options
+from .options import Options, figures_of
 from .predicate import predicate_of
 
 
@@ -55,8 +55,7 @@ class _Handle:
 def _metrics(function, handle):
     figures = make(function, handle)
     try:
-        names = (lib.ms_metrics_name(figures, i).decode() for i in range(lib.ms_metrics_count(figures)))
-        return {name: lib.ms_metrics_value(figures, i) for i, name in enumerate(names)}
+        return figures_of(figures)
     finally:
         lib.ms_metrics_free(figures)
 

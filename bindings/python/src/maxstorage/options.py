@@ -3,7 +3,7 @@ import itertools
 import traceback
 import typing
 
-from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReleaseCallback, RetryHook, ThreadHook, lib
+from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReadEndCallback, ReleaseCallback, RetryHook, ThreadHook, lib
 from .arrow import read_stream
 from .errors import UNAVAILABLE, call, failure
 
@@ -20,6 +20,12 @@ def _text(value):
     if isinstance(value, bool):
         return b"true" if value else b"false"
     return str(value).encode()
+
+
+def figures_of(metrics):
+    """The figures of ms_metrics by name."""
+    names = (lib.ms_metrics_name(metrics, i).decode() for i in range(lib.ms_metrics_count(metrics)))
+    return {name: lib.ms_metrics_value(metrics, i) for i, name in enumerate(names)}
 
 
 class BearerToken(typing.NamedTuple):
@@ -102,6 +108,19 @@ class Options:
         hook = RetryHook(answer)
         call(lib.ms_options_set_retry_hook, self._handle, hook, None)
         _hooks.append(hook)
+        return self
+
+    def set_read_end(self, tell):
+        """`tell(split, outcome, metrics)` is called once for each Split and Scan that is opened with these options, when it is closed or its stream
+        released: the number of the split or None for a scan; "MS_OK" if all was read, "MS_CANCELLED" if it ended before, or the name of its
+        failure; and the final figures by name. It must return soon and must not call the library; it is kept until the program ends."""
+
+        def told(_, split, outcome, metrics):
+            tell(None if split < 0 else split, lib.ms_status_name(outcome).decode(), figures_of(metrics))
+
+        callback = ReadEndCallback(told)
+        call(lib.ms_options_set_read_end_callback, self._handle, callback, None)
+        _hooks.append(callback)
         return self
 
     def set_thread_hooks(self, on_start, on_stop):

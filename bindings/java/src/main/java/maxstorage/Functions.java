@@ -3,6 +3,7 @@ package maxstorage;
 
 /** The functions of the C interface, under their names; pointers are addresses. The header tells their rules. */
 interface Functions {
+    long ms_features();
     long ms_version();
     int ms_abi_version();
     long ms_build_info();
@@ -34,6 +35,7 @@ interface Functions {
     int ms_credentials_set_expiry_ms(long credentials, long unixMs, long err);
     int ms_credentials_set_error(long credentials, long message, long err);
     int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
+    int ms_options_set_read_end_callback(long options, long callback, long context, long err);
     int ms_options_set_retry_hook(long options, long hook, long context, long err);
     int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err);
     int ms_client_open(long options, long outClient, long err);

@@ -4,6 +4,9 @@ package maxstorage;
 /** The functions through JNI. */
 class JniFunctions implements Functions {
     @Override
+    public native long ms_features();
+
+    @Override
     public native long ms_version();
 
     @Override
@@ -95,6 +98,9 @@ class JniFunctions implements Functions {
 
     @Override
     public native int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
+
+    @Override
+    public native int ms_options_set_read_end_callback(long options, long callback, long context, long err);
 
     @Override
     public native int ms_options_set_retry_hook(long options, long hook, long context, long err);

@@ -21,6 +21,11 @@ public final class MaxStorage {
         return Call.string(Call.LIBRARY.ms_build_info());
     }
 
+    /** What the library can do: a bit for each {@code MS_FEATURE_} constant of the header. */
+    public static long features() {
+        return Call.LIBRARY.ms_features();
+    }
+
     /** How the library is called: {@code ffm} or {@code jni}. */
     public static String backend() {
         return Backend.CURRENT.name();

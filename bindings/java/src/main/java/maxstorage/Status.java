@@ -5,6 +5,45 @@ package maxstorage;
 public final class Status {
     private Status() {}
 
+    /** ms_cancel: ends planning, the catalogue and whole queries, also by a deadline and from a signal handler. */
+    public static final int FEATURE_CANCEL_OBJECTS = 128;
+
+    /** Credentials from the host: ms_options_set_credentials_provider. */
+    public static final int FEATURE_CREDENTIALS_PROVIDER = 256;
+
+    /** The host accounts for memory: ms_options_set_memory_hooks. */
+    public static final int FEATURE_MEMORY_HOOKS = 512;
+
+    /** The host provides memory: ms_options_set_allocator. */
+    public static final int FEATURE_ALLOCATOR = 1024;
+
+    /** The host decides about attempts: ms_options_set_retry_hook. */
+    public static final int FEATURE_RETRY_HOOK = 2048;
+
+    /** The host is called on the threads of the library: ms_options_set_thread_hooks. */
+    public static final int FEATURE_THREAD_HOOKS = 4096;
+
+    /** Scans as asynchronous streams of the Arrow C device interface: ms_scan_export_async. */
+    public static final int FEATURE_ASYNC_STREAM = 8192;
+
+    /** Sessions as JSON: ms_session_serialize_json. */
+    public static final int FEATURE_SESSION_JSON = 16384;
+
+    /** The figures of all reads of a session: ms_session_metrics. */
+    public static final int FEATURE_SESSION_METRICS = 32768;
+
+    /** Copies into columns of the engine: ms_column_copy_values and its kind. */
+    public static final int FEATURE_COLUMN_COPIES = 65536;
+
+    /** ms_split_all_requested and ms_scan_all_requested. */
+    public static final int FEATURE_ALL_REQUESTED = 131072;
+
+    /** ms_split_set_batch_limits and ms_scan_set_batch_limits. */
+    public static final int FEATURE_BATCH_LIMITS = 262144;
+
+    /** The host is told of the end of each read: ms_options_set_read_end_callback. */
+    public static final int FEATURE_READ_END_CALLBACK = 524288;
+
     /** An argument of the call, or a value in the request, is wrong. */
     public static final int INVALID_ARGUMENT = 100;
 

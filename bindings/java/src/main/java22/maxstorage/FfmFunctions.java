@@ -20,6 +20,7 @@ class FfmFunctions implements Functions {
         return new IllegalStateException("a call of the C interface threw", failure);
     }
 
+    private static final MethodHandle MS_FEATURES = function("ms_features", FunctionDescriptor.of(JAVA_LONG));
     private static final MethodHandle MS_VERSION = function("ms_version", FunctionDescriptor.of(JAVA_LONG));
     private static final MethodHandle MS_ABI_VERSION = function("ms_abi_version", FunctionDescriptor.of(JAVA_INT));
     private static final MethodHandle MS_BUILD_INFO = function("ms_build_info", FunctionDescriptor.of(JAVA_LONG));
@@ -51,6 +52,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_CREDENTIALS_SET_EXPIRY_MS = function("ms_credentials_set_expiry_ms", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CREDENTIALS_SET_ERROR = function("ms_credentials_set_error", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_MEMORY_HOOKS = function("ms_options_set_memory_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_OPTIONS_SET_READ_END_CALLBACK = function("ms_options_set_read_end_callback", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_RETRY_HOOK = function("ms_options_set_retry_hook", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_THREAD_HOOKS = function("ms_options_set_thread_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_OPEN = function("ms_client_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -151,6 +153,15 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_COLUMN_COPY_VALIDITY = function("ms_column_copy_validity", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_COLUMN_STRINGS_SIZE = function("ms_column_strings_size", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_COLUMN_COPY_STRINGS = function("ms_column_copy_strings", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+    @Override
+    public long ms_features() {
+        try {
+            return (long) MS_FEATURES.invokeExact();
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
 
     @Override
     public long ms_version() {
@@ -426,6 +437,15 @@ class FfmFunctions implements Functions {
     public int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err) {
         try {
             return (int) MS_OPTIONS_SET_MEMORY_HOOKS.invokeExact(options, reserve, release, context, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_options_set_read_end_callback(long options, long callback, long context, long err) {
+        try {
+            return (int) MS_OPTIONS_SET_READ_END_CALLBACK.invokeExact(options, callback, context, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -207,6 +207,7 @@ public final class Conformance {
     private static void reading() {
         scenario("versions", () -> { // another ABI does not load
             check(!MaxStorage.version().isEmpty() && MaxStorage.buildInfo().contains(MaxStorage.version()), MaxStorage.buildInfo());
+            check((MaxStorage.features() & 2) != 0, MaxStorage.features()); // MS_FEATURE_SCANS
         });
         scenario("read_all_rows", () -> read(lineitem()).isLineitem());
         scenario("split_by_count", () -> read(lineitem().splitByCount(8)).isLineitem());
