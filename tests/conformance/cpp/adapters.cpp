@@ -6,6 +6,7 @@
 #include <maxstorage/adapters/data_source.hpp>
 #include <maxstorage/exceptions.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -200,6 +201,29 @@ int main() {
             last = dropped.next_future();
         }
         CHECK(last.wait_for(1s) == std::future_status::ready && last.get().error().code() == MS_CANCELLED);
+    });
+    test("adapter_executor_that_drops", [] {
+        // Like one that is shut down: what is posted goes at once, and the reader with it, on the thread that wakes.
+        std::atomic<int> dropped{0};
+        const auto drop = [&dropped](std::function<void()>) { dropped++; };
+        for (const char *table : {"lineitem", "fault_stall"}) {
+            const int before = dropped;
+            std::future<ms::next_result> next;
+            {
+                ms::async_split reader = ms::or_throw(ms::async_split::make(split_of(table), drop));
+                next = reader.next_future();
+                if (next.wait_for(0s) == std::future_status::ready) continue;  // the batch was there
+                std::this_thread::sleep_for(100ms);
+            }
+            CHECK(next.wait_for(10s) == std::future_status::ready);
+            CHECK(dropped > before);
+            try {
+                (void)next.get();
+                CHECK(false);
+            } catch (const std::future_error &) {
+                // The promise went unkept with the continuation.
+            }
+        }
     });
     test("adapter_data_source", [] {
         ms::data_source source = ms::or_throw(ms::data_source::make(split_of("lineitem")));

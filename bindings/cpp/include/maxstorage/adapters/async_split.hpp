@@ -23,7 +23,7 @@ using next_result = result<std::optional<batch>>;
 
 /// A split whose batches are waited for by continuations. `post` runs a function on the caller's executor; it must be callable from any
 /// thread, and must not run the function in place. One `next` at a time; destroying the object ends the read, and a continuation that
-/// waits is then called with MS_CANCELLED.
+/// waits is then called with MS_CANCELLED. An executor that drops functions, for example because it ends, drops the continuations with them.
 class async_split {
 public:
     /// Runs a function later, on a thread of the caller.
