@@ -212,7 +212,7 @@
 #define MS_OPT_TYPES_TIMESTAMP_UNIT "types.timestamp_unit"
 /** Arrow unit of DATETIME. */
 #define MS_OPT_TYPES_DATETIME_UNIT "types.datetime_unit"
-/** What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the next five. */
+/** What happens to a timestamp or interval that arrives as seconds and nanoseconds and does not fit its Arrow type: reading fails with `MS_VALUE_OUT_OF_RANGE`, it becomes NULL, or the nearest value there is. See docs/types.md for this and the options that follow. */
 #define MS_OPT_TYPES_TIMESTAMP_OVERFLOW "types.timestamp_overflow"
 /** How DECIMAL is delivered: with its precision and scale, all as decimal128(38,18), or as text with every digit of the scale. A value that would lose a digit is `MS_VALUE_OUT_OF_RANGE`. */
 #define MS_OPT_TYPES_DECIMAL "types.decimal"
@@ -224,6 +224,10 @@
 #define MS_OPT_TYPES_STRING_VIEW "types.string_view"
 /** Whether strings, binary values and lists, at every depth, are delivered with 64-bit offsets (LargeUtf8, LargeBinary, LargeList). Not together with `types.string_view`: views have no offsets. */
 #define MS_OPT_TYPES_LARGE_OFFSETS "types.large_offsets"
+/** Columns of strings that are delivered as Arrow dictionaries: a 32-bit key for each row, and in each batch each of its values once. `*` stands for all columns of type STRING, VARCHAR, CHAR and JSON. */
+#define MS_OPT_TYPES_DICTIONARY "types.dictionary"
+/** Time zone that the Arrow types of TIMESTAMP and DATETIME name: a name of the time zone database, for example `Asia/Shanghai`, or an offset such as `+08:00`. The values are the same instants whatever it is; TIMESTAMP_NTZ has no zone. */
+#define MS_OPT_TYPES_TIME_ZONE "types.time_zone"
 /** Upper limit of rows per batch. The service is asked for 20000 at most, and may send fewer. */
 #define MS_OPT_READ_BATCH_ROWS "read.batch_rows"
 /** Upper limit of uncompressed bytes per batch; 0 means none. */

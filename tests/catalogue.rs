@@ -312,6 +312,17 @@ fn a_preview_follows_the_policies_of_types() {
     assert_eq!(held(), 0);
     scan.set("types.string_view", "true").unwrap();
     assert_eq!(catalog::preview(&client, "t", &scan, 2).unwrap_err().kind(), Kind::InvalidOption);
+    scan.set("types.string_view", "false").unwrap();
+    scan.set("types.dictionary", "dt").unwrap();
+    let mut preview = catalog::preview(&client, "t", &scan, 2).unwrap();
+    let batches = rows(&mut preview);
+    assert_eq!(batches[0].schema(), *preview.schema());
+    let keyed = batches[0].column(1).as_any_dictionary();
+    assert_eq!((keyed.normalized_keys(), keyed.values().as_string::<i64>().value(0)), (vec![0, 0], "x  "));
+    drop((preview, batches));
+    assert_eq!(held(), 0);
+    scan.set("types.dictionary", "a").unwrap();
+    assert_eq!(catalog::preview(&client, "t", &scan, 2).unwrap_err().kind(), Kind::InvalidOption);
 }
 
 #[test]

@@ -446,6 +446,13 @@ fn what_filters_and_policies_make_is_accounted() {
         &[("types.decimal", "text")],
         &[("types.decimal", "wide"), ("types.char_padding", "pad")],
         &[("types.char_padding", "pad"), ("types.string_view", "true"), ("read.batch_rows", "300")],
+        &[("types.dictionary", "*")],
+        &[
+            ("types.dictionary", "c"),
+            ("types.large_offsets", "true"),
+            ("types.char_padding", "pad"),
+            ("read.batch_rows", "300"),
+        ],
         &[
             ("filter.exact", "true"),
             ("filter.text", "c < 'row 5'"),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Int64Type, TimestampNanosecondType};
+use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
-    Array, ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, Decimal128Array, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StructArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -185,6 +186,87 @@ fn large_offsets_reach_every_batch_and_every_worker() {
     options.set("types.large_offsets", "true").unwrap();
     options.set("types.string_view", "true").unwrap();
     assert_eq!(Session::open(&peer.client(), &options).unwrap_err().kind(), Kind::InvalidOption);
+}
+
+fn words(column: &ArrayRef) -> Vec<Option<String>> {
+    let keyed: &DictionaryArray<Int32Type> = column.as_any().downcast_ref().expect("a dictionary");
+    let values = keyed.values().as_string::<i32>();
+    keyed.keys().iter().map(|key| key.map(|key| values.value(key as usize).to_owned())).collect()
+}
+
+/// Dictionaries, and times that name a zone: both are about the type only.
+#[test]
+fn dictionaries_and_zones_reach_every_batch_and_every_worker() {
+    let peer = peer(vec![batch(0, 225), batch(3, 225), batch(6, 225)]);
+    let more = [
+        ("types.dictionary", "C"),
+        ("types.time_zone", "Asia/Shanghai"),
+        ("types.timestamp_overflow", "null"),
+        ("types.char_padding", "strip"),
+    ];
+    let session = open(&peer, &more);
+    let explained: serde_json::Value = serde_json::from_str(&session.explain()).unwrap();
+    assert_eq!(explained["types"]["dictionary"], serde_json::json!(["C"]));
+    assert_eq!(explained["types"]["time_zone"], "Asia/Shanghai");
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let attached = Session::attach(&peer.client(), &session.serialize().unwrap()).unwrap();
+    for session in [&session, &attached] {
+        let types: Vec<DataType> = session.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        assert_eq!((&types[1], types[4].to_string().contains("Asia/Shanghai")), (&dictionary, true), "{types:?}");
+        assert_eq!(session.schema().field(1).metadata()["maxcompute.type"], "char(4)");
+        let split = split(session);
+        let got = split.next_batch().unwrap().unwrap();
+        assert_eq!((got.schema(), split.schema()), (Arc::clone(session.schema()), session.schema()));
+        assert_eq!(words(got.column(1)), [Some("ab".into()), Some("abcd".into()), None]);
+        let times: Vec<_> = got.column(4).as_primitive::<TimestampNanosecondType>().iter().collect();
+        assert_eq!(times, [Some(1_000_000_005), None, None]);
+        // Filters are about the texts and about instants, also in what waits: the dictionary has what is left.
+        split.add_filter(&Predicate::parse("c = 'ab' and t < timestamp'1970-01-01 00:00:02'").unwrap()).unwrap();
+        let rest = split.next_batch().unwrap().unwrap();
+        assert_eq!((numbers(&rest), words(rest.column(1))), (vec![3], vec![Some("ab".into())]));
+        let keyed: &DictionaryArray<Int32Type> = rest.column(1).as_any().downcast_ref().unwrap();
+        assert_eq!(keyed.values().len(), 1);
+        assert_eq!(numbers(&split.next_batch().unwrap().unwrap()), [6]);
+        assert!(split.next_batch().unwrap().is_none());
+        assert_eq!(["strings_encoded", "dictionary_values"].map(|name| metric(&split, name)), [4, 4]);
+        let scan = Scan::open(session, &Options::new()).unwrap();
+        let batches: Vec<_> = std::iter::from_fn(|| scan.next_batch().unwrap()).map(|(_, batch)| batch).collect();
+        assert!(batches.len() == 3 && batches.iter().all(|batch| batch.schema() == *session.schema()));
+        // A read of fewer columns has no use for the rest.
+        let mut read = Options::new();
+        read.set("columns", "n").unwrap();
+        let split = Split::open(session, 0, &read).unwrap();
+        assert_eq!(split.next_batch().unwrap().unwrap().num_columns(), 1);
+    }
+    // A batch is cut first: each part has a dictionary of its own, here with views as its values.
+    let small = open(&peer, &[&more[..], &[("types.string_view", "true")]].concat());
+    let mut read = Options::new();
+    read.set("read.batch_rows", "2").unwrap();
+    let split = Split::open(&small, 0, &read).unwrap();
+    let lengths: Vec<(usize, usize)> = std::iter::from_fn(|| split.next_batch().unwrap())
+        .map(|batch| {
+            let keyed = batch.column(1).as_any_dictionary();
+            assert_eq!(*keyed.values().data_type(), DataType::Utf8View);
+            (keyed.keys().len(), keyed.values().len())
+        })
+        .collect();
+    assert_eq!(lengths, [(2, 2), (1, 0), (2, 2), (1, 0), (2, 2), (1, 0)]);
+}
+
+#[test]
+fn dictionaries_of_what_is_no_string_and_zones_that_are_none_are_refused() {
+    let peer = peer(vec![batch(0, 1)]);
+    for (key, value, part) in [
+        ("types.dictionary", "n", "column n is bigint"),
+        ("types.dictionary", "s", "column s is array<string>"),
+        ("types.dictionary", "absent", "column absent is not read"),
+        ("types.time_zone", "GMT+8", "types.time_zone"),
+    ] {
+        let mut options = peer.options();
+        options.set(key, value).unwrap();
+        let error = Session::open(&peer.client(), &options).unwrap_err();
+        assert!(error.kind() == Kind::InvalidOption && error.to_string().contains(part), "{error}");
+    }
 }
 
 #[test]

@@ -331,6 +331,59 @@ var scenarios = map[string]func(*testing.T){
 			}
 		}
 	},
+	"dictionaries": func(t *testing.T) {
+		texts := 0
+		// How many rows have the priority 1-URGENT.
+		urgent := func(options ...maxstorage.Option) (found int) {
+			session := read("orders", append(options, maxstorage.Columns("o_orderkey", "o_orderpriority"))...)
+			defer session.Close()
+			reader := must(must(session.Scan()).Reader())
+			defer reader.Release()
+			for reader.Next() {
+				column := reader.RecordBatch().Column(1)
+				if keyed, ok := column.(*array.Dictionary); ok {
+					texts = max(texts, keyed.Dictionary().Len())
+				}
+				for row := range column.Len() {
+					if column.ValueStr(row) == "1-URGENT" {
+						found++
+					}
+				}
+			}
+			check(t, reader.Err() == nil, reader.Err())
+			return found
+		}
+		plain := urgent()
+		check(t, texts == 0 && plain > 2000, plain)
+		keyed := urgent(maxstorage.Set("types.dictionary", []string{"o_orderpriority"}))
+		check(t, texts == 5 && keyed == plain, texts, keyed, plain)
+		session := read("orders", maxstorage.Set("types.dictionary", "*"))
+		defer session.Close()
+		kind := must(session.Schema()).Field(2).Type.(*arrow.DictionaryType)
+		check(t, kind.IndexType.ID() == arrow.INT32 && kind.ValueType.ID() == arrow.STRING, kind)
+		split := must(session.Split(0))
+		defer split.Close()
+		batch := must(split.Next(ctx))
+		defer batch.Release()
+		check(t, batch.Column(2).(*array.Dictionary).Dictionary().Len() > 0)
+	},
+	"time_zone": func(t *testing.T) {
+		first := func(zone string) (arrow.RecordBatch, *arrow.Schema) {
+			session := read("all_types", maxstorage.Columns("c_datetime", "c_timestamp", "c_timestamp_ntz"), maxstorage.Set("types.time_zone", zone))
+			defer session.Close()
+			split := must(session.Split(0))
+			defer split.Close()
+			return must(split.Next(ctx)), must(session.Schema())
+		}
+		there, schema := first("Asia/Shanghai")
+		defer there.Release()
+		utc, _ := first("UTC")
+		defer utc.Release()
+		for i, zone := range []string{"Asia/Shanghai", "Asia/Shanghai", ""} {
+			check(t, schema.Field(i).Type.(*arrow.TimestampType).TimeZone == zone, schema.Field(i))
+			check(t, slices.Equal(there.Column(i).(*array.Timestamp).Values(), utc.Column(i).(*array.Timestamp).Values()), i)
+		}
+	},
 	"lz4":  func(t *testing.T) { isLineitem(t, must(readAll(lineitem(), maxstorage.Compression("lz4")))) },
 	"zstd": func(t *testing.T) { isLineitem(t, must(readAll(lineitem(), maxstorage.Compression("zstd")))) },
 	"batch_rows": func(t *testing.T) {

@@ -72,6 +72,7 @@ impl Preview {
         });
         let schema = Arc::new(expected(facts, Units::default())?);
         let policies = Policies::of(scan)?;
+        policies.check(&schema)?;
         Ok(Preview {
             transport: Arc::clone(client.transport()),
             memory: Arc::clone(client.memory()),

@@ -43,6 +43,8 @@ pub(super) fn text(session: &Session) -> String {
             "map_duplicate_keys": first.policies.map_duplicate_keys,
             "string_view": first.policies.string_view,
             "large_offsets": first.policies.large_offsets,
+            "dictionary": first.policies.dictionary,
+            "time_zone": first.policies.time_zone,
         },
         "split_count": session.split_count(),
         "splits_by": match first.cut { Cut::Splits(_) => "service", Cut::Rows { .. } => "rows" },

@@ -31,6 +31,8 @@ figures! {
     chars_changed, "values", "CHAR values that got or lost blanks (types.char_padding).";
     map_entries_dropped, "values", "Entries of maps that were left out because a later one has the same key (types.map_duplicate_keys).";
     strings_viewed, "values", "Strings and binary values that were delivered as views (types.string_view).";
+    strings_encoded, "values", "Strings that were delivered as keys of a dictionary (types.dictionary).";
+    dictionary_values, "values", "Values of the dictionaries that were delivered: far fewer than strings_encoded where dictionaries pay.";
     offsets_widened, "values", "Strings, binary values and lists that were delivered with 64-bit offsets (types.large_offsets).";
     policies, "us", "Time spent in the policies of types, but for that of times.";
     queue_wait, "us", "Time finished batches waited for room in the queue: the engine was slower.";

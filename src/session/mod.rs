@@ -113,6 +113,7 @@ impl Session {
             })?),
         };
         // What cannot be treated is known before anything is read.
+        plan.policies.check(&plain)?;
         plan.policies.of_values(&arriving)?;
         let schema = Arc::clone(plan.policies.of_form(&plain)?.schema());
         let residual = plan.residual.as_deref().map(Predicate::parse).transpose()?;

@@ -181,7 +181,7 @@ impl PlanRequest {
             wanted.split.number = u64::try_from(share).unwrap_or(u64::MAX).max(1);
         }
         wanted.partitions = partitions;
-        PlanRequest { source: self.source.clone(), wanted, ..*self }
+        PlanRequest { source: self.source.clone(), wanted, policies: self.policies.clone(), ..*self }
     }
 
     async fn plan(self, transport: &Transport) -> Result<Plan> {

@@ -28,7 +28,7 @@ pub(super) struct Refinement {
 impl Refinement {
     /// For batches that arrive with one schema and are delivered with the columns of the other.
     pub(super) fn new(session: &Session, arriving: &SchemaRef, delivered: &SchemaRef) -> Result<Self> {
-        let policies = session.plan().policies;
+        let policies = &session.plan().policies;
         Ok(Refinement {
             values: policies.of_values(arriving)?,
             form: policies.of_form(delivered)?,
@@ -161,6 +161,8 @@ fn treat(treatment: &Treatment, batch: RecordBatch, metrics: &Metrics) -> Result
     metrics.map_entries_dropped.add(touched.map_entries);
     metrics.strings_viewed.add(touched.views);
     metrics.offsets_widened.add(touched.offsets);
+    metrics.strings_encoded.add(touched.encoded);
+    metrics.dictionary_values.add(touched.dictionary_values);
     treated
 }
 

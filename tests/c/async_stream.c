@@ -206,6 +206,32 @@ static void all_at_once_and_extracted_after_the_end(void) {
   CHECK(self.rows < all_rows && self.rows >= all_rows - 1000);
 }
 
+/* Seven ways to ship in each batch at most, and a key for each row. */
+static void dictionaries_come_with_their_batches(void) {
+  static consumer self;
+  static const char *const pairs[] = {MS_OPT_COLUMNS, "l_shipmode", MS_OPT_TYPES_DICTIONARY, "l_shipmode", MS_OPT_READ_BATCH_ROWS, "1000", NULL};
+  stack use = {.options = service_options("local.default.lineitem")};
+  CHECK_INT(set_all(use.options, pairs), MS_OK);
+  CHECK_INT(stack_open_session(&use), MS_OK);
+  consumer_init(&self, (plan){.at_schema = INT64_MAX, .at_task = INT64_MAX, .keeps = true});
+  begin(&use, &self);
+  CHECK(wait_for(&self, &self.releases, 1));
+  CHECK(self.ends == 1 && self.errors == 0);
+  for (int i = 0; i < self.tasks; i++) {
+    struct ArrowDeviceArray taken;
+    CHECK_INT(self.kept[i].extract_data(&self.kept[i], &taken), 0);
+    const struct ArrowArray *column = taken.array.children[0];
+    REQUIRE(column->dictionary != NULL);
+    CHECK(column->dictionary->length > 0 && column->dictionary->length <= 7);
+    const int32_t *keys = (const int32_t *)column->buffers[1] + column->offset;
+    for (int64_t row = 0; row < taken.array.length; row++) CHECK(keys[row] >= 0 && keys[row] < column->dictionary->length);
+    self.rows += taken.array.length;
+    taken.array.release(&taken.array);
+  }
+  CHECK_INT(self.rows, all_rows);
+  stack_free(&use);
+}
+
 static void nothing_comes_that_was_not_asked_for(void) {
   static consumer self;
   stack use;
@@ -322,6 +348,7 @@ static void a_call_that_fails_leaves_the_handler_alone(void) {
 int main(void) {
   RUN(one_batch_at_a_time);
   RUN(all_at_once_and_extracted_after_the_end);
+  RUN(dictionaries_come_with_their_batches);
   RUN(nothing_comes_that_was_not_asked_for);
   RUN(cancelled_from_inside);
   RUN(refused_by_the_consumer);

@@ -198,7 +198,7 @@ static void nulls_of_every_type(void) {
   drop(&all);
 }
 
-static const char *const layouts[][3] = {{NULL}, {MS_OPT_TYPES_STRING_VIEW, "true", NULL}, {MS_OPT_TYPES_LARGE_OFFSETS, "true", NULL}};
+static const char *const layouts[][3] = {{NULL}, {MS_OPT_TYPES_STRING_VIEW, "true", NULL}, {MS_OPT_TYPES_LARGE_OFFSETS, "true", NULL}, {MS_OPT_TYPES_DICTIONARY, "*", NULL}};
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
 static void strings_of_every_layout(void) {

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Policies;
+use super::{Policies, TimeZone};
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
 
@@ -17,6 +17,8 @@ impl Policies {
             map_duplicate_keys: word(scan, &options::TYPES_MAP_DUPLICATE_KEYS)?,
             string_view: scan.flag(&options::TYPES_STRING_VIEW),
             large_offsets: scan.flag(&options::TYPES_LARGE_OFFSETS),
+            dictionary: scan.list(&options::TYPES_DICTIONARY),
+            time_zone: zone(scan)?,
         };
         if policies.string_view && policies.large_offsets {
             let (view, large) = (options::TYPES_STRING_VIEW.name, options::TYPES_LARGE_OFFSETS.name);
@@ -25,6 +27,11 @@ impl Policies {
         }
         Ok(policies)
     }
+}
+
+fn zone(scan: &Options) -> Result<TimeZone> {
+    let key = &options::TYPES_TIME_ZONE;
+    TimeZone::parse(scan.text(key).unwrap_or_default()).map_err(|error| error.context(key.name.to_owned()))
 }
 
 /// The words of the options are those of tokens.
@@ -46,7 +53,9 @@ mod tests {
         for key in TABLE.iter().filter(|key| key.group == Group::Types && !key.name.ends_with("_unit")) {
             let words = match key.kind {
                 Type::Choice(words) => words,
-                _ => &["false", "true"],
+                Type::Bool => &["false", "true"],
+                // Zones and columns have no words.
+                _ => continue,
             };
             for word in words {
                 let mut options = Options::new();
@@ -66,6 +75,8 @@ mod tests {
             ("types.char_padding", "pad"),
             ("types.map_duplicate_keys", "last"),
             ("types.string_view", "true"),
+            ("types.dictionary", "city"),
+            ("types.time_zone", "Asia/Shanghai"),
         ] {
             options.set(key, value).unwrap();
         }
@@ -76,12 +87,22 @@ mod tests {
             map_duplicate_keys: Duplicates::Last,
             string_view: true,
             large_offsets: false,
+            dictionary: vec!["city".into()],
+            time_zone: TimeZone::parse("Asia/Shanghai").unwrap(),
         };
         assert_eq!(Policies::of(&options).unwrap(), expected);
         options.set("types.string_view", "false").unwrap();
         options.set("types.large_offsets", "true").unwrap();
         let expected = Policies { string_view: false, large_offsets: true, ..expected };
         assert_eq!(Policies::of(&options).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_zone_that_is_none_names_its_option() {
+        let mut options = Options::new();
+        options.set("types.time_zone", "UTC+8").unwrap();
+        let error = Policies::of(&options).unwrap_err();
+        assert!(error.kind() == Kind::InvalidOption && error.to_string().contains("types.time_zone"), "{error}");
     }
 
     #[test]

@@ -1,27 +1,31 @@
 //! Policies of types: how values are delivered that Arrow, or the engine, has another idea of.
 //!
 //! There are two kinds. Policies of *values* keep the type of a column and change what is in it, before filters see it: the padding of
-//! CHAR, keys that a MAP has twice. Policies of *form* change the type, and come last: decimals, strings as views, 64-bit offsets. A batch that no
-//! policy is about passes without a look at its values.
+//! CHAR, keys that a MAP has twice. Policies of *form* change the type, and come last: decimals, strings as views, 64-bit offsets, dictionaries, the
+//! zone of times. A batch that no policy is about passes without a look at its values.
 
 mod chars;
 mod chosen;
 mod decimals;
+mod dictionaries;
 mod maps;
 mod offsets;
 mod steps;
 mod views;
+mod zones;
 
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::schema::type_text;
 use super::types::{MaxType, Units};
 use crate::error::{Error, Kind, Result};
+use crate::options;
 use steps::{Stage, Step};
+pub use zones::TimeZone;
 
 /// What happens to a value that has no equal in the type it is delivered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,7 +80,7 @@ pub enum Duplicates {
 }
 
 /// The policies of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policies {
     /// Times in a layout of seconds and nanoseconds that a count of the unit cannot tell.
@@ -91,6 +95,12 @@ pub struct Policies {
     pub string_view: bool,
     /// Whether strings, binary values and lists are delivered with 64-bit offsets; not if they are views.
     pub large_offsets: bool,
+    /// Columns of strings that are delivered as dictionaries; `*` for all of them. Older libraries do not know it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dictionary: Vec<String>,
+    /// The zone that the types of instants name. Older libraries do not know it.
+    #[serde(skip_serializing_if = "TimeZone::is_utc")]
+    pub time_zone: TimeZone,
 }
 
 /// How many values were touched.
@@ -106,6 +116,10 @@ pub struct Touched {
     pub views: u64,
     /// Strings, binary values and lists that are delivered with 64-bit offsets.
     pub offsets: u64,
+    /// Strings that are delivered as keys of a dictionary.
+    pub encoded: u64,
+    /// Values of these dictionaries.
+    pub dictionary_values: u64,
 }
 
 /// The policies of one kind, made ready for the batches of a schema.
@@ -122,6 +136,33 @@ impl Policies {
         *self == Policies::default()
     }
 
+    /// Checks that the columns that shall be dictionaries are columns of strings of `schema`, which is what a session delivers before their form
+    /// changes.
+    pub fn check(&self, schema: &Schema) -> Result<()> {
+        let key = options::TYPES_DICTIONARY.name;
+        for name in self.dictionary.iter().filter(|name| *name != dictionaries::EVERY) {
+            let named = schema.fields().iter().find(|field| is_named(field, name));
+            let Some(field) = named else {
+                let message = format!("{key}: column {name} is not read");
+                return Err(Error::new(Kind::InvalidOption, message));
+            };
+            if *field.data_type() != DataType::Utf8 {
+                let message = format!(
+                    "{key}: column {name} is {}, but dictionaries are made of STRING, VARCHAR, CHAR and JSON",
+                    type_text(field)
+                );
+                return Err(Error::new(Kind::InvalidOption, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a column becomes a dictionary.
+    fn encodes(&self, field: &Field) -> bool {
+        *field.data_type() == DataType::Utf8
+            && self.dictionary.iter().any(|name| name == dictionaries::EVERY || is_named(field, name))
+    }
+
     /// The policies of values for batches of `schema`, which is one of ours. The schema stays.
     pub fn of_values(&self, schema: &SchemaRef) -> Result<Treatment> {
         Treatment::new(self, schema, Stage::Values)
@@ -131,6 +172,11 @@ impl Policies {
     pub fn of_form(&self, schema: &SchemaRef) -> Result<Treatment> {
         Treatment::new(self, schema, Stage::Form)
     }
+}
+
+/// Names of columns are the same in any case.
+fn is_named(field: &Field, name: &str) -> bool {
+    field.name().to_lowercase() == name.to_lowercase()
 }
 
 impl Treatment {
@@ -144,7 +190,11 @@ impl Treatment {
             // The units are in the Arrow type already.
             let declared = MaxType::parse(type_text(field), Units::default())?;
             let made = steps::plan(policies, stage, &declared, field.data_type());
-            let (data_type, step) = made.map_err(|error| error.context(format!("column {}", field.name())))?;
+            let (mut data_type, mut step) = made.map_err(|error| error.context(format!("column {}", field.name())))?;
+            if stage == Stage::Form && policies.encodes(field) {
+                data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(data_type));
+                step = Step::Dictionary(Box::new(step));
+            }
             fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
             steps.push(step);
         }

@@ -8,7 +8,9 @@ use arrow_array::{Array, ArrayRef, LargeListArray, ListArray, MapArray, StructAr
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
-use super::{DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, maps, offsets, views};
+use super::{
+    DecimalForm, Duplicates, Padding, Policies, Touched, chars, decimals, dictionaries, maps, offsets, views, zones,
+};
 use crate::arrow::cut::array_bytes;
 use crate::arrow::slabs::ALIGNMENT;
 use crate::arrow::{MaxType, visible};
@@ -16,6 +18,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Buffers that an array has of its own at most; each may be larger than needed by what aligns it.
 const BUFFERS: usize = 3;
+/// Bytes for looking up the first few values of a dictionary.
+const SMALLEST_TABLE: usize = 512;
 /// The precision and scale of wide decimals.
 const WIDE: (u8, i8) = (38, 18);
 
@@ -45,6 +49,10 @@ pub(super) enum Step {
     View,
     /// Strings and binary values get 64-bit offsets.
     LargeBytes,
+    /// Strings become a dictionary, whose values are treated.
+    Dictionary(Box<Step>),
+    /// Instants get a type that names another zone.
+    Label(DataType),
     /// The elements of a list are treated, which may get 64-bit offsets.
     List { element: FieldRef, step: Box<Step>, is_large: bool },
     /// The parts of a struct are treated.
@@ -93,6 +101,10 @@ pub(super) fn plan(
             }
             _ => keep,
         },
+        (_, DataType::Timestamp(unit, Some(_))) if form && !policies.time_zone.is_utc() => {
+            let labelled = DataType::Timestamp(*unit, Some(policies.time_zone.arrow()));
+            Ok((labelled.clone(), Step::Label(labelled)))
+        }
         (MaxType::Array(element), DataType::List(field)) => match child(element, field)? {
             (_, Step::Keep) if !is_large => keep,
             (element, step) => {
@@ -145,6 +157,14 @@ impl Step {
             Step::DecimalText { is_large: true } => decimals::text::<i64>(array, touched)?,
             Step::View => views::view(array, touched),
             Step::LargeBytes => offsets::widen_bytes(array, touched)?,
+            Step::Dictionary(step) => {
+                let (keys, values) = dictionaries::encode(array)?;
+                touched.encoded += (keys.len() - keys.null_count()) as u64;
+                touched.dictionary_values += values.len() as u64;
+                let values: ArrayRef = Arc::new(values);
+                dictionaries::joined(keys, step.apply(&values, None, touched)?)?
+            }
+            Step::Label(data_type) => zones::label(array, data_type)?,
             Step::List { element, step, is_large } => {
                 let list = array.as_list::<i32>();
                 let (offsets, start, length) = own(list.offsets());
@@ -196,7 +216,7 @@ impl Step {
         let nulls = rows.div_ceil(8);
         let texts = || array.as_string::<i32>().value_data().len() + offsets + nulls;
         let needed = match self {
-            Step::Keep => return 0,
+            Step::Keep | Step::Label(_) => return 0,
             Step::Strip => texts(),
             Step::Pad(length) => texts() + rows.saturating_mul(*length),
             Step::Rescale { .. } => rows * size_of::<i128>(),
@@ -206,6 +226,11 @@ impl Step {
             }
             Step::View => rows * size_of::<u128>(),
             Step::LargeBytes => wide,
+            Step::Dictionary(step) => {
+                let values = usize::try_from(array_bytes(array, 0, rows)).unwrap_or(usize::MAX) + offsets;
+                let keys = rows * size_of::<i32>();
+                keys + values + rows * dictionaries::BYTES_OF_ROW + SMALLEST_TABLE + step.most_bytes(array)
+            }
             Step::List { step, is_large, .. } => {
                 let list = array.as_list::<i32>();
                 let (_, start, length) = own(list.offsets());

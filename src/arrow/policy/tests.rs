@@ -5,10 +5,10 @@ use std::task::Poll;
 
 use arrow_array::builder::{Int64Builder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Int64Type};
+use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, ListArray, MapArray, StringArray,
-    StructArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Int64Array, ListArray, MapArray,
+    StringArray, StructArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Fields};
@@ -328,7 +328,7 @@ fn large_offsets_are_at_every_depth_and_share_the_values() {
     ];
     let policies = Policies { large_offsets: true, decimal: DecimalForm::Text, ..Policies::default() };
     let whole = batch(columns);
-    let (got, touched) = treated(policies, whole.clone()).unwrap();
+    let (got, touched) = treated(policies.clone(), whole.clone()).unwrap();
     let types: Vec<String> = got.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
     assert!(!types.iter().any(|text| text.replace("LargeUtf8", "").contains("Utf8")), "{types:?}");
     assert_eq!((&types[0], &types[1], &types[7]), (&"LargeUtf8".into(), &"LargeBinary".into(), &"Int64".into()));
@@ -358,6 +358,114 @@ fn large_offsets_are_at_every_depth_and_share_the_values() {
     assert_eq!(cut.columns(), got.slice(1, 3).columns());
 }
 
+fn dictionaries(columns: &[&str]) -> Policies {
+    Policies { dictionary: columns.iter().map(|name| (*name).to_owned()).collect(), ..Policies::default() }
+}
+
+fn keyed(array: &ArrayRef) -> &DictionaryArray<Int32Type> {
+    array.as_any().downcast_ref().expect("a dictionary")
+}
+
+#[test]
+fn strings_become_dictionaries_of_the_form_of_strings() {
+    let cities = [Some("Bern"), None, Some("Ulm"), Some("Bern"), Some("Bern"), Some("")];
+    let char_like = texts(&[Some("a  "), Some("a"), None, None, Some("a "), Some("b")]);
+    let lists = list("array<string>", &[Some(1); 6], texts(&[Some("x"); 6]));
+    let numbers = decimal(3, 1, &[Some(15); 6]);
+    let columns = vec![
+        ("string", texts(&cities)),
+        ("varchar(9)", texts(&cities)),
+        ("char(3)", char_like),
+        ("array<string>", lists),
+        ("decimal(3,1)", numbers),
+    ];
+    let whole = batch(columns);
+    let strip = Policies { char_padding: Padding::Strip, decimal: DecimalForm::Text, ..dictionaries(&["*"]) };
+    for (policies, values) in [
+        (strip.clone(), DataType::Utf8),
+        (Policies { string_view: true, ..strip.clone() }, DataType::Utf8View),
+        (Policies { large_offsets: true, ..strip.clone() }, DataType::LargeUtf8),
+    ] {
+        let (got, touched) = treated(policies.clone(), whole.clone()).unwrap();
+        let expected = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values.clone()));
+        for column in 0..3 {
+            assert_eq!(*got.column(column).data_type(), expected);
+            got.column(column).to_data().validate_full().unwrap();
+        }
+        for column in 0..2 {
+            let keyed = keyed(got.column(column));
+            assert_eq!(keyed.keys().iter().collect::<Vec<_>>(), [Some(0), None, Some(1), Some(0), Some(0), Some(2)]);
+            assert_eq!((keyed.values().len(), keyed.values().null_count()), (3, 0));
+        }
+        // Blanks that a policy takes away make values equal.
+        assert_eq!(keyed(got.column(2)).values().len(), 2);
+        assert!(matches!(got.column(3).data_type(), DataType::List(_) | DataType::LargeList(_)));
+        assert!(
+            !matches!(got.column(4).data_type(), DataType::Dictionary(..)),
+            "a decimal that became text is no string"
+        );
+        assert_eq!((touched.encoded, touched.dictionary_values), (14, 8));
+        let (cut, _) = treated(policies.clone(), whole.slice(2, 3)).unwrap();
+        assert_eq!(keyed(cut.column(0)).values().len(), 2);
+        let (empty, _) = treated(policies, whole.slice(0, 0)).unwrap();
+        assert_eq!((empty.num_rows(), keyed(empty.column(0)).values().len()), (0, 0));
+    }
+    // By name, in any case; others stay as they are.
+    let (got, touched) = treated(dictionaries(&["C1"]), whole.clone()).unwrap();
+    assert!(Arc::ptr_eq(got.column(0), whole.column(0)) && touched.encoded == 5);
+    assert_eq!(keyed(got.column(1)).keys().len(), 6);
+}
+
+#[test]
+fn columns_of_dictionaries_are_checked() {
+    let whole = batch(vec![("string", texts(&[Some("a")])), ("bigint", Arc::new(Int64Array::from(vec![1])))]);
+    for (names, part) in [(&["c0", "other"][..], "column other is not read"), (&["C1"], "column C1 is bigint")] {
+        let error = dictionaries(names).check(&whole.schema()).unwrap_err();
+        assert!(error.kind() == Kind::InvalidOption && error.message().contains(part), "{error}");
+    }
+    dictionaries(&["C0", "*", "c0"]).check(&whole.schema()).unwrap();
+}
+
+#[test]
+fn instants_name_the_zone_at_every_depth_and_keep_their_values() {
+    let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(1), None, Some(-1)]).with_timezone("UTC"));
+    let millis: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(5), Some(6), None]).with_timezone("UTC"));
+    let local: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![Some(1), None, Some(2)]));
+    let lists = list("array<datetime>", &[Some(2), None, Some(1)], Arc::clone(&millis));
+    let structs = structure(
+        "struct<t:timestamp,l:timestamp_ntz>",
+        vec![Arc::clone(&times), Arc::clone(&local)],
+        vec![true, false, true],
+    );
+    let columns = vec![
+        ("timestamp", Arc::clone(&times)),
+        ("datetime", millis),
+        ("timestamp_ntz", Arc::clone(&local)),
+        ("array<datetime>", lists),
+        ("struct<t:timestamp,l:timestamp_ntz>", structs),
+    ];
+    let whole = batch(columns);
+    let zone = TimeZone::parse("Asia/Shanghai").unwrap();
+    let policies = Policies { time_zone: zone, ..Policies::default() };
+    assert!(policies.of_values(&whole.schema()).unwrap().is_idle(), "filters see UTC");
+    assert_eq!(policies.of_form(&whole.schema()).unwrap().most_bytes(&whole.project(&[0, 1, 2]).unwrap()), 0);
+    let (got, touched) = treated(policies.clone(), whole.clone()).unwrap();
+    let types: Vec<String> = got.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert!(types.iter().all(|text| !text.contains("UTC")), "{types:?}");
+    assert_eq!([0, 1, 3, 4].map(|at: usize| types[at].matches("Asia/Shanghai").count()), [1; 4], "{types:?}");
+    assert!(Arc::ptr_eq(got.column(2), &local));
+    assert_eq!(touched, Touched::default());
+    let values = |array: &ArrayRef| array.as_primitive::<TimestampNanosecondType>().clone();
+    assert!(values(got.column(0)).iter().eq([Some(1), None, Some(-1)]));
+    assert_eq!(values(got.column(0)).values().as_ptr(), values(&times).values().as_ptr(), "nothing is copied");
+    assert!(values(got.column(4).as_struct().column(0)).iter().eq([Some(1), None, Some(-1)]));
+    got.columns().iter().for_each(|column| column.to_data().validate_full().unwrap());
+    let (cut, _) = treated(policies, whole.slice(1, 2)).unwrap();
+    assert_eq!(cut.columns(), got.slice(1, 2).columns());
+    let utc = Policies { time_zone: TimeZone::parse("UTC").unwrap(), ..Policies::default() };
+    assert!(utc.are_default());
+}
+
 /// What is asked for is enough, and not much more.
 #[test]
 fn the_memory_of_what_is_made_is_known_before() {
@@ -371,7 +479,11 @@ fn the_memory_of_what_is_made_is_known_before() {
         Policies { large_offsets: true, ..Policies::default() },
         Policies { large_offsets: true, decimal: DecimalForm::Text, ..Policies::default() },
         Policies { string_view: true, decimal: DecimalForm::Wide, ..Policies::default() },
+        // Looking up needs memory as well, which is given back.
+        Policies { large_offsets: true, ..dictionaries(&["*"]) },
     ] {
+        let scratch =
+            if policies.dictionary.is_empty() { 0 } else { 1000 * dictionaries::BYTES_OF_ROW as u64 + 40_000 };
         for part in [whole.clone(), whole.slice(3, 500)] {
             let form = policies.of_form(&part.schema()).unwrap();
             let account = Account::new(&Budget::new(0, None));
@@ -390,7 +502,7 @@ fn the_memory_of_what_is_made_is_known_before() {
             });
             let taken = buffers.values().sum::<usize>() as u64;
             assert_eq!(account.held(), taken, "{policies:?}: all of it is accounted");
-            assert!(taken > 0 && taken <= most && most < 2 * taken + 2000, "{policies:?}: {taken} of {most}");
+            assert!(taken > 0 && taken <= most && most < 2 * taken + 2000 + scratch, "{policies:?}: {taken} of {most}");
         }
     }
 }
@@ -404,13 +516,15 @@ fn policies_work_together_and_on_batches_without_rows() {
         string_view: true,
         large_offsets: false,
         timestamp_overflow: Overflow::Null,
+        dictionary: vec![],
+        time_zone: TimeZone::default(),
     };
     let whole = batch(vec![
         ("char(4)", texts(&[Some("a   ")])),
         ("decimal(3,1)", decimal(3, 1, &[Some(15)])),
         ("map<string,bigint>", map(&[Some(&[("a", Some(1)), ("a", Some(2))])])),
     ]);
-    let (got, touched) = treated(policies, whole.clone()).unwrap();
+    let (got, touched) = treated(policies.clone(), whole.clone()).unwrap();
     assert_eq!(got.column(0).as_string_view().value(0), "a");
     assert_eq!(*got.column(1).data_type(), DataType::Utf8, "a decimal that became text is no string of the table");
     let entries = got.column(2).as_map().value(0);

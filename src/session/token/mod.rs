@@ -270,7 +270,7 @@ fn checksum(bytes: &[u8]) -> Vec<u8> {
 pub(super) mod tests {
     use super::super::plan::sample;
     use super::*;
-    use crate::arrow::policy::DecimalForm;
+    use crate::arrow::policy::{DecimalForm, TimeZone};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -286,7 +286,7 @@ pub(super) mod tests {
 
     pub(super) fn with_policies(plans: Vec<Plan>) -> Vec<Plan> {
         let policies = Policies { decimal: DecimalForm::Text, string_view: true, ..Policies::default() };
-        plans.into_iter().map(|plan| Plan { policies, ..plan }).collect()
+        plans.into_iter().map(|plan| Plan { policies: policies.clone(), ..plan }).collect()
     }
 
     pub(super) fn several() -> Vec<Plan> {
@@ -320,12 +320,20 @@ pub(super) mod tests {
 
     #[test]
     fn policies_are_kept_and_keep_older_libraries_out() {
-        let policies = with_policies(several())[0].policies;
+        let policies = with_policies(several())[0].policies.clone();
         for plans in [with_policies(vec![sample(Cut::Splits(3))]), with_policies(several())] {
             let token = write(plans.clone()).unwrap();
             assert_eq!(token[MAGIC.len()], 4);
             assert_eq!(read(&token).unwrap(), plans);
         }
+        // What older libraries do not know is there only where it says something.
+        assert!(!String::from_utf8_lossy(&write(vec![sample(Cut::Splits(1))]).unwrap()).contains("time_zone"));
+        let text = String::from_utf8_lossy(&write(with_policies(vec![sample(Cut::Splits(1))])).unwrap()).into_owned();
+        assert!(text.contains("string_view") && !text.contains("time_zone") && !text.contains("dictionary"), "{text}");
+        let zone = TimeZone::parse("+08:00").unwrap();
+        let newer = Policies { dictionary: vec!["a".into()], time_zone: zone, ..Policies::default() };
+        let plan = Plan { policies: newer, ..sample(Cut::Splits(1)) };
+        assert_eq!(read(&write(vec![plan.clone()]).unwrap()).unwrap(), [plan]);
         // Policies that later versions leave out are at their defaults.
         let some = VERSION_1.replacen('{', r#"{"policies":{"decimal":"text","string_view":true},"#, 1);
         assert_eq!(read(&token(4, &some)).unwrap()[0].policies, policies);
@@ -366,6 +374,7 @@ pub(super) mod tests {
         refused(2, r#""table":"t""#, r#""table":"""#);
         refused(2, "{", r#"{"instance":"i","#);
         refused(4, "{", r#"{"policies":{"decimal":"narrow"},"#);
+        refused(4, "{", r#"{"policies":{"time_zone":"UTC+8"},"#);
         refused(2, "{", r#"{"route":"a b","#);
         refused(1, r#""Splits":3"#, r#""Splits":-3"#);
         for version in [0, 5, 255] {

@@ -257,6 +257,82 @@ static void large_offsets(void) {
   close_plan(&use);
 }
 
+/* How many rows of orders have the priority 1-URGENT, of an Arrow stream, and the most texts that a batch has. */
+static int64_t urgent(const char *const *pairs, const char *format, int64_t *texts) {
+  static const char wanted[] = "1-URGENT";
+  plan use;
+  ms_scan *scan = NULL;
+  struct ArrowArrayStream batches = {0};
+  struct ArrowSchema schema = {0};
+  int64_t found = 0, rows = 0;
+  drop_error();
+  if (open_plan(&use, "orders", pairs) != MS_OK || ms_scan_open(use.session, NULL, &scan, &err) != MS_OK ||
+      ms_scan_export_stream(scan, &batches, &err) != MS_OK || batches.get_schema(&batches, &schema) != 0) {
+    check_fail(__FILE__, __LINE__, "no stream: %s", ms_error_message(err));
+    close_plan(&use);
+    return -1;
+  }
+  CHECK_TEXT(schema.children[1]->format, format);
+  CHECK_INT(schema.children[1]->dictionary != NULL, *format == 'i');
+  if (schema.children[1]->dictionary != NULL) CHECK_TEXT(schema.children[1]->dictionary->format, "u");
+  for (struct ArrowArray batch; batches.get_next(&batches, &batch) == 0 && batch.release != NULL; batch.release(&batch)) {
+    const struct ArrowArray *dictionary = batch.children[1]->dictionary;
+    if (dictionary != NULL && dictionary->length > *texts) *texts = dictionary->length;
+    size_t size = 0;
+    CHECK_INT(ms_column_strings_size(&schema, &batch, 1, 0, batch.length, &size, NULL), MS_OK);
+    char *bytes = malloc(size + 1);
+    uint32_t *ends = malloc((size_t)batch.length * sizeof *ends), start = 0;
+    CHECK_INT(ms_column_copy_strings(&schema, &batch, 1, 0, batch.length, 0, bytes, size, ends, (size_t)batch.length, NULL), MS_OK);
+    for (int64_t i = 0; i < batch.length; start = ends[i++])
+      found += ends[i] - start == sizeof wanted - 1 && memcmp(bytes + start, wanted, sizeof wanted - 1) == 0;
+    rows += batch.length;
+    free(ends);
+    free(bytes);
+  }
+  CHECK_INT(rows, 15000);
+  schema.release(&schema);
+  batches.release(&batches);
+  close_plan(&use);
+  return found;
+}
+
+static void dictionaries(void) {
+  int64_t texts = 0, none = 0;
+  const int64_t plain = urgent(PAIRS(MS_OPT_COLUMNS, "o_orderkey", MS_OPT_COLUMNS, "o_orderpriority"), "u", &none);
+  const int64_t keyed = urgent(PAIRS(MS_OPT_COLUMNS, "o_orderkey", MS_OPT_COLUMNS, "o_orderpriority", MS_OPT_TYPES_DICTIONARY, "o_orderpriority"), "i", &texts);
+  CHECK(plain > 2000 && none == 0);
+  CHECK_INT(keyed, plain);
+  CHECK_INT(texts, 5);
+}
+
+static void time_zone(void) {
+  static const char *const formats[] = {"tsm:Asia/Shanghai", "tsn:Asia/Shanghai", "tsn:"};
+  int64_t values[2][3][4] = {{{0}}};
+  for (int zoned = 0; zoned < 2; zoned++) {
+    plan use;
+    struct ArrowSchema schema = {0};
+    struct ArrowArray batch = {0};
+    ms_split *split = NULL;
+    CHECK_INT(open_plan(&use, "all_types",
+                        PAIRS(MS_OPT_COLUMNS, "c_datetime", MS_OPT_COLUMNS, "c_timestamp", MS_OPT_COLUMNS, "c_timestamp_ntz",
+                              MS_OPT_TYPES_TIME_ZONE, zoned ? "Asia/Shanghai" : "UTC")),
+              MS_OK);
+    REQUIRE_OK(ms_session_schema(use.session, &schema, &err));
+    REQUIRE_OK(ms_split_open(use.session, 0, NULL, &split, &err));
+    REQUIRE_OK(ms_split_next_batch(split, &batch, &err));
+    REQUIRE(batch.length == 4 && batch.n_children == 3);
+    for (int64_t i = 0; i < 3; i++) {
+      if (zoned) CHECK_TEXT(schema.children[i]->format, formats[i]);
+      CHECK_INT(ms_column_copy_values(&schema, &batch, i, 0, 4, values[zoned][i], sizeof values[zoned][i], NULL), MS_OK);
+    }
+    batch.release(&batch);
+    schema.release(&schema);
+    ms_split_free(split);
+    close_plan(&use);
+  }
+  CHECK(memcmp(values[0], values[1], sizeof values[0]) == 0);
+}
+
 static void lz4(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "lz4")); }
 static void zstd(void) { check_lineitem(PAIRS(ORDERKEY, MS_OPT_READ_COMPRESSION, "zstd")); }
 
@@ -1303,6 +1379,8 @@ int main(void) {
   RUN(partitions);
   RUN(every_type);
   RUN(large_offsets);
+  RUN(dictionaries);
+  RUN(time_zone);
   RUN(lz4);
   RUN(zstd);
   RUN(batch_rows);

@@ -191,6 +191,50 @@ void reading() {
         const auto *lists = static_cast<const int64_t *>(batch->column(2).buffers[1]);
         CHECK(lists[4] - lists[0] == 3 + 1);
     });
+    scenario("dictionaries", [] {
+        int64_t texts = 0;
+        const auto urgent = [&texts](const char *column) {
+            ms::options options = options_for("orders");
+            options.columns({"o_orderkey", "o_orderpriority"}).add(MS_OPT_TYPES_DICTIONARY, column);
+            const ms::session session = open(options);
+            const ms::schema schema = ms::or_throw(session.schema());
+            const ArrowSchema *keyed = schema->children[1]->dictionary;
+            CHECK(std::string(schema.format(1)) == "i" && keyed != nullptr && std::string(keyed->format) == "u");
+            ms::stream stream = ms::or_throw(ms::or_throw(session.open_scan()).into_stream());
+            int64_t rows = 0, found = 0;
+            for (ms::batch batch; stream->get_next(stream.get(), batch.out()) == 0 && batch; rows += batch.rows()) {
+                const ArrowArray &dictionary = *batch.column(1).dictionary;
+                texts = std::max(texts, dictionary.length);
+                const auto *ends = static_cast<const int32_t *>(dictionary.buffers[1]) + dictionary.offset;
+                const auto *bytes = static_cast<const char *>(dictionary.buffers[2]);
+                const int32_t *keys = batch.values<int32_t>(1);
+                for (int64_t i = 0; i < batch.rows(); i++)
+                    found += std::string(bytes + ends[keys[i]], static_cast<size_t>(ends[keys[i] + 1] - ends[keys[i]])) == "1-URGENT";
+            }
+            CHECK(rows == 15000);
+            return found;
+        };
+        const int64_t found = urgent("o_orderpriority");
+        CHECK(found > 2000 && found == urgent("*") && texts == 5);
+        ms::options wrong = options_for("orders");
+        wrong.add(MS_OPT_TYPES_DICTIONARY, "o_orderkey");
+        CHECK_CODE(ms::or_throw(ms::client::open(wrong)).open_session(wrong).error(), MS_INVALID_OPTION);
+    });
+    scenario("time_zone", [] {
+        std::vector<std::vector<int64_t>> values;
+        for (const char *zone : {"UTC", "Asia/Shanghai"}) {
+            ms::options options = options_for("all_types");
+            options.columns({"c_datetime", "c_timestamp", "c_timestamp_ntz"}).set(MS_OPT_TYPES_TIME_ZONE, zone);
+            const ms::session session = open(options);
+            const ms::schema schema = ms::or_throw(session.schema());
+            CHECK(schema.format(0) == std::string("tsm:") + zone && schema.format(1) == std::string("tsn:") + zone && schema.format(2) == std::string("tsn:"));
+            ms::split split = ms::or_throw(session.open_split(0));
+            const auto batch = ms::or_throw(split.next());
+            CHECK(batch && batch->rows() == 4);
+            for (int64_t i = 0; batch && i < 3; i++) values.emplace_back(batch->values<int64_t>(i), batch->values<int64_t>(i) + 4);
+        }
+        for (size_t i = 0; i < 3; i++) CHECK(values[i] == values[i + 3]);
+    });
     scenario("lz4", [] { CHECK(read(lineitem().compress(ms::compression::lz4).clone()).is_lineitem()); });
     scenario("zstd", [] { CHECK(read(lineitem().compress(ms::compression::zstd).clone()).is_lineitem()); });
     scenario("batch_rows", [] {

@@ -154,6 +154,36 @@ def large_offsets():
 
 
 @scenario
+def dictionaries():
+    names = ["o_orderkey", "o_orderpriority"]
+    as_is = pyarrow.table(client().read("orders", names)).sort_by("o_orderkey")
+    assert client().read("orders", names, types__dictionary=["o_orderpriority"]).schema.formats == ["l", "i"]
+    table = pyarrow.table(client().read("orders", names, types__dictionary=["o_orderpriority"]))
+    assert table["o_orderpriority"].type == pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    assert max(len(chunk.dictionary) for chunk in table["o_orderpriority"].chunks) == 5
+    texts = table.set_column(1, "o_orderpriority", table["o_orderpriority"].cast(pyarrow.string())).sort_by("o_orderkey")
+    assert texts.to_pydict() == as_is.to_pydict() and texts.num_rows == 15000
+    for form in ("types__string_view", "types__large_offsets"):  # the texts of the dictionaries have the form of others
+        every = pyarrow.table(client().read("nation", types__dictionary="*", **{form: True}))
+        assert pyarrow.types.is_dictionary(every["n_comment"].type) and every.num_rows == 25
+        keyed = [name.as_py() for name in every["n_name"]]
+        assert keyed == pyarrow.table(client().read("nation"))["n_name"].to_pylist()
+    failure(maxstorage.CallerError, "MS_INVALID_OPTION", lambda: client().read("orders", names, types__dictionary=["o_orderkey"]))
+
+
+@scenario
+def time_zone():
+    names = ["c_datetime", "c_timestamp", "c_timestamp_ntz"]
+    utc = pyarrow.table(client().read("all_types", names))
+    table = pyarrow.table(client().read("all_types", names, types__time_zone="Asia/Shanghai"))
+    assert [field.type.tz for field in table.schema] == ["Asia/Shanghai", "Asia/Shanghai", None]
+    for name in names:
+        assert table[name].cast(pyarrow.int64()).equals(utc[name].cast(pyarrow.int64()))
+    assert table["c_datetime"][0].as_py() == utc["c_datetime"][0].as_py()
+    failure(maxstorage.CallerError, "MS_INVALID_OPTION", lambda: client().read("all_types", names, types__time_zone="UTC+8"))
+
+
+@scenario
 def lz4():
     assert read(lineitem(), read__compression="lz4").is_lineitem()
 

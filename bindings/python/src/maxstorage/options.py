@@ -13,7 +13,7 @@ _forget = ReleaseCallback(lambda number: _providers.pop(number, None))
 _hooks = []  # the library does not say when it is done with them
 
 # Keys whose names are no Python names, as keyword arguments write them.
-_LISTS = {"columns", "partition_columns", "partitions", "bucket_ids"}
+_LISTS = {"columns", "partition_columns", "partitions", "bucket_ids", "types.dictionary"}
 
 
 def _text(value):

@@ -8,6 +8,7 @@ import org.apache.arrow.c.CDataDictionaryProvider;
 import org.apache.arrow.c.Data;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.VectorSchemaRoot;
+import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.Schema;
 
 /** What the library made, as Java has it. */
@@ -24,6 +25,13 @@ final class Arrow {
     static VectorSchemaRoot batch(BufferAllocator allocator, ArrowArray array, Schema schema) {
         if (array.snapshot().release == 0) {
             return null;
+        }
+        for (Field field : schema.getFields()) {
+            if (field.getDictionary() != null) {
+                array.release();
+                throw new UnsupportedOperationException("column " + field.getName()
+                    + " is a dictionary (types.dictionary), and each batch has its own: read with intoArrowReader(), which has a place for them");
+            }
         }
         VectorSchemaRoot root = VectorSchemaRoot.create(schema, allocator);
         try (CDataDictionaryProvider dictionaries = new CDataDictionaryProvider()) {

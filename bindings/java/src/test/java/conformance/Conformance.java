@@ -41,8 +41,14 @@ import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.apache.arrow.vector.BigIntVector;
 import org.apache.arrow.vector.FieldVector;
+import org.apache.arrow.vector.TimeStampVector;
+import org.apache.arrow.vector.VarCharVector;
 import org.apache.arrow.vector.VectorSchemaRoot;
+import org.apache.arrow.vector.dictionary.Dictionary;
+import org.apache.arrow.vector.dictionary.DictionaryEncoder;
 import org.apache.arrow.vector.ipc.ArrowReader;
+import org.apache.arrow.vector.types.pojo.ArrowType;
+import org.apache.arrow.vector.types.pojo.DictionaryEncoding;
 import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.Schema;
 
@@ -110,6 +116,39 @@ public final class Conformance {
         try (MaxStorageClient client = MaxStorageClient.open(options)) {
             return client.read(options, filter);
         }
+    }
+
+    /** How many orders are 1-URGENT, and the most texts that the dictionary of a batch has; 0 for a column that is none. */
+    private static long[] urgent(String dictionary) throws IOException {
+        long[] found = {0, 0};
+        Options options = table("orders").columns("o_orderkey", "o_orderpriority");
+        if (dictionary != null) {
+            options.add("types.dictionary", dictionary);
+        }
+        try (options; ReadSession session = open(options); Scan scan = session.openScan(MEMORY); ArrowReader reader = scan.intoArrowReader()) {
+            while (reader.loadNextBatch()) {
+                FieldVector column = reader.getVectorSchemaRoot().getVector(1);
+                DictionaryEncoding encoding = column.getField().getDictionary();
+                if (encoding == null) {
+                    found[0] += count((VarCharVector) column);
+                    continue;
+                }
+                Dictionary texts = reader.lookup(encoding.getId());
+                found[1] = Math.max(found[1], texts.getVector().getValueCount());
+                try (VarCharVector decoded = (VarCharVector) DictionaryEncoder.decode(column, texts)) {
+                    found[0] += count(decoded);
+                }
+            }
+        }
+        return found;
+    }
+
+    private static long count(VarCharVector texts) {
+        long found = 0;
+        for (int row = 0; row < texts.getValueCount(); row++) {
+            found += texts.getObject(row).toString().equals("1-URGENT") ? 1 : 0;
+        }
+        return found;
     }
 
     /** Rows, and the sum of the first column. */
@@ -277,6 +316,34 @@ public final class Conformance {
                     }
                     byte[] bytes = (byte[]) batch.getVector(1).getObject(row);
                     check(Arrays.equals(bytes, (byte[]) plain.getVector(1).getObject(row)), row);
+                }
+            }
+        });
+        scenario("dictionaries", () -> {
+            long[] plain = urgent(null);
+            long[] keyed = urgent("o_orderpriority");
+            check(plain[0] > 2000 && plain[1] == 0 && keyed[0] == plain[0] && keyed[1] == 5, Arrays.toString(keyed));
+            try (SplitReader split = oneSplit(table("orders").add("types.dictionary", "*"))) {
+                split.next(); // a batch alone has no place for its dictionaries
+                check(false, "a batch without its dictionaries");
+            } catch (UnsupportedOperationException failure) {
+                check(failure.getMessage().contains("intoArrowReader"), failure);
+            }
+        });
+        scenario("time_zone", () -> {
+            String[] columns = {"c_datetime", "c_timestamp", "c_timestamp_ntz"};
+            try (SplitReader there = oneSplit(table("all_types").columns(columns).set("types.time_zone", "Asia/Shanghai"));
+                    SplitReader utc = oneSplit(table("all_types").columns(columns));
+                    VectorSchemaRoot batch = there.next();
+                    VectorSchemaRoot plain = utc.next()) {
+                for (int i = 0; i < columns.length; i++) {
+                    String zone = ((ArrowType.Timestamp) batch.getVector(i).getField().getType()).getTimezone();
+                    check(i == 2 ? zone == null : zone.equals("Asia/Shanghai"), zone);
+                    TimeStampVector got = (TimeStampVector) batch.getVector(i);
+                    TimeStampVector expected = (TimeStampVector) plain.getVector(i);
+                    for (int row = 0; row < 4; row++) {
+                        check(got.isNull(row) == (row == 2) && (got.isNull(row) || got.get(row) == expected.get(row)), columns[i]);
+                    }
                 }
             }
         });
