@@ -366,6 +366,16 @@
 #define MS_FEATURE_PROTOCOL_2 1048576
 
 /**
+ * Strings as dictionaries (the option types.dictionary).
+ */
+#define MS_FEATURE_DICTIONARIES 2097152
+
+/**
+ * Instants whose types name another time zone than UTC (the option types.time_zone).
+ */
+#define MS_FEATURE_TIME_ZONE 4194304
+
+/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0

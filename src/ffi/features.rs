@@ -44,6 +44,10 @@ pub const MS_FEATURE_BATCH_LIMITS: u64 = 0x40000;
 pub const MS_FEATURE_READ_END_CALLBACK: u64 = 0x80000;
 /// Versions 2 and 3 of the Storage API (the option protocol).
 pub const MS_FEATURE_PROTOCOL_2: u64 = 0x100000;
+/// Strings as dictionaries (the option types.dictionary).
+pub const MS_FEATURE_DICTIONARIES: u64 = 0x200000;
+/// Instants whose types name another time zone than UTC (the option types.time_zone).
+pub const MS_FEATURE_TIME_ZONE: u64 = 0x400000;
 
 /// Every feature, and what the header has for it.
 const FEATURES: &[(u64, &[&str])] = &[
@@ -63,11 +67,13 @@ const FEATURES: &[(u64, &[&str])] = &[
     (MS_FEATURE_ASYNC_STREAM, &["ms_scan_export_async"]),
     (MS_FEATURE_SESSION_JSON, &["ms_session_serialize_json"]),
     (MS_FEATURE_SESSION_METRICS, &["ms_session_metrics"]),
-    (MS_FEATURE_COLUMN_COPIES, &["ms_column_copy_values"]),
+    (MS_FEATURE_COLUMN_COPIES, &["ms_column_copy_values", "ms_column_copy_strings"]),
     (MS_FEATURE_ALL_REQUESTED, &["ms_split_all_requested", "ms_scan_all_requested"]),
     (MS_FEATURE_BATCH_LIMITS, &["ms_split_set_batch_limits", "ms_scan_set_batch_limits"]),
     (MS_FEATURE_READ_END_CALLBACK, &["ms_options_set_read_end_callback"]),
     (MS_FEATURE_PROTOCOL_2, &["MS_OPT_PROTOCOL"]),
+    (MS_FEATURE_DICTIONARIES, &["MS_OPT_TYPES_DICTIONARY"]),
+    (MS_FEATURE_TIME_ZONE, &["MS_OPT_TYPES_TIME_ZONE"]),
 ];
 
 /// What the library can do at run time: a bit for each MS_FEATURE_ constant. A program that was built with a newer header asks before it looks

@@ -44,6 +44,12 @@ public final class Status {
     /** The host is told of the end of each read: ms_options_set_read_end_callback. */
     public static final int FEATURE_READ_END_CALLBACK = 524288;
 
+    /** Strings as dictionaries (the option types.dictionary). */
+    public static final int FEATURE_DICTIONARIES = 2097152;
+
+    /** Instants whose types name another time zone than UTC (the option types.time_zone). */
+    public static final int FEATURE_TIME_ZONE = 4194304;
+
     /** An argument of the call, or a value in the request, is wrong. */
     public static final int INVALID_ARGUMENT = 100;
 
