@@ -1,4 +1,4 @@
-//! Bitmaps, eight rows at a time.
+//! Bitmaps, 64 rows at a time.
 
 use std::mem::MaybeUninit;
 
@@ -7,6 +7,8 @@ use crate::error::Result;
 
 /// Rows that a byte of a bitmap tells of.
 const EIGHT: usize = 8;
+/// Rows that are looked at together.
+const WORD: usize = 64;
 
 /// Bits of consecutive rows, the first of them in the lowest place of its byte that `shift` says.
 #[derive(Debug, Clone, Copy)]
@@ -21,16 +23,28 @@ impl<'a> Bitmap<'a> {
         Bitmap { bytes, shift: (shift % EIGHT) as u32 }
     }
 
-    /// The bits of eight rows. Bits behind the last byte are 0.
-    fn eight(&self, block: usize) -> u8 {
-        let at = |index: usize| u16::from(self.bytes.get(index).copied().unwrap_or_default());
-        let pair = at(block) | at(block + 1) << EIGHT;
-        (pair >> self.shift) as u8
+    /// The bits of 64 rows, the first in the lowest place. Bits behind the last byte are 0.
+    fn word(&self, index: usize) -> u64 {
+        let rest = self.bytes.get(index * EIGHT..).unwrap_or_default();
+        let (low, behind) = match rest.split_first_chunk::<EIGHT>() {
+            Some((low, behind)) => (u64::from_le_bytes(*low), behind.first()),
+            None => (rest.iter().rev().fold(0, |word, byte| word << EIGHT | u64::from(*byte)), None),
+        };
+        match (self.shift, behind) {
+            (0, _) => low,
+            (shift, None) => low >> shift,
+            (shift, Some(high)) => low >> shift | u64::from(*high) << (WORD as u32 - shift),
+        }
+    }
+
+    fn is_set(&self, row: usize) -> bool {
+        let bit = row + self.shift as usize;
+        self.bytes.get(bit / EIGHT).is_some_and(|byte| byte >> (bit % EIGHT) & 1 == 1)
     }
 
     /// Writes each bit as a byte, 0 or 1.
     pub(super) fn spread(&self, room: Room<'_>) {
-        each_block(room, |block| spread(self.eight(block)));
+        spread_words(room, |index, _| self.word(index));
     }
 }
 
@@ -49,31 +63,29 @@ impl Nulls<'_> {
         self.own.is_none() && self.outer.is_none()
     }
 
-    /// A bit of 1 for each of eight rows that is not NULL.
-    fn valid(&self, block: usize) -> u8 {
-        let bits = |bitmap: &Option<Bitmap<'_>>| bitmap.map_or(u8::MAX, |bitmap| bitmap.eight(block));
-        bits(&self.own) & bits(&self.outer)
+    /// A bit of 1 for each of 64 rows that is not NULL; `rows` says how many of them there are.
+    fn valid(&self, index: usize, rows: usize) -> u64 {
+        let bits = |bitmap: &Option<Bitmap<'_>>| bitmap.map_or(u64::MAX, |bitmap| bitmap.word(index));
+        let those = if rows < WORD { (1 << rows) - 1 } else { u64::MAX };
+        bits(&self.own) & bits(&self.outer) & those
     }
 
     /// Whether a row is NULL.
     pub(super) fn is_null(&self, row: usize) -> bool {
-        self.valid(row / EIGHT) >> (row % EIGHT) & 1 == 0
+        let is_valid = |bitmap: &Option<Bitmap<'_>>| bitmap.is_none_or(|bitmap| bitmap.is_set(row));
+        !(is_valid(&self.own) && is_valid(&self.outer))
     }
 
     /// Writes a byte for each of `rows` rows, 1 for NULL, and tells how many are.
     pub fn copy(&self, rows: usize, room: Room<'_>) -> Result<usize> {
         let room = within(room, rows, "out_nulls", "bytes")?;
-        if self.are_none() {
-            room.fill(MaybeUninit::new(0));
-            return Ok(0);
-        }
-        let mut count = 0;
-        each_block(room, |block| {
-            let nulls = !self.valid(block) & first(rows - block * EIGHT);
-            count += nulls.count_ones() as usize;
-            spread(nulls)
+        let mut valid = 0;
+        spread_words(room, |index, rows| {
+            let bits = self.valid(index, rows);
+            valid += bits.count_ones() as usize;
+            !bits
         });
-        Ok(count)
+        Ok(rows - valid)
     }
 
     /// Writes a bit for each of `rows` rows, 1 for a value, the first in the lowest place, and tells how many rows are NULL. Bits of the last
@@ -81,20 +93,12 @@ impl Nulls<'_> {
     pub fn copy_validity(&self, rows: usize, room: Room<'_>) -> Result<usize> {
         let room = within(room, rows.div_ceil(EIGHT), "out_validity", "bytes")?;
         let mut valid = 0;
-        for (block, byte) in room.iter_mut().enumerate() {
-            let bits = self.valid(block) & first(rows - block * EIGHT);
+        for (index, target) in room.chunks_mut(EIGHT).enumerate() {
+            let bits = self.valid(index, rows - index * WORD);
             valid += bits.count_ones() as usize;
-            byte.write(bits);
+            target.iter_mut().zip(bits.to_le_bytes()).for_each(|(target, byte)| _ = target.write(byte));
         }
         Ok(rows - valid)
-    }
-}
-
-/// The bits of so many rows, at most eight.
-fn first(rows: usize) -> u8 {
-    match rows {
-        0..EIGHT => (1 << rows) - 1,
-        _ => u8::MAX,
     }
 }
 
@@ -106,16 +110,19 @@ fn spread(bits: u8) -> [u8; EIGHT] {
     ((kept + 0x7f * EACH) >> 7 & EACH).to_le_bytes()
 }
 
-/// Fills memory eight bytes at a time, the last of them in part.
-fn each_block(room: Room<'_>, mut bytes: impl FnMut(usize) -> [u8; EIGHT]) {
-    let (whole, rest) = room.as_chunks_mut::<EIGHT>();
-    let blocks = whole.len();
-    for (block, target) in whole.iter_mut().enumerate() {
-        target.write_copy_of_slice(&bytes(block));
-    }
-    if !rest.is_empty() {
-        for (target, byte) in rest.iter_mut().zip(bytes(blocks)) {
-            target.write(byte);
+/// Fills memory with a byte for each bit of words, of which each is asked for with the number of rows that it is about.
+fn spread_words(room: Room<'_>, mut word: impl FnMut(usize, usize) -> u64) {
+    for (index, rows) in room.chunks_mut(WORD).enumerate() {
+        let bits = word(index, rows.len());
+        // Most columns have few rows that are NULL.
+        if bits == 0 {
+            rows.fill(MaybeUninit::new(0));
+            continue;
         }
+        let bytes = bits.to_le_bytes();
+        let (whole, rest) = rows.as_chunks_mut::<EIGHT>();
+        let last = bytes.get(whole.len()).copied().unwrap_or_default();
+        whole.iter_mut().zip(bytes).for_each(|(target, byte)| _ = target.write_copy_of_slice(&spread(byte)));
+        rest.iter_mut().zip(spread(last)).for_each(|(target, byte)| _ = target.write(byte));
     }
 }
