@@ -299,6 +299,13 @@ fn keys_of_one_partition_need_no_request() {
         ["a-1"; 4000]
     );
     assert!(split.next_batch().unwrap().is_none());
+    let (keyed, _) = open(&peer, true, &[&partition[..], &[("types.dictionary", "*")]].concat());
+    let made = Split::open(&keyed, 1, &Options::new()).unwrap().next_batch().unwrap().unwrap();
+    let made = made.column_by_name("ds").unwrap().as_any_dictionary();
+    assert_eq!(
+        (made.values().as_string::<i32>().value(0), made.values().len(), made.keys().null_count()),
+        ("a-1", 1, 0)
+    );
     for ordered in ["false", "true"] {
         options.set("scan.ordered", ordered).unwrap();
         options.set("read.batch_rows", "999").unwrap();
