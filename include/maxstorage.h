@@ -206,6 +206,8 @@
 #define MS_OPT_PLAN_PARTITIONS_PER_SESSION "plan.partitions_per_session"
 /** Sessions at the service that are planned at the same time. */
 #define MS_OPT_PLAN_CONCURRENCY "plan.concurrency"
+/** What opening a session waits for: the whole plan, or, with `first`, the columns and the first splits, where the partitions are planned by several sessions. The others are planned meanwhile, and numbered as they become known: ms_session_more_splits waits for them, and a scan takes them up by itself. */
+#define MS_OPT_PLAN_WAIT "plan.wait"
 /** How long planning may take, with all requests and retries. */
 #define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
 /** Arrow unit of TIMESTAMP and TIMESTAMP_NTZ. */
@@ -376,6 +378,11 @@
 #define MS_FEATURE_TIME_ZONE 4194304
 
 /**
+ * Splits while others are planned (the option plan.wait): ms_session_more_splits, ms_session_try_more_splits.
+ */
+#define MS_FEATURE_MORE_SPLITS 8388608
+
+/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0
@@ -429,7 +436,8 @@ typedef struct ms_predicate ms_predicate;
 typedef struct ms_scan ms_scan;
 
 /**
- * One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes.
+ * One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes, but for the number of
+ * splits that are known while a session of plan.wait=first is being planned: it grows.
  */
 typedef struct ms_session ms_session;
 
@@ -1640,6 +1648,8 @@ ms_status ms_client_diagnose(const ms_client *client,
 /**
  * Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
  * connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
+ * Of a session that is still being planned (plan.wait=first) it reads the splits that are known and takes up the others as they become known;
+ * a failure of planning is one of the scan.
  * @param[in] session keeps living as long as the scan does, also if it is freed.
  * @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
  * those of the session; the options that the session was opened with choose them all.
@@ -1894,7 +1904,10 @@ ms_status ms_scan_export_async(ms_scan *scan,
                                ms_error **err);
 
 /**
- * Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
+ * Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names. With
+ * plan.wait=first it returns as soon as the first splits are known, while others are still being planned: ms_session_more_splits tells of
+ * them, scans take them up by themselves, and whatever needs the whole plan is MS_WRONG_STATE until then. ms_session_free ends the planning
+ * of what no scan waits for.
  * @param[in] client keeps living as long as the session does, also if it is freed.
  * @param[in] scan scan and types options; copied; the caller keeps and frees it.
  * @param[in] filter which rows are wanted, besides what the option filter.text says; NULL for all. The service uses it to skip blocks:
@@ -1907,7 +1920,7 @@ ms_status ms_scan_export_async(ms_scan *scan,
  * MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
  * plan_timeout_ms; MS_UNSUPPORTED if the option protocol excludes what is asked for, and for a filter with a time that has no text while filter.exact is set; MS_WRONG_STATE for an
  * instance that has not succeeded; a temporary status after the retries.
- * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, or what plan.wait says; at most plan_timeout_ms.
  * @since 0.1
  */
 MS_API
@@ -1928,7 +1941,8 @@ ms_status ms_session_open(const ms_client *client,
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return as ms_session_open; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. A session that was made at the service
  * meanwhile expires by itself.
- * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or `cancel` ends the call.
+ * Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, or what plan.wait says, or `cancel` ends the call; it does not end what
+ * is planned after the call.
  * @since 0.1
  */
 MS_API
@@ -1968,11 +1982,16 @@ ms_status ms_session_attach(const ms_client *client,
  * @param[in] session the session.
  * @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+ * splits. The failure of planning, if that has failed.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API MS_NODISCARD ms_status ms_session_serialize(const ms_session *session, ms_bytes **out_token, ms_error **err);
+MS_API
+MS_NODISCARD
+ms_status ms_session_serialize(const ms_session *session,
+                               ms_bytes **out_token,
+                               ms_error **err);
 
 /**
  * Writes a session as a JSON object for ms_session_attach, for engines that hand splits on as JSON: `format` is "maxstorage.session", then
@@ -1982,7 +2001,8 @@ MS_API MS_NODISCARD ms_status ms_session_serialize(const ms_session *session, ms
  * @param[in] session the session.
  * @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+ * splits. The failure of planning, if that has failed.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
@@ -2041,18 +2061,20 @@ ms_status ms_session_explain(const ms_session *session,
                              ms_error **err);
 
 /**
- * The number of splits.
+ * The number of splits that are known: of all, unless the session was opened with plan.wait=first and is still being planned
+ * (ms_session_more_splits tells).
  * @param[in] session may be NULL.
  * @return the number, 0 for a table without rows; -1 for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API int64_t ms_session_split_count(const ms_session *session);
+MS_API
+int64_t ms_session_split_count(const ms_session *session);
 
 /**
  * Estimated rows: exact in split mode row_offset (before the filter), else only with the option estimate_statistics.
  * @param[in] session may be NULL.
- * @return rows; -1 if unknown, and for NULL.
+ * @return rows; -1 if unknown, while the session is still being planned, and for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
@@ -2061,14 +2083,14 @@ MS_API int64_t ms_session_estimated_rows(const ms_session *session);
 /**
  * Estimated bytes; only with the option estimate_statistics.
  * @param[in] session may be NULL.
- * @return bytes; -1 if unknown, and for NULL.
+ * @return bytes; -1 if unknown, while the session is still being planned, and for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
 MS_API int64_t ms_session_estimated_bytes(const ms_session *session);
 
 /**
- * The end of the session's life at the service.
+ * The end of the session's life at the service, as far as it is planned.
  * @param[in] session may be NULL.
  * @return milliseconds since 1970-01-01 UTC; -1 if unknown, and for NULL.
  * Thread: any, at any time. Blocking: no.
@@ -2108,12 +2130,13 @@ ms_status ms_session_refresh_cancellable(const ms_session *session,
                                          ms_error **err);
 
 /**
- * Frees a session. Splits opened from it go on.
+ * Frees a session. Splits and scans opened from it go on, and so does the planning that a scan waits for; other planning ends.
  * @param[in] session may be NULL.
  * Thread: any, once, when no other call uses the handle. Blocking: no.
  * @since 0.1
  */
-MS_API void ms_session_free(ms_session *session);
+MS_API
+void ms_session_free(ms_session *session);
 
 /**
  * Tells what is known about a split before it is read, for whoever distributes splits over workers.
@@ -2121,7 +2144,7 @@ MS_API void ms_session_free(ms_session *session);
  * @param[in] index 0 to ms_session_split_count - 1.
  * @param[out] out_info receives the facts, to be freed with ms_split_info_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for another index.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for another index, also one that is not known yet (plan.wait=first).
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
@@ -2179,13 +2202,15 @@ const char *ms_split_info_partition(const ms_split_info *info);
 MS_API int64_t ms_split_info_bucket(const ms_split_info *info);
 
 /**
- * The split's share of the work of the session: by rows where they are known, else the same for every split.
+ * The split's share of the work of the session: by rows where they are known, else the same for every split. While the session is still being
+ * planned it is the share of the splits that were known when ms_session_split_info was called.
  * @param[in] info may be NULL.
  * @return from 0 to 1; -1 for NULL.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */
-MS_API double ms_split_info_weight(const ms_split_info *info);
+MS_API
+double ms_split_info_weight(const ms_split_info *info);
 
 /**
  * Frees what is known about a split, and the text borrowed from it.
@@ -2479,6 +2504,54 @@ MS_API const char *ms_metrics_unit(const ms_metrics *metrics, size_t index);
  * @since 0.1
  */
 MS_API void ms_metrics_free(ms_metrics *metrics);
+
+/**
+ * Waits until a session has more splits than the caller knows, or no others will come: for a session that was opened with plan.wait=first.
+ * Split numbers are given out as splits become known, and keep their meaning. Splits that were planned before come before the failure
+ * of the rest. A loop that hands splits out begins with known = 0, handles the splits from known to *out_count - 1, and goes on with
+ * known = *out_count until *out_complete.
+ * @param[in] session the session; any other is complete, and answers at once.
+ * @param[in] known how many splits the caller knows; -1 for how many there are now.
+ * @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
+ * @param[in] cancel may be NULL, then nothing but the deadline ends the call. It must not be freed during the call.
+ * @param[out] out_count receives how many splits are known: more than `known`, unless the plan is complete; -1 on failure.
+ * @param[out] out_complete receives whether there are no others; false on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_DEADLINE_EXCEEDED; MS_CANCELLED; else as ms_session_open, for the part of the plan that failed: every later call that
+ * wants more gets the same. MS_INVALID_ARGUMENT for NULL; MS_FORKED; MS_WRONG_STATE from inside a callback. What is known already is
+ * told whatever `cancel` and the deadline say.
+ * Thread: any, at any time, several at once, but not from inside a callback. Blocking: until more splits are known, `cancel` ends the
+ * call, or the time has come.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_more_splits(const ms_session *session,
+                                 int64_t known,
+                                 int64_t monotonic_deadline_ms,
+                                 const ms_cancel *cancel,
+                                 int64_t *out_count,
+                                 bool *out_complete,
+                                 ms_error **err);
+
+/**
+ * As ms_session_more_splits, without waiting.
+ * @param[in] session as for ms_session_more_splits.
+ * @param[in] known as for ms_session_more_splits.
+ * @param[out] out_count as for ms_session_more_splits; -1 if the call returns MS_PENDING.
+ * @param[out] out_complete as for ms_session_more_splits; false if the call returns MS_PENDING.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_PENDING while no more are known and some may come; the failures of ms_session_more_splits.
+ * Thread: any, at any time, several at once, but not from inside a callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_try_more_splits(const ms_session *session,
+                                     int64_t known,
+                                     int64_t *out_count,
+                                     bool *out_complete,
+                                     ms_error **err);
 
 /**
  * The first byte.

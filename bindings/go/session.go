@@ -5,13 +5,15 @@ import "C"
 
 import (
 	"context"
+	"iter"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/cdata"
 )
 
-// Session is one planned read of one table: columns, partitions, filter, snapshot, a list of splits. It never changes.
+// Session is one planned read of one table: columns, partitions, filter, snapshot, a list of splits. It never changes, but for the number of
+// splits that are known.
 type Session struct {
 	handle  *handle
 	options Options
@@ -29,10 +31,60 @@ func (s *Session) use(call func(*C.ms_session)) {
 	s.handle.use(func(p unsafe.Pointer) { call((*C.ms_session)(p)) })
 }
 
-// Splits is the number of splits.
+// Splits is the number of splits that are known: all, unless the option plan.wait is "first".
 func (s *Session) Splits() (count int64) {
 	s.use(func(p *C.ms_session) { count = int64(C.ms_session_split_count(p)) })
 	return count
+}
+
+// MoreSplits waits until more than `known` splits are known, or the plan is complete: with plan.wait "first", sessions are read while they are
+// being planned. Splits that are known come before the failure of the rest.
+func (s *Session) MoreSplits(ctx context.Context, known int64) (count int64, complete bool, err error) {
+	err = until(ctx, func(cancel *C.ms_cancel) (err error) {
+		s.use(func(p *C.ms_session) {
+			var splits C.int64_t
+			var whole C.bool
+			var reported *C.ms_error
+			err = failure(C.ms_session_more_splits(p, C.int64_t(known), 0, cancel, &splits, &whole, &reported), reported)
+			count, complete = int64(splits), bool(whole)
+		})
+		return err
+	})
+	return count, complete, err
+}
+
+// TryMoreSplits is MoreSplits without waiting: pending is true while no more are known.
+func (s *Session) TryMoreSplits(known int64) (count int64, complete, pending bool, err error) {
+	s.use(func(p *C.ms_session) {
+		var splits C.int64_t
+		var whole C.bool
+		var reported *C.ms_error
+		status := C.ms_session_try_more_splits(p, C.int64_t(known), &splits, &whole, &reported)
+		if pending = status == C.MS_PENDING; pending {
+			return
+		}
+		err = failure(status, reported)
+		count, complete = int64(splits), bool(whole)
+	})
+	return count, complete, pending, err
+}
+
+// SplitNumbers are the numbers of all splits, each as soon as it is known. A failure comes last.
+func (s *Session) SplitNumbers(ctx context.Context) iter.Seq2[int64, error] {
+	return func(yield func(int64, error) bool) {
+		for next, complete := int64(0), false; !complete; {
+			count, whole, err := s.MoreSplits(ctx, next)
+			if err != nil {
+				yield(-1, err)
+				return
+			}
+			for complete = whole; next < count; next++ {
+				if !yield(next, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // EstimatedRows is -1 if it is not known.

@@ -54,6 +54,7 @@ mod split_info;
 mod split;
 
 mod metrics;
+mod more_splits;
 
 mod bytes;
 

@@ -31,6 +31,8 @@ pub struct ms_scan {
 
 /// Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
 /// connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
+/// Of a session that is still being planned (plan.wait=first) it reads the splits that are known and takes up the others as they become known;
+/// a failure of planning is one of the scan.
 /// @param[in] session keeps living as long as the scan does, also if it is freed.
 /// @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
 /// those of the session; the options that the session was opened with choose them all.

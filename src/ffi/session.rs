@@ -17,12 +17,16 @@ use super::predicate::ms_predicate;
 use super::status::ms_status;
 use crate::session::Session;
 
-/// One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes.
+/// One planned read of one table, or of one result: columns, partitions, filter, snapshot, a list of splits. Never changes, but for the number of
+/// splits that are known while a session of plan.wait=first is being planned: it grows.
 pub struct ms_session {
     pub(super) session: Session,
 }
 
-/// Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names.
+/// Plans a read of the table that the option table names, or of the result of the SQL instance that the option instance names. With
+/// plan.wait=first it returns as soon as the first splits are known, while others are still being planned: ms_session_more_splits tells of
+/// them, scans take them up by themselves, and whatever needs the whole plan is MS_WRONG_STATE until then. ms_session_free ends the planning
+/// of what no scan waits for.
 /// @param[in] client keeps living as long as the session does, also if it is freed.
 /// @param[in] scan scan and types options; copied; the caller keeps and frees it.
 /// @param[in] filter which rows are wanted, besides what the option filter.text says; NULL for all. The service uses it to skip blocks:
@@ -35,7 +39,7 @@ pub struct ms_session {
 /// MS_UNAUTHENTICATED, MS_PERMISSION_DENIED, MS_QUOTA_DENIED; MS_NOT_FOUND for a project, schema, table, partition or column; MS_TABLE_KIND_UNSUPPORTED; MS_TIMEOUT after
 /// plan_timeout_ms; MS_UNSUPPORTED if the option protocol excludes what is asked for, and for a filter with a time that has no text while filter.exact is set; MS_WRONG_STATE for an
 /// instance that has not succeeded; a temporary status after the retries.
-/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, at most plan_timeout_ms.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, or what plan.wait says; at most plan_timeout_ms.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -58,7 +62,8 @@ pub unsafe extern "C" fn ms_session_open(
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return as ms_session_open; MS_CANCELLED once `cancel` says so; MS_DEADLINE_EXCEEDED at its deadline. A session that was made at the service
 /// meanwhile expires by itself.
-/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready or `cancel` ends the call.
+/// Thread: any, at any time, but not from inside a callback. Blocking: until the plan is ready, or what plan.wait says, or `cancel` ends the call; it does not end what
+/// is planned after the call.
 /// @since 0.1
 #[must_use]
 #[unsafe(no_mangle)]
@@ -120,7 +125,8 @@ pub unsafe extern "C" fn ms_session_attach(
 /// @param[in] session the session.
 /// @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+/// splits. The failure of planning, if that has failed.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -147,7 +153,8 @@ pub unsafe extern "C" fn ms_session_serialize(
 /// @param[in] session the session.
 /// @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+/// splits. The failure of planning, if that has failed.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -249,7 +256,8 @@ unsafe fn number(session: *const ms_session, of: impl FnOnce(&Session) -> Option
     quiet(-1, || session.and_then(|session| of(&session.session)).unwrap_or(-1))
 }
 
-/// The number of splits.
+/// The number of splits that are known: of all, unless the session was opened with plan.wait=first and is still being planned
+/// (ms_session_more_splits tells).
 /// @param[in] session may be NULL.
 /// @return the number, 0 for a table without rows; -1 for NULL.
 /// Thread: any, at any time. Blocking: no.
@@ -261,7 +269,7 @@ pub unsafe extern "C" fn ms_session_split_count(session: *const ms_session) -> i
 
 /// Estimated rows: exact in split mode row_offset (before the filter), else only with the option estimate_statistics.
 /// @param[in] session may be NULL.
-/// @return rows; -1 if unknown, and for NULL.
+/// @return rows; -1 if unknown, while the session is still being planned, and for NULL.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -271,7 +279,7 @@ pub unsafe extern "C" fn ms_session_estimated_rows(session: *const ms_session) -
 
 /// Estimated bytes; only with the option estimate_statistics.
 /// @param[in] session may be NULL.
-/// @return bytes; -1 if unknown, and for NULL.
+/// @return bytes; -1 if unknown, while the session is still being planned, and for NULL.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[unsafe(no_mangle)]
@@ -279,7 +287,7 @@ pub unsafe extern "C" fn ms_session_estimated_bytes(session: *const ms_session) 
     unsafe { number(session, Session::estimated_bytes) }
 }
 
-/// The end of the session's life at the service.
+/// The end of the session's life at the service, as far as it is planned.
 /// @param[in] session may be NULL.
 /// @return milliseconds since 1970-01-01 UTC; -1 if unknown, and for NULL.
 /// Thread: any, at any time. Blocking: no.
@@ -327,7 +335,7 @@ pub unsafe extern "C" fn ms_session_refresh_cancellable(
     }
 }
 
-/// Frees a session. Splits opened from it go on.
+/// Frees a session. Splits and scans opened from it go on, and so does the planning that a scan waits for; other planning ends.
 /// @param[in] session may be NULL.
 /// Thread: any, once, when no other call uses the handle. Blocking: no.
 /// @since 0.1

@@ -20,7 +20,7 @@ pub struct ms_split_info {
 /// @param[in] index 0 to ms_session_split_count - 1.
 /// @param[out] out_info receives the facts, to be freed with ms_split_info_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
-/// @return MS_OK; MS_INVALID_ARGUMENT for NULL and for another index.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL and for another index, also one that is not known yet (plan.wait=first).
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[must_use]
@@ -103,7 +103,8 @@ pub unsafe extern "C" fn ms_split_info_bucket(info: *const ms_split_info) -> i64
     unsafe { number(info, |info| info.bucket) }
 }
 
-/// The split's share of the work of the session: by rows where they are known, else the same for every split.
+/// The split's share of the work of the session: by rows where they are known, else the same for every split. While the session is still being
+/// planned it is the share of the splits that were known when ms_session_split_info was called.
 /// @param[in] info may be NULL.
 /// @return from 0 to 1; -1 for NULL.
 /// Thread: any, at any time. Blocking: no.

@@ -2,6 +2,7 @@
 
 mod bell;
 mod cancel;
+mod changes;
 mod forced_panic;
 mod group;
 mod handoff;
@@ -15,8 +16,10 @@ mod waker;
 mod workers;
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
@@ -26,6 +29,7 @@ use crate::error::{Error, Kind, Result};
 
 pub use bell::Bell;
 pub use cancel::{Bounds, Cancel, Cancellable};
+pub use changes::{Changes, Listener};
 pub use forced_panic::{Place, forced_panic};
 pub use group::Group;
 pub use handoff::Handoff;
@@ -178,6 +182,25 @@ pub async fn give_way() {
 /// Runs a future on a worker for at most `limit`; `None` if that was not enough.
 pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Which of two was there first.
+#[derive(Debug)]
+pub enum First<A, B> {
+    /// The one.
+    One(A),
+    /// The other.
+    Other(B),
+}
+
+/// Waits for the first of two futures, and drops the other one.
+pub async fn first_of<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(result) => Poll::Ready(First::One(result)),
+        Poll::Pending => other.as_mut().poll(context).map(First::Other),
+    })
+    .await
 }
 
 /// Registers what each of our threads calls when it starts; the first registration stays.

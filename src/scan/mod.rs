@@ -2,6 +2,7 @@
 
 mod demand;
 mod order;
+mod pieces;
 mod push;
 
 use std::os::fd::RawFd;
@@ -17,8 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::options::{self, Options};
 use crate::predicate::Predicate;
 use crate::runtime::{Callback, Cancel, Handoff};
-use crate::session::Session;
+use crate::session::{Parts, Session};
 use crate::split::{Feed, Metric, Piece, Source, in_order};
+use pieces::AllPieces;
 
 pub use demand::Demand;
 pub use push::Sink;
@@ -30,19 +32,26 @@ pub struct Scan {
     progress: Arc<Progress>,
 }
 
-/// What is left to be read.
-type Pieces = Box<dyn Iterator<Item = Result<Piece>> + Send>;
-
 /// How much of a scan was read: rows where they have addresses, else splits.
 #[derive(Debug)]
 struct Progress {
-    total: u64,
+    parts: Parts,
     done: AtomicU64,
 }
 
 impl Progress {
     fn done(&self, piece: &Piece) {
         self.done.fetch_add(piece.addressed().unwrap_or(1), Ordering::Relaxed);
+    }
+
+    /// From 0 to 1. What is not planned yet is taken to be like what is.
+    fn share(&self) -> f64 {
+        let (share, is_whole) = (self.parts.share(), self.parts.is_whole());
+        let known = self.parts.sum_of_known(|plan| plan.addressed_rows().or(Some(plan.split_count())));
+        match known.unwrap_or(0) {
+            0 => f64::from(is_whole),
+            known => (self.done.load(Ordering::Relaxed) as f64 / known as f64 * share).min(1.0),
+        }
     }
 }
 
@@ -57,19 +66,9 @@ impl Scan {
             }
         }
         let requests = usize::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(1);
-        let splits = (0..session.split_count()).map(|index| Source::split(session, index));
-        let splits: Vec<Piece> = splits.collect::<Result<_>>()?;
         let source = Source::new(session, read, requests)?;
-        splits.iter().for_each(|piece| source.expect(piece));
-        let total = splits.iter().map(|piece| piece.addressed().unwrap_or(1)).sum();
-        let progress = Arc::new(Progress { total, done: AtomicU64::new(0) });
-        let cutter = Arc::clone(&source);
-        let passed_over = Arc::clone(&progress);
-        let pieces = splits.into_iter().flat_map(move |piece| {
-            let (asking, passed_over) = (Arc::clone(&cutter), Arc::clone(&passed_over));
-            cutter.cut(piece).filter_map(move |piece| asking.wanted(piece, |piece| passed_over.done(piece)))
-        });
-        let pieces: Pieces = Box::new(pieces);
+        let progress = Arc::new(Progress { parts: session.parts().clone(), done: AtomicU64::new(0) });
+        let pieces = AllPieces::new(session, &source, Arc::clone(&progress))?;
         let told = Arc::clone(&progress);
         let mut feed = if read.flag(&options::SCAN_ORDERED) {
             // The batches wait in lanes.
@@ -133,12 +132,9 @@ impl Scan {
         self.feed.add_filter(filter)
     }
 
-    /// How much of the scan was read by requests that are complete, from 0 to 1.
+    /// How much of the scan was read by requests that are complete, from 0 to 1; while the plan is not whole an estimate, which may go back.
     pub fn progress(&self) -> f64 {
-        match self.progress.total {
-            0 => 1.0,
-            total => self.progress.done.load(Ordering::Relaxed) as f64 / total as f64,
-        }
+        self.progress.share()
     }
 
     /// Whether nothing is left that no request was sent for.

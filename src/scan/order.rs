@@ -1,23 +1,24 @@
 //! Which rows of a scan are read when.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use super::{Pieces, Progress};
+use super::Progress;
 use crate::error::Result;
-use crate::runtime::{Group, Handoff, within};
-use crate::split::{Chunk, Piece, Position, Reader, Sink, Source};
+use crate::runtime::{First, Group, Handoff, first_of, within};
+use crate::split::{Chunk, Piece, Pieces, Position, Reader, Sink, Source};
 
 /// How often requests that have nothing to do look for work again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// What is done sooner is not worth another request.
 const WORTH_SHARING: Duration = Duration::from_millis(500);
 
-/// Every request puts its batches where the engine takes them. One that ends makes room for the next piece; when there is none left, it
+/// Every request puts its batches where the engine takes them. One that ends makes room for the next piece; while there is none, it
 /// takes over half of what the slowest one has still to read.
 pub(super) async fn as_it_comes(
     source: Arc<Source>,
-    mut pieces: Pieces,
+    mut pieces: impl Pieces,
     requests: usize,
     queue: Arc<Handoff<Chunk>>,
     progress: Arc<Progress>,
@@ -25,11 +26,14 @@ pub(super) async fn as_it_comes(
     let mut readers = Group::default();
     let mut running: Vec<Arc<Position>> = Vec::new();
     loop {
+        let mut is_waiting = false;
         while running.len() < requests {
-            let (piece, is_new) = match pieces.next() {
-                Some(piece) => (Some(piece?), true),
-                None if queue.is_full() => (None, false),
-                None => (rest_of_the_slowest(&running, source.least_rows()), false),
+            let next = pieces.next();
+            is_waiting = next.is_pending();
+            let (piece, is_new) = match next {
+                Poll::Ready(Some(piece)) => (Some(piece?), true),
+                _ if queue.is_full() => (None, false),
+                _ => (rest_of_the_slowest(&running, source.least_rows()), false),
             };
             let Some(piece) = piece else { break };
             let position = Arc::new(Position::new(piece));
@@ -42,11 +46,15 @@ pub(super) async fn as_it_comes(
             while let Some(ended) = readers.ended().await {
                 ended?;
             }
-            return Ok(());
+            if !is_waiting {
+                return Ok(());
+            }
+            pieces.changed().await;
+            continue;
         }
-        match within(LOOK_AGAIN, readers.ended()).await {
-            Some(Some(ended)) => ended?,
-            Some(None) | None => continue,
+        match within(LOOK_AGAIN, first_of(readers.ended(), pieces.changed())).await {
+            Some(First::One(Some(ended))) => ended?,
+            _ => continue,
         }
         // A reader drops its position when it ends.
         running.retain(|position| {

@@ -11,7 +11,10 @@ const MAX_SPLITS: i64 = 10_000;
 /// One JSON object.
 pub(super) fn text(session: &Session) -> String {
     let first = session.parts.first();
-    let told = session.split_count().min(MAX_SPLITS);
+    // Asked before the splits are counted, of which there may be more in a moment.
+    let is_whole = session.parts.is_whole();
+    let count = session.split_count();
+    let told = count.min(MAX_SPLITS);
     let object = json!({
         "source": first.source.to_string(),
         "protocol": first.version,
@@ -23,7 +26,8 @@ pub(super) fn text(session: &Session) -> String {
             "partitions": plan.partitions,
             "expires_at_ms": lease.expires_at_ms(),
         })).collect::<Vec<Value>>(),
-        "planning_ms": session.planned_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        "planning_ms": session.clock.as_ref().map(|clock| u64::try_from(clock.time().as_millis()).unwrap_or(u64::MAX)),
+        "plan_complete": is_whole,
         "expires_at_ms": session.expires_at_ms(),
         "estimated_rows": session.estimated_rows(),
         "estimated_bytes": session.estimated_bytes(),
@@ -46,10 +50,10 @@ pub(super) fn text(session: &Session) -> String {
             "dictionary": first.policies.dictionary,
             "time_zone": first.policies.time_zone,
         },
-        "split_count": session.split_count(),
+        "split_count": count,
         "splits_by": match first.cut { Cut::Splits(_) => "service", Cut::Rows { .. } => "rows" },
         "splits": (0..told).filter_map(|index| split(session, index)).collect::<Vec<Value>>(),
-        "splits_left_out": session.split_count() - told,
+        "splits_left_out": count - told,
     });
     object.to_string()
 }

@@ -47,7 +47,7 @@ figures! {
 
     reads, "reads", "Splits and scans that were opened.";
     reads_open, "reads", "Those of them that were not freed yet.";
-    planning, "us", "Time that planning took; 0 for a session that was planned elsewhere.";
+    planning, "us", "Time that planning took, or takes so far; 0 for a session that was planned elsewhere.";
 }
 
 /// The reads of a session, those that are over included.

@@ -1,5 +1,7 @@
-//! A read session: one planned read of one table. Nothing but its end changes after it was opened; usable from every thread.
+//! A read session: one planned read of one table, usable from every thread. After it was opened nothing but its end changes, and the number of
+//! its splits that are known, if the plan was not waited for.
 
+mod background;
 mod chunks;
 mod explain;
 mod filter;
@@ -8,12 +10,14 @@ mod metrics;
 mod parts;
 mod plan;
 mod planner;
+mod planning;
 mod projection;
 mod split_info;
 mod token;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 
 use arrow_schema::SchemaRef;
 
@@ -23,12 +27,15 @@ use crate::metrics::Metric;
 use crate::options::{self, Options};
 use crate::predicate::{Conjunct, Exactness, Predicate, Selection};
 use crate::proto::call::Rows;
-use crate::runtime::{Cancel, Place, forced_panic};
+use crate::runtime::{Cancel, Place, forced_panic, within};
 use crate::transport::check_endpoint;
+use background::{Background, Clock};
+use planning::{PlanRequests, Planning};
 
 pub use lease::{Hold, Lease};
 pub(crate) use metrics::Reads;
 pub use metrics::{Metrics, SessionMetrics};
+pub use parts::Known;
 pub(crate) use parts::Parts;
 pub(crate) use plan::Plan;
 pub(crate) use projection::Projection;
@@ -49,12 +56,14 @@ pub struct Session {
     selection: Option<Arc<Selection>>,
     conjuncts: Arc<[Conjunct]>,
     /// How long planning took; unknown for a session that was planned elsewhere.
-    planned_in: Option<Duration>,
+    clock: Option<Clock>,
+    /// What plans the rest, if there is any.
+    background: Option<Arc<Background>>,
     reads: Arc<Reads>,
 }
 
 impl Session {
-    /// Plans a read of the table that `scan` names; blocks until the plan is ready.
+    /// Plans a read of the table that `scan` names; blocks until the plan is ready, or its first splits are known if `plan.wait` says so.
     pub fn open(client: &Client, scan: &Options) -> Result<Self> {
         Self::open_filtered(client, scan, None, None)
     }
@@ -70,11 +79,31 @@ impl Session {
         client.runtime().check()?;
         forced_panic(scan.text(&options::DEBUG_PANIC), Place::SessionOpen);
         let client = &client.observed(scan)?;
-        let requests = planner::PlanRequests::from_options(client, scan, filter)?;
+        let requests = PlanRequests::from_options(client, scan, filter)?;
         let transport = Arc::clone(client.transport());
-        let start = Instant::now();
-        let (plans, conjuncts) = client.run(cancel, async move { requests.plan(&transport).await })?;
-        Session::new(client, plans, conjuncts, Some(start.elapsed()))
+        let waits_for_all = scan.text(&options::PLAN_WAIT) != Some("first");
+        let clock = Clock::start();
+        let (plans, planning, conjuncts) = client.run(cancel, async move {
+            let (mut planning, conjuncts) = requests.begin(transport).await?;
+            let plans = if waits_for_all { planning.all().await? } else { planning.first_splits().await? };
+            Ok((plans, planning, conjuncts))
+        })?;
+        let parts = Parts::growing(client.transport(), plans, planning.count())?;
+        let session = Session::new(client, parts, conjuncts, Some(clock))?;
+        Ok(session.going_on(planning))
+    }
+
+    /// Has the rest of the plan made in the background.
+    fn going_on(mut self, planning: Planning) -> Self {
+        if let Some(clock) = &self.clock {
+            if planning.is_over() {
+                clock.stop();
+            } else {
+                let background = Background::start(&self.client, planning, &self.parts, clock.clone());
+                self.background = Some(Arc::new(background));
+            }
+        }
+        self
     }
 
     /// Opens a session that was planned elsewhere from its token. No I/O.
@@ -98,11 +127,10 @@ impl Session {
                     .into(),
         };
         let conjuncts = residual.iter().flat_map(|residual| residual.conjuncts().iter().map(conjunct)).collect();
-        Session::new(client, plans, conjuncts, None)
+        Session::new(client, Parts::new(client.transport(), plans)?, conjuncts, None)
     }
 
-    fn new(client: &Client, plans: Vec<Plan>, conjuncts: Vec<Conjunct>, planned_in: Option<Duration>) -> Result<Self> {
-        let parts = Parts::new(client.transport(), plans)?;
+    fn new(client: &Client, parts: Parts, conjuncts: Vec<Conjunct>, clock: Option<Clock>) -> Result<Self> {
         let plan = parts.first();
         let arriving = Arc::new(plan.schema()?);
         let delivered = plan.delivered(&arriving);
@@ -127,29 +155,31 @@ impl Session {
             schema,
             selection: selection.map(Arc::new),
             conjuncts: conjuncts.into(),
-            planned_in,
+            clock,
+            background: None,
             reads: Arc::new(Reads::new(client.memory())),
         })
     }
 
-    /// The session as bytes for another process: versioned, with a checksum, without credentials.
+    /// The session as bytes for another process: versioned, with a checksum, without credentials. Fails while the plan is not whole.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        token::write(self.current_plans())
+        token::write(self.current_plans()?)
     }
 
     /// The same as the text of a JSON object, with fields that can be read.
     pub fn serialize_json(&self) -> Result<Vec<u8>> {
-        token::write_json(self.current_plans())
+        token::write_json(self.current_plans()?)
     }
 
-    /// The plans with what has changed since they were made.
-    fn current_plans(&self) -> Vec<Plan> {
+    /// All plans with what has changed since they were made.
+    fn current_plans(&self) -> Result<Vec<Plan>> {
+        self.parts.check_whole("a session is written when all its splits are known")?;
         let current = |(plan, lease): (&Arc<Plan>, &Arc<Lease>)| Plan {
             expires_at_ms: lease.expires_at_ms(),
             route_token: lease.route_token(),
             ..Plan::clone(plan)
         };
-        self.parts.all().map(current).collect()
+        Ok(self.parts.all().map(current).collect())
     }
 
     /// The schema of every batch.
@@ -178,9 +208,40 @@ impl Session {
         self.selection.as_ref()
     }
 
-    /// How many splits the plan has.
+    /// How many splits are known, which are all if the plan was waited for.
     pub fn split_count(&self) -> i64 {
         self.parts.split_count()
+    }
+
+    /// Waits until more than `known` splits are known, or the plan is whole: until `deadline`, or until `cancel` ends the call. What is known
+    /// already is told whatever they say. A failure of planning comes after the splits that were planned before.
+    pub fn more_splits(&self, known: i64, deadline: Option<Instant>, cancel: Option<&Cancel>) -> Result<Known> {
+        if let Poll::Ready(answer) = self.try_more_splits(known)? {
+            return Ok(answer);
+        }
+        let parts = self.parts.clone();
+        self.client.run(cancel, async move {
+            let waiting = parts.wait_for_more(known);
+            let Some(deadline) = deadline else { return waiting.await };
+            let waited = within(deadline.saturating_duration_since(Instant::now()), waiting).await;
+            waited.unwrap_or_else(|| {
+                Err(Error::new(Kind::DeadlineExceeded, "no more splits were known before the deadline"))
+            })
+        })
+    }
+
+    /// As [`Session::more_splits`], without waiting.
+    pub fn try_more_splits(&self, known: i64) -> Result<Poll<Known>> {
+        self.client.runtime().check()?;
+        match self.parts.more(known) {
+            Poll::Ready(answer) => answer.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// The session for a read of splits that are known: it does not keep the planning of others going.
+    pub(crate) fn of_known_splits(&self) -> Self {
+        Session { background: None, ..self.clone() }
     }
 
     /// What is known about split `index` before it is read.
@@ -191,7 +252,7 @@ impl Session {
     /// What all reads of the session have cost so far, those that are over included.
     pub fn metrics(&self) -> Result<Vec<Metric>> {
         self.client.runtime().check()?;
-        Ok(self.reads.list(self.planned_in))
+        Ok(self.reads.list(self.clock.as_ref().map(Clock::time)))
     }
 
     pub(crate) fn reads(&self) -> &Reads {
@@ -203,17 +264,17 @@ impl Session {
         explain::text(self)
     }
 
-    /// Estimated rows of the plan: exact in mode `row_offset`, `None` if the service was not asked.
+    /// Estimated rows of the plan: exact in mode `row_offset`, `None` if the service was not asked, and while the plan is not whole.
     pub fn estimated_rows(&self) -> Option<i64> {
         self.parts.sum(|plan| plan.estimated_rows)
     }
 
-    /// Estimated bytes of the plan, `None` if the service was not asked.
+    /// Estimated bytes of the plan, `None` if the service was not asked, and while the plan is not whole.
     pub fn estimated_bytes(&self) -> Option<i64> {
         self.parts.sum(|plan| plan.estimated_bytes)
     }
 
-    /// When the session ends, in epoch milliseconds; `None` if the service did not say.
+    /// When what is known of the session ends, in epoch milliseconds; `None` if the service did not say.
     pub fn expires_at_ms(&self) -> Option<i64> {
         self.parts.all().filter_map(|(_, lease)| lease.expires_at_ms()).min()
     }
@@ -228,9 +289,9 @@ impl Session {
         Ok(())
     }
 
-    /// Has the session refreshed ahead of its end as long as the guard lives.
-    pub(crate) fn hold(&self) -> Vec<Hold> {
-        self.parts.all().map(|(_, lease)| lease.hold(self.client.runtime())).collect()
+    /// Has what is known of the session refreshed ahead of its end as long as the guards live, without the first `held` of the plans.
+    pub(crate) fn hold(&self, held: usize) -> Vec<Hold> {
+        self.parts.all().skip(held).map(|(_, lease)| lease.hold(self.client.runtime())).collect()
     }
 
     /// Whether this session was opened in another process, from which this one was forked.
@@ -257,7 +318,15 @@ impl Session {
     }
 
     fn no_split(&self, index: i64) -> Error {
+        // What is asked first was so before the splits were counted.
+        let is_whole = self.parts.is_whole();
         let count = self.split_count();
-        Error::new(Kind::InvalidArgument, format!("there is no split {index}; the session has {count}"))
+        let message = match is_whole {
+            true => format!("there is no split {index}; the session has {count}"),
+            false => {
+                format!("there is no split {index} yet; {count} are known, and the session is still being planned")
+            }
+        };
+        Error::new(Kind::InvalidArgument, message)
     }
 }

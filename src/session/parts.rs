@@ -1,18 +1,28 @@
 //! The sessions at the service that one session of ours stands for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use super::lease::Lease;
 use super::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::proto::call::Rows;
+use crate::runtime::{Changes, Listener};
 use crate::transport::Transport;
 
-/// Plans of the same read, each of other partitions. The splits of a plan follow those of the plan before it.
+/// Plans of the same read, each of other partitions. The splits of a plan follow those of the plan before it. Plans may be added until there
+/// are as many as were announced; what is there never changes.
 #[derive(Debug, Clone)]
-pub(crate) struct Parts {
+pub(crate) struct Parts(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     first: Arc<Plan>,
-    all: Arc<[Part]>,
+    /// Those that are known are in the first places.
+    all: Box<[OnceLock<Part>]>,
+    /// Why there will be no more, though not all are known.
+    failure: OnceLock<Error>,
+    changes: Changes,
 }
 
 #[derive(Debug)]
@@ -23,40 +33,136 @@ struct Part {
     first_split: i64,
 }
 
+/// How many splits of a plan are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The number of splits, numbered from 0.
+    pub splits: i64,
+    /// Whether there are no others.
+    pub is_whole: bool,
+}
+
 impl Parts {
-    /// Puts plans together, of which there is at least one. Fails if the table changed between them.
+    /// Plans that are all there are, of which there is at least one. Fails if the table changed between them.
     pub(super) fn new(transport: &Arc<Transport>, plans: Vec<Plan>) -> Result<Self> {
-        let mut first_split = 0i64;
-        let mut parts: Vec<Part> = Vec::with_capacity(plans.len());
-        for plan in plans {
-            if let Some(first) = parts.first().filter(|first| first.plan.columns != plan.columns) {
-                let message = format!("the columns of {} changed while it was being planned", first.plan.source);
-                return Err(Error::new(Kind::TableChanged, message));
-            }
-            let count = plan.split_count();
-            let plan = Arc::new(plan);
-            parts.push(Part { lease: Lease::new(transport, &plan), plan, first_split });
-            first_split = first_split.saturating_add(count);
-        }
-        let first = parts.first().map(|part| Arc::clone(&part.plan));
+        let count = plans.len();
+        Self::growing(transport, plans, count)
+    }
+
+    /// The first of `count` plans, of which there is at least one.
+    pub(super) fn growing(transport: &Arc<Transport>, plans: Vec<Plan>, count: usize) -> Result<Self> {
+        let first = plans.first().cloned().map(Arc::new);
         let first = first.ok_or_else(|| Error::new(Kind::Internal, "a session without a plan"))?;
-        Ok(Parts { first, all: parts.into() })
+        let parts = Parts(Arc::new(Inner {
+            first,
+            all: std::iter::repeat_with(OnceLock::new).take(count).collect(),
+            failure: OnceLock::new(),
+            changes: Changes::default(),
+        }));
+        plans.into_iter().try_for_each(|plan| parts.add(transport, plan))?;
+        Ok(parts)
+    }
+
+    /// Adds the next plan; only to be called by one at a time. Fails if the table changed since the first one.
+    pub(super) fn add(&self, transport: &Arc<Transport>, plan: Plan) -> Result<()> {
+        let first = self.first();
+        if first.columns != plan.columns {
+            let message = format!("the columns of {} changed while it was being planned", first.source);
+            return Err(Error::new(Kind::TableChanged, message));
+        }
+        let plan = Arc::new(plan);
+        let part = Part { lease: Lease::new(transport, &plan), plan, first_split: self.split_count() };
+        let place = self.0.all.get(self.count());
+        if place.is_none_or(|place| place.set(part).is_err()) {
+            return Err(Error::new(Kind::Internal, "there are more plans than were announced"));
+        }
+        self.0.changes.tell();
+        Ok(())
+    }
+
+    /// Takes note that there will be no more plans, and why. Without effect if all are there.
+    pub(super) fn fail(&self, error: Error) {
+        if !self.is_whole() && self.0.failure.set(error).is_ok() {
+            self.0.changes.tell();
+        }
+    }
+
+    /// Whether all plans are there.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.all.last().is_none_or(|last| last.get().is_some())
+    }
+
+    /// Fails unless all plans are there: with the failure of planning, or because `what` needs all of them.
+    pub(super) fn check_whole(&self, what: &str) -> Result<()> {
+        // Whether planning failed is asked first: a plan that is whole has not.
+        match (self.0.failure.get(), self.is_whole()) {
+            (_, true) => Ok(()),
+            (Some(failure), false) => Err(failure.clone()),
+            (None, false) => Err(Error::new(
+                Kind::WrongState,
+                format!(
+                    "{what}, and this one is still being planned: call ms_session_more_splits until it is complete"
+                ),
+            )),
+        }
+    }
+
+    /// Whether more than `known` splits are known, or all, and how many: splits that are known come before the failure of the rest.
+    pub(crate) fn more(&self, known: i64) -> Poll<Result<Known>> {
+        // What is asked first was so before: every split that was known by then is counted.
+        let (failure, is_whole) = (self.0.failure.get(), self.is_whole());
+        let splits = self.split_count();
+        match failure {
+            _ if splits > known || is_whole => Poll::Ready(Ok(Known { splits, is_whole })),
+            Some(failure) => Poll::Ready(Err(failure.clone())),
+            None => Poll::Pending,
+        }
+    }
+
+    /// As [`Parts::more`], once it has an answer.
+    pub(super) async fn wait_for_more(&self, known: i64) -> Result<Known> {
+        let mut changes = self.listen();
+        loop {
+            match self.more(known) {
+                Poll::Ready(answer) => return answer,
+                Poll::Pending => changes.changed().await,
+            }
+        }
+    }
+
+    /// Hears of every plan that is added from now on, and of a failure.
+    pub(crate) fn listen(&self) -> Listener {
+        self.0.changes.listen()
     }
 
     /// The first plan: what all of them have in common.
-    pub(super) fn first(&self) -> &Arc<Plan> {
-        &self.first
+    pub(crate) fn first(&self) -> &Arc<Plan> {
+        &self.0.first
     }
 
-    /// The plans and their lives at the service, in the order of their splits.
-    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (&Arc<Plan>, &Arc<Lease>)> {
-        self.all.iter().map(|part| (&part.plan, &part.lease))
+    fn known(&self) -> impl Iterator<Item = &Part> {
+        self.0.all.iter().map_while(OnceLock::get)
+    }
+
+    /// How many plans are known.
+    pub(crate) fn count(&self) -> usize {
+        self.0.all.partition_point(|part| part.get().is_some())
+    }
+
+    /// The share of the plans that is known, from 0 to 1.
+    pub(crate) fn share(&self) -> f64 {
+        self.count() as f64 / self.0.all.len().max(1) as f64
+    }
+
+    /// The plans that are known and their lives at the service, in the order of their splits.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<Plan>, &Arc<Lease>)> {
+        self.known().map(|part| (&part.plan, &part.lease))
     }
 
     fn part(&self, split: i64) -> Option<&Part> {
-        let behind = self.all.partition_point(|part| part.first_split <= split);
+        let begins = |part: &OnceLock<Part>| part.get().is_some_and(|part| part.first_split <= split);
         // A plan without splits begins where the next one does.
-        self.all.get(behind.checked_sub(1)?)
+        self.0.all.get(self.0.all.partition_point(begins).checked_sub(1)?)?.get()
     }
 
     /// The plan of a split and its life at the service; `None` if there is no such split.
@@ -78,13 +184,19 @@ impl Parts {
         plan.rows(local)
     }
 
-    /// How many splits there are.
+    /// How many splits are known.
     pub(super) fn split_count(&self) -> i64 {
-        self.all.last().map_or(0, |part| part.first_split.saturating_add(part.plan.split_count()))
+        let last = self.count().checked_sub(1).and_then(|last| self.0.all.get(last)?.get());
+        last.map_or(0, |part| part.first_split.saturating_add(part.plan.split_count()))
     }
 
-    /// The sum of a figure, if every plan has it.
+    /// The sum of a figure, if every plan has it and all are known.
     pub(super) fn sum(&self, of: impl Fn(&Plan) -> Option<i64>) -> Option<i64> {
+        self.is_whole().then(|| self.sum_of_known(of)).flatten()
+    }
+
+    /// The sum of a figure over the plans that are known, if every one of them has it.
+    pub(crate) fn sum_of_known(&self, of: impl Fn(&Plan) -> Option<i64>) -> Option<i64> {
         self.all().try_fold(0i64, |sum, (plan, _)| Some(sum.saturating_add(of(plan)?)))
     }
 }
@@ -123,6 +235,42 @@ pub(super) mod tests {
         assert_eq!(parts.rows(5), Some(Rows::Split { index: 0 }));
         assert_eq!(parts.sum(|plan| plan.estimated_bytes), Some(35));
         assert_eq!(parts.sum(|plan| plan.estimated_rows), None);
+    }
+
+    #[test]
+    fn plans_that_are_added_follow_those_that_are_there() {
+        let mut plans = plans(&[Cut::Splits(2), Cut::Splits(3), Cut::Splits(0)]).into_iter();
+        let parts = Parts::growing(&transport(), plans.by_ref().take(1).collect(), 3).unwrap();
+        let known = |splits, is_whole| Poll::Ready(Ok::<_, ()>(Known { splits, is_whole }));
+        let more = |count| parts.more(count).map_err(|error| assert_eq!(error.kind(), Kind::Internal));
+        assert_eq!((more(0), more(1)), (known(2, false), known(2, false)));
+        assert!(more(2).is_pending() && parts.check_whole("x").unwrap_err().kind() == Kind::WrongState);
+        assert_eq!(
+            (parts.sum(|plan| plan.estimated_bytes), parts.sum_of_known(|plan| plan.estimated_bytes)),
+            (None, Some(7))
+        );
+        assert_eq!((parts.count(), parts.rows(2)), (1, None));
+        let before = parts.locate(1).map(|(plan, local)| (plan.session_id.clone(), local));
+        parts.add(&transport(), plans.next().unwrap()).unwrap();
+        assert_eq!((more(2), parts.rows(4)), (known(5, false), Some(Rows::Split { index: 2 })));
+        assert_eq!(parts.locate(1).map(|(plan, local)| (plan.session_id.clone(), local)), before);
+        parts.add(&transport(), plans.next().unwrap()).unwrap();
+        assert_eq!((more(5), more(i64::MAX)), (known(5, true), known(5, true)), "no more, and that is known");
+        assert_eq!(parts.sum(|plan| plan.estimated_bytes), Some(21));
+        parts.fail(Error::new(Kind::Internal, "too late to fail"));
+        assert!(parts.check_whole("x").is_ok() && more(5) == known(5, true));
+        assert_eq!(parts.add(&transport(), sample(Cut::Splits(1))).unwrap_err().kind(), Kind::Internal);
+    }
+
+    #[test]
+    fn a_failure_comes_after_the_splits_that_are_known() {
+        let parts = Parts::growing(&transport(), plans(&[Cut::Splits(2)]), 2).unwrap();
+        parts.fail(Error::new(Kind::NotFound, "gone"));
+        parts.fail(Error::new(Kind::Cancelled, "a second one"));
+        assert!(matches!(parts.more(1), Poll::Ready(Ok(Known { splits: 2, is_whole: false }))));
+        let Poll::Ready(Err(error)) = parts.more(2) else { panic!("no failure") };
+        assert_eq!(error.message(), "gone");
+        assert_eq!(parts.check_whole("x").unwrap_err().message(), "gone");
     }
 
     #[test]

@@ -1,23 +1,18 @@
 //! Planning: options to a plan.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::chunks::chunks;
-use super::filter::{Filter, Prepared, TableColumns};
 use super::lease::is_route_token;
 use super::plan::{Cut, Plan};
 use crate::arrow::policy::Policies;
 use crate::client::Client;
 use crate::error::{Error, Kind, Result};
 use crate::options::{self, Key, Options};
-use crate::predicate::{Conjunct, Predicate};
 use crate::proto::answer::{Planning, SessionAnswer};
 use crate::proto::call::{Incremental, Moment, ReadSession, SplitMode, SplitOptions, TimeUnits};
-use crate::proto::metadata::{TableDocument, get_table};
-use crate::proto::{Source, TableName, Version};
-use crate::runtime::{Group, sleep, within};
+use crate::proto::{Source, Version};
+use crate::runtime::{sleep, within};
 use crate::transport::{Answer, Transport};
 
 /// First wait between two questions whether the plan is ready; each further one is half as long again.
@@ -45,90 +40,14 @@ const OF_TABLES: [&Key; 14] = [
     &options::SPLIT_MAX_FILES,
 ];
 
-/// Plans to be made: one for every group of partitions.
-#[derive(Debug)]
-pub(super) struct PlanRequests {
-    whole: PlanRequest,
-    filter: Filter,
-    partitions_per_session: usize,
-    concurrency: usize,
-}
-
-impl PlanRequests {
-    pub(super) fn from_options(client: &Client, scan: &Options, filter: Option<&Predicate>) -> Result<Self> {
-        let number = |key: &Key| usize::try_from(scan.number(key)).unwrap_or(usize::MAX);
-        Ok(PlanRequests {
-            whole: PlanRequest::from_options(client, scan)?,
-            filter: Filter::new(scan, filter)?,
-            partitions_per_session: number(&options::PLAN_PARTITIONS_PER_SESSION),
-            concurrency: number(&options::PLAN_CONCURRENCY),
-        })
-    }
-
-    /// The plans, in the order of their partitions, and what became of the filter.
-    pub(super) async fn plan(mut self, transport: &Arc<Transport>) -> Result<(Vec<Plan>, Vec<Conjunct>)> {
-        let limit = self.whole.timeout;
-        let prepared = within(limit, self.prepare_filter(transport)).await;
-        let prepared = prepared.unwrap_or_else(|| Err(self.whole.too_late()));
-        let Prepared { conjuncts, residual, hidden } =
-            prepared.map_err(|error| error.context(format!("planning a read of {}", self.whole.source)))?;
-        let mut plans = self.plan_groups(transport).await?;
-        for plan in &mut plans {
-            (plan.residual, plan.hidden) = (residual.clone(), hidden.clone());
-        }
-        Ok((plans, conjuncts))
-    }
-
-    /// Puts the filter into the request, after a look at the table where the filter needs one.
-    async fn prepare_filter(&mut self, transport: &Transport) -> Result<Prepared> {
-        let table = match (&self.whole.source, self.filter.needs_table(&self.whole.wanted)) {
-            (_, false) => Ok(None),
-            (Source::Table(table), true) => columns(table, transport).await.map(Some),
-            (Source::Instance { .. }, true) => {
-                return Err(Error::new(Kind::InvalidArgument, "the result of an instance is read without a filter"));
-            }
-        };
-        self.filter.prepare(table, &mut self.whole.wanted)
-    }
-
-    /// Plans the groups of partitions, several at a time. The first failure ends them all.
-    async fn plan_groups(&self, transport: &Arc<Transport>) -> Result<Vec<Plan>> {
-        let groups = chunks(&self.whole.wanted.partitions, self.partitions_per_session);
-        let count = groups.len();
-        let partitions: usize = groups.iter().map(Vec::len).sum();
-        let made: Arc<Mutex<Vec<Option<Plan>>>> = Arc::new(Mutex::new(vec![None; count]));
-        let mut waiting = groups.into_iter().map(|group| self.whole.for_partitions(group, partitions)).enumerate();
-        let mut running = Group::default();
-        let mut start = |running: &mut Group| {
-            if let Some((number, request)) = waiting.next() {
-                let (transport, made) = (Arc::clone(transport), Arc::clone(&made));
-                running.start(async move {
-                    let plan = request.plan(&transport).await?;
-                    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-                    made.iter_mut().skip(number).take(1).for_each(|place| *place = Some(plan.clone()));
-                    Ok(())
-                });
-            }
-        };
-        (0..self.concurrency).for_each(|_| start(&mut running));
-        while let Some(ended) = running.ended().await {
-            ended?;
-            start(&mut running);
-        }
-        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = std::mem::take(&mut *made).into_iter().collect::<Option<Vec<_>>>();
-        made.ok_or_else(|| Error::new(Kind::Internal, format!("not all of {count} plans were made")))
-    }
-}
-
 /// A plan to be made.
 #[derive(Debug)]
-struct PlanRequest {
-    source: Source,
-    wanted: ReadSession,
+pub(super) struct PlanRequest {
+    pub(super) source: Source,
+    pub(super) wanted: ReadSession,
     policies: Policies,
     rows_per_split: i64,
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// A session that is ready.
@@ -140,7 +59,7 @@ struct Ready {
 }
 
 impl PlanRequest {
-    fn from_options(client: &Client, scan: &Options) -> Result<Self> {
+    pub(super) fn from_options(client: &Client, scan: &Options) -> Result<Self> {
         let source = match scan.text(&options::INSTANCE) {
             None => Source::Table(client.table(scan.required(&options::TABLE_NAME)?)?),
             Some(id) => instance(client, id, scan)?,
@@ -173,7 +92,7 @@ impl PlanRequest {
     }
 
     /// The same for some of `all` partitions.
-    fn for_partitions(&self, partitions: Vec<String>, all: usize) -> Self {
+    pub(super) fn for_partitions(&self, partitions: Vec<String>, all: usize) -> Self {
         let mut wanted = self.wanted.clone();
         if wanted.split.mode == SplitMode::Parallelism && all > 0 {
             // A fair share of the splits that were asked for.
@@ -184,7 +103,7 @@ impl PlanRequest {
         PlanRequest { source: self.source.clone(), wanted, policies: self.policies.clone(), ..*self }
     }
 
-    async fn plan(self, transport: &Transport) -> Result<Plan> {
+    pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
         let named = format!("planning a read of {}", self.source);
         let start = Instant::now();
         let limit = self.timeout;
@@ -196,7 +115,7 @@ impl PlanRequest {
         Ok(plan)
     }
 
-    fn too_late(&self) -> Error {
+    pub(super) fn too_late(&self) -> Error {
         let limit = self.timeout.as_millis();
         Error::new(Kind::Timeout, format!("the service did not answer within plan_timeout_ms ({limit})"))
     }
@@ -288,18 +207,6 @@ impl PlanRequest {
             estimated_bytes: answer.session_stats.map(|stats| stats.estimated_size),
         })
     }
-}
-
-/// The columns that a filter may be about.
-async fn columns(table: &TableName, transport: &Transport) -> Result<TableColumns> {
-    let columns = async {
-        let answer = transport.ask_service(get_table(table, false)).await?;
-        let document = TableDocument::parse(&answer.body);
-        document
-            .and_then(|table| Ok(TableColumns { data: table.data_columns()?, partition: table.partition_keys()? }))
-            .map_err(|error| error.with_request_id(&answer.request_id))
-    };
-    columns.await.map_err(|error| error.context("learning the columns that the filter is about"))
 }
 
 /// The result of an instance in the default project.

@@ -17,7 +17,7 @@ pub struct SplitInfo {
     pub partition: Option<String>,
     /// The bucket that all rows are in.
     pub bucket: Option<i64>,
-    /// The split's share of the session, from 0 to 1.
+    /// The split's share of the session, from 0 to 1; while that is being planned, of the splits that are known.
     pub weight: f64,
 }
 
@@ -29,7 +29,7 @@ impl SplitInfo {
             Rows::Split { .. } => (None, None),
             Rows::Range { start, count } => (Some(start), Some(count)),
         };
-        let weight = match (rows, parts.sum(Plan::addressed_rows)) {
+        let weight = match (rows, parts.sum_of_known(Plan::addressed_rows)) {
             (Some(rows), Some(total)) if total > 0 => rows as f64 / total as f64,
             _ => 1.0 / parts.split_count().max(1) as f64,
         };

@@ -2,16 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::chunk::Chunk;
+use super::pieces::Pieces;
 use super::position::{Piece, Position};
 use super::reader::Reader;
 use super::sink::Sink;
 use super::source::Source;
 use crate::error::Result;
 use crate::memory::Ahead;
-use crate::runtime::{Group, Handoff, LaneOut, Task, lane, within};
+use crate::runtime::{First, Group, Handoff, LaneOut, Task, first_of, lane, within};
 
 /// How often a look is taken at whether the piece whose turn it is is held up by what was read ahead of it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -29,74 +31,112 @@ struct Lane {
 /// `done` is told of each piece that is complete.
 pub(crate) async fn in_order(
     source: Arc<Source>,
-    pieces: impl Iterator<Item = Result<Piece>> + Send,
+    pieces: impl Pieces,
     requests: usize,
     queue: Arc<Handoff<Chunk>>,
     done: impl Fn(&Piece) + Send,
 ) -> Result<()> {
-    queue.fed_by(assemble(source, pieces, requests, &queue, done)).await
+    let assembly = Assembly {
+        pieces,
+        is_waiting: false,
+        readers: Group::default(),
+        lanes: VecDeque::new(),
+        given_up: Vec::new(),
+        width: requests,
+        lane_bytes: source.prefetch_bytes / requests.max(1) as u64,
+        source,
+    };
+    queue.fed_by(assembly.run(&queue, done)).await
 }
 
-async fn assemble(
+/// Pieces that are being read.
+struct Assembly<P> {
     source: Arc<Source>,
-    mut pieces: impl Iterator<Item = Result<Piece>> + Send,
-    requests: usize,
-    queue: &Handoff<Chunk>,
-    done: impl Fn(&Piece) + Send,
-) -> Result<()> {
-    let mut readers = Group::default();
-    let mut lanes: VecDeque<Lane> = VecDeque::new();
-    // Pieces that come before the others, the next one last.
-    let mut given_up: Vec<Piece> = Vec::new();
-    let mut width = requests;
-    let lane_bytes = source.prefetch_bytes / requests.max(1) as u64;
-    loop {
-        while lanes.len() < width
-            && let Some(piece) = given_up.pop().map(Ok).or_else(|| pieces.next())
-        {
-            let piece = piece?;
-            let (into, batches) = lane(source.lane_batches(), lane_bytes);
-            let (said, end) = lane(1, 1);
-            let reader = Reader::new(&source, Arc::new(Position::new(piece)), piece, Sink::Lane(into));
-            let ahead = reader.ahead().clone();
-            let task = readers.start(async move {
-                let result = reader.run().await;
-                said.put(result, 0).await;
-                Ok(())
-            });
-            lanes.push_back(Lane { piece, batches, end, ahead, task });
-        }
-        let Some(mut front) = lanes.pop_front() else { return Ok(()) };
+    pieces: P,
+    /// Whether the next piece is not known yet.
+    is_waiting: bool,
+    readers: Group,
+    /// Those whose turn has not come, in order.
+    lanes: VecDeque<Lane>,
+    /// Pieces that come before the others, the next one last.
+    given_up: Vec<Piece>,
+    /// How many may be read at the same time.
+    width: usize,
+    lane_bytes: u64,
+}
+
+impl<P: Pieces> Assembly<P> {
+    async fn run(mut self, queue: &Handoff<Chunk>, done: impl Fn(&Piece) + Send) -> Result<()> {
         loop {
-            match within(LOOK_AGAIN, front.batches.take()).await {
-                Some(Some(chunk)) => {
-                    let bytes = chunk.bytes;
-                    queue.put(chunk, bytes).await;
+            self.begin(self.width)?;
+            let Some(mut front) = self.lanes.pop_front() else {
+                if !self.is_waiting {
+                    return Ok(());
                 }
-                Some(None) => break,
-                // The host gives no more, and the engine can take nothing but what comes from here: what was read ahead is dropped, the
-                // last of it first, and read again when its turn comes. Less is read ahead from then on.
-                None if front.ahead.is_refused() => {
-                    if let Some(last) = lanes.pop_back() {
-                        log::info!("the host refuses memory: what was read of split {} is dropped", last.piece.split);
-                        source.expect_again();
-                        last.task.abort();
-                        given_up.push(last.piece);
-                        width = lanes.len() + 1;
+                self.pieces.changed().await;
+                continue;
+            };
+            loop {
+                let next = first_of(front.batches.take(), self.pieces.changed());
+                match within(LOOK_AGAIN, next).await {
+                    Some(First::One(Some(chunk))) => {
+                        let bytes = chunk.bytes;
+                        queue.put(chunk, bytes).await;
+                    }
+                    Some(First::One(None)) => break,
+                    // Without the one whose turn it is.
+                    Some(First::Other(())) => self.begin(self.width.saturating_sub(1))?,
+                    // The host gives no more, and the engine can take nothing but what comes from here: what was read ahead is dropped, the
+                    // last of it first, and read again when its turn comes. Less is read ahead from then on.
+                    None if front.ahead.is_refused() => self.give_up_last(),
+                    None => {}
+                }
+            }
+            match front.end.take().await {
+                Some(ended) => ended?,
+                // A reader that panicked says nothing; the group knows.
+                None => {
+                    while let Some(ended) = self.readers.ended().await {
+                        ended?;
                     }
                 }
-                None => {}
             }
+            done(&front.piece);
         }
-        match front.end.take().await {
-            Some(ended) => ended?,
-            // A reader that panicked says nothing; the group knows.
-            None => {
-                while let Some(ended) = readers.ended().await {
-                    ended?;
-                }
-            }
+    }
+
+    /// Begins to read pieces, so that there are `width` lanes.
+    fn begin(&mut self, width: usize) -> Result<()> {
+        while self.lanes.len() < width {
+            let next = self.given_up.pop().map_or_else(|| self.pieces.next(), |piece| Poll::Ready(Some(Ok(piece))));
+            self.is_waiting = next.is_pending();
+            let Poll::Ready(Some(piece)) = next else { break };
+            self.read(piece?);
         }
-        done(&front.piece);
+        Ok(())
+    }
+
+    fn read(&mut self, piece: Piece) {
+        let (into, batches) = lane(self.source.lane_batches(), self.lane_bytes);
+        let (said, end) = lane(1, 1);
+        let reader = Reader::new(&self.source, Arc::new(Position::new(piece)), piece, Sink::Lane(into));
+        let ahead = reader.ahead().clone();
+        let task = self.readers.start(async move {
+            let result = reader.run().await;
+            said.put(result, 0).await;
+            Ok(())
+        });
+        self.lanes.push_back(Lane { piece, batches, end, ahead, task });
+    }
+
+    /// Drops what was read of the last piece.
+    fn give_up_last(&mut self) {
+        if let Some(last) = self.lanes.pop_back() {
+            log::info!("the host refuses memory: what was read of split {} is dropped", last.piece.split);
+            self.source.expect_again();
+            last.task.abort();
+            self.given_up.push(last.piece);
+            self.width = self.lanes.len() + 1;
+        }
     }
 }

@@ -88,7 +88,7 @@ impl Feed {
             limit: None,
             limits: BatchLimits::default(),
             told: None,
-            _holds: session.hold(),
+            _holds: session.hold(0),
         }
     }
 

@@ -11,6 +11,7 @@ mod kept;
 mod keys;
 mod limits;
 mod patience;
+mod pieces;
 mod position;
 mod reader;
 mod refine;
@@ -30,11 +31,13 @@ use crate::runtime::{Callback, Cancel, Handoff, Place, forced_panic};
 use crate::session::Session;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use pieces::Listed;
 
 pub use crate::metrics::Metric;
 pub(crate) use assembly::in_order;
 pub(crate) use chunk::Chunk;
 pub(crate) use feed::Feed;
+pub(crate) use pieces::Pieces;
 pub(crate) use position::{Piece, Position};
 pub(crate) use reader::Reader;
 pub(crate) use sink::Sink;
@@ -63,6 +66,7 @@ impl Split {
     /// Starts to read split `index`. Does not wait for the network: failures come with the batches.
     pub fn open(session: &Session, index: i64, read: &Options) -> Result<Self> {
         session.client().runtime().check()?;
+        let session = &session.of_known_splits();
         if read.is_set(&options::SCAN_ROW_LIMIT) {
             let message = format!(
                 "{} is for a scan; {} bounds the rows of a split",
@@ -81,7 +85,7 @@ impl Split {
             source.expect(&piece);
             let asking = Arc::clone(&source);
             let pieces = source.cut(piece).filter_map(move |piece| asking.wanted(piece, |_| {}));
-            let work = in_order(Arc::clone(&source), pieces, requests, Arc::clone(&queue), |_| {});
+            let work = in_order(Arc::clone(&source), Listed(pieces), requests, Arc::clone(&queue), |_| {});
             Feed::start(session, queue, source, work)
         } else {
             source.expect_again();

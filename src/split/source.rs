@@ -155,8 +155,15 @@ impl Source {
     }
 
     /// All rows of split `index`.
-    pub(crate) fn split(session: &Session, index: i64) -> Result<Piece> {
+    pub(super) fn split(session: &Session, index: i64) -> Result<Piece> {
         Ok(Piece::whole(index, session.rows(index)?, session.plan().filtered))
+    }
+
+    /// All rows of a split that is known.
+    pub(crate) fn whole(&self, split: i64) -> Result<Piece> {
+        let rows =
+            self.parts.rows(split).ok_or_else(|| Error::new(Kind::Internal, format!("split {split} has no plan")))?;
+        Ok(Piece::whole(split, rows, self.parts.first().filtered))
     }
 
     /// The plan that a split belongs to, and its life at the service.
@@ -176,9 +183,14 @@ impl Source {
         self.unasked.add(piece.pieces(self.piece_rows));
     }
 
-    /// Counts one piece that is read as it is.
-    pub(super) fn expect_again(&self) {
+    /// Counts one piece that is read as it is, or splits that are not known yet.
+    pub(crate) fn expect_again(&self) {
         self.unasked.add(1);
+    }
+
+    /// All splits are known.
+    pub(crate) fn expect_no_more(&self) {
+        self.unasked.pass_over();
     }
 
     /// One of the pieces that were counted, whose request is about to be made.

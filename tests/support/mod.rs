@@ -1,6 +1,8 @@
 //! A peer whose every byte the test decides, and the streams it sends.
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod partitions;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

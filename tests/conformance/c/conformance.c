@@ -182,6 +182,31 @@ static void projection(void) {
   close_plan(&use);
 }
 
+static void splits_while_planning(void) {
+  plan use = {.options = options_for("parted", PAIRS(MS_OPT_PLAN_WAIT, "first", MS_OPT_PLAN_PARTITIONS_PER_SESSION, "1"))};
+  tally all = {0};
+  REQUIRE_OK(ms_options_add(use.options, MS_OPT_PARTITIONS, "ds=20260101", &err));
+  REQUIRE_OK(ms_options_add(use.options, MS_OPT_PARTITIONS, "ds=20260102", &err));
+  REQUIRE_OK(ms_client_open(use.options, &use.client, &err));
+  REQUIRE_OK(ms_session_open(use.client, use.options, NULL, &use.session, &err));
+  int64_t known = 0, count = 0;
+  bool complete = false;
+  while (!complete) {
+    REQUIRE_OK(ms_session_more_splits(use.session, known, 0, NULL, &count, &complete, &err));
+    for (; known < count; known++) {
+      ms_split *split = NULL;
+      REQUIRE_OK(ms_split_open(use.session, known, NULL, &split, &err));
+      CHECK_INT(drain(split, &all), MS_OK);
+      ms_split_free(split);
+    }
+  }
+  CHECK_INT(all.rows, 4000);
+  CHECK_INT(all.sum, 2 * 499500 + 1999000);
+  CHECK_INT(ms_session_try_more_splits(use.session, known, &count, &complete, &err), MS_OK);
+  CHECK(complete && count == known && count == ms_session_split_count(use.session));
+  close_plan(&use);
+}
+
 static void partitions(void) {
   plan use;
   tally all = {0};
@@ -1377,6 +1402,7 @@ int main(void) {
   RUN(split_by_bucket);
   RUN(projection);
   RUN(partitions);
+  RUN(splits_while_planning);
   RUN(every_type);
   RUN(large_offsets);
   RUN(dictionaries);

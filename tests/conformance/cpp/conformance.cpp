@@ -159,6 +159,25 @@ void reading() {
         const tally all = read_all(session, options);
         CHECK(all.rows == 2000 && all.sum == 2 * 499500);
     });
+    scenario("splits_while_planning", [] {
+        ms::options options = options_for("parted");
+        options.set("plan.wait", "first").set("plan.partitions_per_session", 1).partitions({"ds=20260101", "ds=20260102"});
+        const ms::session session = open(options);
+        tally all;
+        ms::known_splits known;
+        while (!known.complete) {
+            const int64_t before = known.count;
+            known = ms::or_throw(session.more_splits(known.count, ms::canceller()));
+            for (int64_t index = before; index < known.count; index++) {
+                ms::split split = ms::or_throw(session.open_split(index, options));
+                drain(split, all);
+            }
+        }
+        CHECK(all.rows == 4000 && all.sum == 2 * 499500 + 1999000);
+        CHECK(ms::or_throw(session.try_more_splits(known.count))->complete && session.split_count() == known.count);
+        CHECK(ms::or_throw(session.more_splits(-1)).complete);
+        CHECK(ms::or_throw(session.more_splits_until(known.count, std::chrono::steady_clock::now())).complete);
+    });
     scenario("every_type", [] {
         const std::vector<std::string> formats = {"c", "s", "i", "l", "f", "g", "b", "u", "u", "u", "z", "d:15,2", "d:38,0", "d:38,18", "tdD",
                                                   "tsm:UTC", "tsn:UTC", "tsn:", "tiM", "tiD", "+l", "+m", "+s", "+l"};

@@ -129,6 +129,18 @@ def partitions():
 
 
 @scenario
+def splits_while_planning():
+    session = client().read("parted", partitions=["ds=20260101", "ds=20260102"], plan__wait="first", plan__partitions_per_session=1)
+    all, numbers = Tally(), []
+    for index in session.split_numbers(maxstorage.Canceller()):
+        numbers.append(index)
+        for batch in session.split(index):
+            all.add(batch)
+    assert (all.rows, all.sum) == (4000, 2 * 499500 + 1999000) and numbers == list(range(len(session)))
+    assert session.try_more_splits(len(session)) == (len(session), True) == session.more_splits(0, seconds=5)
+
+
+@scenario
 def every_type():
     session = client().read("all_types")
     formats = ["c", "s", "i", "l", "f", "g", "b", "u", "u", "u", "z", "d:15,2", "d:38,0", "d:38,18", "tdD", "tsm:UTC", "tsn:UTC", "tsn:"]

@@ -2,11 +2,14 @@
 #ifndef MAXSTORAGE_SESSION_HPP
 #define MAXSTORAGE_SESSION_HPP
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "cancel.hpp"
+#include "deadline.hpp"
 #include "options.hpp"
 #include "reader.hpp"
 
@@ -36,7 +39,13 @@ private:
     handle handle_;
 };
 
-/// Columns, partitions, filter, snapshot, a list of splits. Never changes; any thread may use it.
+/// How many splits of a session are known.
+struct known_splits {
+    int64_t count = 0;      ///< they are numbered from 0
+    bool complete = false;  ///< whether there are no others
+};
+
+/// Columns, partitions, filter, snapshot, a list of splits. Never changes, but for the number of splits that are known; any thread may use it.
 class session {
 public:
     /// Owns the handle of the C interface.
@@ -44,7 +53,7 @@ public:
     /// Takes over a handle of the C interface.
     explicit session(handle owned) noexcept : handle_(std::move(owned)) {}
 
-    /// The number of splits.
+    /// The number of splits that are known: all, unless the session was opened with plan.wait=first.
     int64_t split_count() const noexcept { return ms_session_split_count(handle_.get()); }
     /// -1 if unknown.
     int64_t estimated_rows() const noexcept { return ms_session_estimated_rows(handle_.get()); }
@@ -52,6 +61,24 @@ public:
     int64_t estimated_bytes() const noexcept { return ms_session_estimated_bytes(handle_.get()); }
     /// The end of the session's life at the service, in milliseconds since 1970; -1 if unknown.
     int64_t expires_at_ms() const noexcept { return ms_session_expires_at_ms(handle_.get()); }
+    /// Waits until more than `known` splits are known, or the plan is complete: see ms_session_more_splits.
+    ///@{
+    result<known_splits> more_splits(int64_t known) const noexcept { return more_splits_until(known, 0, nullptr); }
+    result<known_splits> more_splits(int64_t known, const canceller &cancel) const noexcept { return more_splits_until(known, 0, cancel.get()); }
+    result<known_splits> more_splits_until(int64_t known, std::chrono::steady_clock::time_point time) const noexcept {
+        return more_splits_until(known, detail::monotonic_ms(time), nullptr);
+    }
+    ///@}
+    /// As `more_splits`, without waiting: nothing while no more are known.
+    result<std::optional<known_splits>> try_more_splits(int64_t known) const noexcept {
+        known_splits out;
+        ms_error *failure = nullptr;
+        const ms_status status = ms_session_try_more_splits(handle_.get(), known, &out.count, &out.complete, &failure);
+        if (status == MS_PENDING) return std::optional<known_splits>();
+        if (status != MS_OK) return error(status, failure);
+        return std::optional<known_splits>(out);
+    }
+
     /// Prolongs the session's life. Blocks until the service has answered.
     ///@{
     result<void> refresh() const noexcept { return refresh_until(nullptr); }
@@ -106,6 +133,12 @@ public:
     ms_session *get() const noexcept { return handle_.get(); }
 
 private:
+    result<known_splits> more_splits_until(int64_t known, int64_t monotonic_deadline_ms, const ms_cancel *cancel) const noexcept {
+        known_splits out;
+        if (auto done = detail::call(ms_session_more_splits, static_cast<const ms_session *>(handle_.get()), known, monotonic_deadline_ms, cancel, &out.count, &out.complete); !done)
+            return done.error();
+        return out;
+    }
     result<void> refresh_until(const ms_cancel *cancel) const noexcept {
         return detail::call(ms_session_refresh_cancellable, static_cast<const ms_session *>(handle_.get()), cancel);
     }

@@ -8,7 +8,7 @@ import atexit as _atexit
 
 from ._native import lib as _lib
 from .arrow import Batch, Schema, Stream
-from .client import Canceller, Client, Scan, Session, Split, SplitInfo
+from .client import Canceller, Client, KnownSplits, Scan, Session, Split, SplitInfo
 from .errors import (
     AccessError, CallerError, CancelledError, DataError, DeadlineExceededError, Error, InternalError, NotFoundError, TemporaryError,
 )  # fmt: skip
@@ -23,7 +23,7 @@ _atexit.register(_lib.ms_end_callbacks)
 __version__ = _lib.ms_version().decode()
 __all__ = [
     "AccessError", "Batch", "BearerToken", "CallerError", "CancelledError", "Canceller", "Client", "Column", "DataError", "DeadlineExceededError", "Error", "InternalError",
-    "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError",
+    "KnownSplits", "NotFoundError", "Options", "Predicate", "Scan", "Schema", "Session", "Split", "SplitInfo", "Stream", "TemporaryError",
     "build_info", "col", "features", "live_handles", "set_log", "shutdown",
 ]  # fmt: skip
 

@@ -12,6 +12,15 @@ from .options import Options, figures_of
 from .predicate import predicate_of
 
 
+class KnownSplits(typing.NamedTuple):
+    """How many splits of a session are known."""
+
+    count: int
+    """The number of splits, which are numbered from 0."""
+    complete: bool
+    """Whether there are no others."""
+
+
 class SplitInfo(typing.NamedTuple):
     """What a split covers."""
 
@@ -202,7 +211,8 @@ class Canceller(_Handle):
 
 
 class Session(_Handle):
-    """One planned read of one table; never changes. Any Arrow library reads it whole: `pyarrow.table(session)`."""
+    """One planned read of one table; never changes, but for the number of splits that are known. Any Arrow library reads it whole:
+    `pyarrow.table(session)`."""
 
     _free = staticmethod(lib.ms_session_free)
 
@@ -211,8 +221,30 @@ class Session(_Handle):
         self._options = options
 
     def __len__(self):
-        """The number of splits."""
+        """The number of splits that are known: all, unless the option plan.wait is "first"."""
         return lib.ms_session_split_count(self._handle)
+
+    def more_splits(self, known, seconds=None, cancel=None):
+        """Waits until more than `known` splits are known, or the plan is complete: with plan.wait="first", a session is read while it is being
+        planned. Splits that are known come before the failure of the rest. `cancel` is a Canceller."""
+        count, complete = ctypes.c_int64(), ctypes.c_bool()
+        bound = cancel._handle if cancel is not None else None
+        call(lib.ms_session_more_splits, self._handle, known, _deadline(seconds), bound, byref(count), byref(complete))
+        return KnownSplits(count.value, complete.value)
+
+    def try_more_splits(self, known):
+        """As `more_splits`, without waiting: None while no more are known."""
+        count, complete = ctypes.c_int64(), ctypes.c_bool()
+        if call(lib.ms_session_try_more_splits, self._handle, known, byref(count), byref(complete)) == PENDING:
+            return None
+        return KnownSplits(count.value, complete.value)
+
+    def split_numbers(self, cancel=None):
+        """The numbers of all splits, each as soon as it is known."""
+        known = KnownSplits(0, False)
+        while not known.complete:
+            before, known = known.count, self.more_splits(known.count, cancel=cancel)
+            yield from range(before, known.count)
 
     @property
     def schema(self):

@@ -65,6 +65,11 @@ final class Call implements AutoCloseable {
         return memory.getLong((int) (out - base));
     }
 
+    /** A truth value, which takes the first of the eight bytes. */
+    boolean readFlag(long out) {
+        return memory.get((int) (out - base)) != 0;
+    }
+
     /** Text as the library takes it; null stays null. All texts of a call come before its outputs are asked for. */
     long text(String text) {
         if (text == null) {

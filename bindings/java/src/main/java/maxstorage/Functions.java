@@ -128,6 +128,8 @@ interface Functions {
     long ms_metrics_value(long metrics, long index);
     long ms_metrics_unit(long metrics, long index);
     void ms_metrics_free(long metrics);
+    int ms_session_more_splits(long session, long known, long monotonicDeadlineMs, long cancel, long outCount, long outComplete, long err);
+    int ms_session_try_more_splits(long session, long known, long outCount, long outComplete, long err);
     long ms_bytes_data(long bytes);
     long ms_bytes_len(long bytes);
     void ms_bytes_free(long bytes);

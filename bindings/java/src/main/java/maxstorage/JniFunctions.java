@@ -379,6 +379,12 @@ class JniFunctions implements Functions {
     public native void ms_metrics_free(long metrics);
 
     @Override
+    public native int ms_session_more_splits(long session, long known, long monotonicDeadlineMs, long cancel, long outCount, long outComplete, long err);
+
+    @Override
+    public native int ms_session_try_more_splits(long session, long known, long outCount, long outComplete, long err);
+
+    @Override
     public native long ms_bytes_data(long bytes);
 
     @Override

@@ -1,20 +1,81 @@
 package maxstorage;
 
 import java.lang.ref.Reference;
+import java.time.Duration;
 import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.PrimitiveIterator;
 import org.apache.arrow.c.ArrowSchema;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.vector.types.pojo.Schema;
 
-/** One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes; for any number of threads. */
+/**
+ * One planned read of one table: columns, partitions, filter, snapshot, a list of splits. Never changes, but for the number of splits that are
+ * known; for any number of threads.
+ */
 public final class ReadSession extends Handle {
     ReadSession(long address) {
         super(address, Call.LIBRARY::ms_session_free);
     }
 
-    /** The number of splits. */
+    /** The number of splits that are known: all, unless the option plan.wait is "first". */
     public long splits() {
         return number(Call.LIBRARY.ms_session_split_count(address()));
+    }
+
+    /**
+     * Waits until more than {@code known} splits are known, or the plan is complete: with plan.wait "first", sessions are read while they are being
+     * planned. Splits that are known come before the failure of the rest. {@code time}, for as long as it takes, and {@code canceller} may be null.
+     */
+    public KnownSplits moreSplits(long known, Duration time, Canceller canceller) {
+        try (Call call = Call.begin()) {
+            long cancel = canceller != null ? canceller.address() : 0;
+            long count = call.out();
+            long complete = call.out();
+            long deadline = time != null ? Call.deadline(time) : 0;
+            call.check(Call.LIBRARY.ms_session_more_splits(address(), known, deadline, cancel, count, complete, call.error()));
+            return new KnownSplits(call.read(count), call.readFlag(complete));
+        } finally {
+            Reference.reachabilityFence(this);
+            Reference.reachabilityFence(canceller);
+        }
+    }
+
+    /** The same without waiting: null while no more are known. */
+    public KnownSplits tryMoreSplits(long known) {
+        try (Call call = Call.begin()) {
+            long count = call.out();
+            long complete = call.out();
+            int status = Call.LIBRARY.ms_session_try_more_splits(address(), known, count, complete, call.error());
+            call.check(status);
+            return status == Call.PENDING ? null : new KnownSplits(call.read(count), call.readFlag(complete));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /** The numbers of all splits, each as soon as it is known; {@code canceller}, which ends the waits, may be null. */
+    public PrimitiveIterator.OfLong splitNumbers(Canceller canceller) {
+        return new PrimitiveIterator.OfLong() {
+            private KnownSplits known = new KnownSplits(0, false);
+            private long next;
+
+            @Override
+            public boolean hasNext() {
+                while (next == known.count() && !known.isComplete()) {
+                    known = moreSplits(next, null, canceller);
+                }
+                return next < known.count();
+            }
+
+            @Override
+            public long nextLong() {
+                if (!hasNext()) {
+                    throw new NoSuchElementException();
+                }
+                return next++;
+            }
+        };
     }
 
     /** -1 if it is not known. */

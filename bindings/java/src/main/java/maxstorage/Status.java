@@ -50,6 +50,9 @@ public final class Status {
     /** Instants whose types name another time zone than UTC (the option types.time_zone). */
     public static final int FEATURE_TIME_ZONE = 4194304;
 
+    /** Splits while others are planned (the option plan.wait): ms_session_more_splits, ms_session_try_more_splits. */
+    public static final int FEATURE_MORE_SPLITS = 8388608;
+
     /** An argument of the call, or a value in the request, is wrong. */
     public static final int INVALID_ARGUMENT = 100;
 

@@ -145,6 +145,8 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_METRICS_VALUE = function("ms_metrics_value", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_METRICS_UNIT = function("ms_metrics_unit", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_METRICS_FREE = function("ms_metrics_free", FunctionDescriptor.ofVoid(JAVA_LONG));
+    private static final MethodHandle MS_SESSION_MORE_SPLITS = function("ms_session_more_splits", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SESSION_TRY_MORE_SPLITS = function("ms_session_try_more_splits", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_BYTES_DATA = function("ms_bytes_data", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_BYTES_LEN = function("ms_bytes_len", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_BYTES_FREE = function("ms_bytes_free", FunctionDescriptor.ofVoid(JAVA_LONG));
@@ -1274,6 +1276,24 @@ class FfmFunctions implements Functions {
     public void ms_metrics_free(long metrics) {
         try {
             MS_METRICS_FREE.invokeExact(metrics);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_more_splits(long session, long known, long monotonicDeadlineMs, long cancel, long outCount, long outComplete, long err) {
+        try {
+            return (int) MS_SESSION_MORE_SPLITS.invokeExact(session, known, monotonicDeadlineMs, cancel, outCount, outComplete, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_try_more_splits(long session, long known, long outCount, long outComplete, long err) {
+        try {
+            return (int) MS_SESSION_TRY_MORE_SPLITS.invokeExact(session, known, outCount, outComplete, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.PrimitiveIterator;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -281,6 +282,22 @@ public final class Conformance {
                 check(names(session.schema(MEMORY)).equals(List.of("id", "note", "ds", "region")), session.schema(MEMORY));
                 Tally part = readAll(session, options);
                 check(part.rows == 2000 && part.sum == 2 * 499500, part);
+            }
+        });
+        scenario("splits_while_planning", () -> {
+            try (Options options = table("parted").partitions("ds=20260101", "ds=20260102").set("plan.wait", "first").set("plan.partitions_per_session", 1);
+                    ReadSession session = open(options)) {
+                Tally all = new Tally();
+                long next = 0;
+                for (PrimitiveIterator.OfLong numbers = session.splitNumbers(null); numbers.hasNext(); next++) {
+                    long index = numbers.nextLong();
+                    check(index == next, index);
+                    try (SplitReader split = session.openSplit(index, options, MEMORY)) {
+                        all.drain(split);
+                    }
+                }
+                check(all.rows == 4000 && all.sum == 2 * 499500 + 1999000, all);
+                check(session.tryMoreSplits(next).isComplete() && session.moreSplits(0, Duration.ofSeconds(5), null).count() == next, next);
             }
         });
         scenario("every_type", () -> {
