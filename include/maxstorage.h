@@ -383,6 +383,11 @@
 #define MS_FEATURE_MORE_SPLITS 8388608
 
 /**
+ * The host is told of each request as a span: ms_options_set_span_callback.
+ */
+#define MS_FEATURE_SPANS 16777216
+
+/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0
@@ -440,6 +445,11 @@ typedef struct ms_scan ms_scan;
  * splits that are known while a session of plan.wait=first is being planned: it grows.
  */
 typedef struct ms_session ms_session;
+
+/**
+ * A request to the service that is over. It belongs to the library and exists during a call of ms_span_callback only.
+ */
+typedef struct ms_span ms_span;
 
 /**
  * An open reader over one split of a session. One thread at a time pulls batches from it.
@@ -516,6 +526,13 @@ typedef void (*ms_read_end_callback)(void *context, int64_t split, ms_status out
  * library but the functions that read an error.
  */
 typedef int64_t (*ms_retry_hook)(void *context, const ms_error *error, int64_t elapsed_ms, int64_t planned_delay_ms);
+
+/**
+ * Told of a request to the service that is over, as a span of the caller's trace; docs/tracing.md lists what a span has. It is called once for
+ * each request, from any thread, several at once, also from one that frees or cancels; it must return soon, must not throw, and must call
+ * nothing of the library but the functions that read a span.
+ */
+typedef void (*ms_span_callback)(void *context, const ms_span *span);
 
 /**
  * Called on a thread of the library: sets its affinity or its priority, attaches it to a virtual machine, registers it. It must return soon, must
@@ -777,7 +794,7 @@ MS_API int64_t ms_live_handles(void);
 MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
- * Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, credentials providers, memory hooks, thread
+ * Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, spans, credentials providers, memory hooks, thread
  * and retry hooks, releases of
  * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
  * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
@@ -1141,6 +1158,59 @@ ms_status ms_options_set_retry_hook(ms_options *options,
                                     ms_retry_hook hook,
                                     void *context,
                                     ms_error **err);
+
+/**
+ * Has the host told of each request when it is over: those that plan, read, refresh, list, and ask for the endpoint, each attempt by itself,
+ * but not those for credentials. The parent of a span is that of trace.parent; without the option each request is a trace of its own. The
+ * header traceparent that goes with a request names the span of the request itself, so what the service writes down about it joins up. Where
+ * trace.parent says that its trace is not sampled, there are no spans, and the header goes as it is. Without a callback nothing is made for
+ * spans.
+ * @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for it and
+ * its reads, and those of a split or scan in place of both.
+ * @param[in] callback is called; NULL for none.
+ * @param[in] context handed to each call; may be NULL. A request may outlast the freeing of everything, so it must live until ms_shutdown or
+ * ms_end_callbacks has returned MS_OK, or as long as the process.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
+ * Thread: one call at a time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_options_set_span_callback(ms_options *options,
+                                       ms_span_callback callback,
+                                       void *context,
+                                       ms_error **err);
+
+/**
+ * A text of a span, for example its "trace_id"; docs/tracing.md has the names.
+ * @param[in] span may be NULL.
+ * @param[in] name the name; may be NULL.
+ * @return text owned by `span`; "" for NULL, and where the span has no such text.
+ * Thread: that of the callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API const char *ms_span_text(const ms_span *span, const char *name);
+
+/**
+ * A number of a span, for example its "start_unix_ns"; docs/tracing.md has the names.
+ * @param[in] span may be NULL.
+ * @param[in] name the name; may be NULL.
+ * @return the number; -1 for NULL, and where the span has no such number.
+ * Thread: that of the callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API int64_t ms_span_number(const ms_span *span, const char *name);
+
+/**
+ * Everything that is known of a span as one JSON object, whose keys are the names of ms_span_text and ms_span_number. Keys are only added.
+ * @param[in] span may be NULL.
+ * @return text owned by `span`; "" for NULL.
+ * Thread: that of the callback. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+const char *ms_span_json(const ms_span *span);
 
 /**
  * Has every thread of the library call functions of the host: on_start before it does anything else, on_stop when it is about to end. Threads

@@ -882,6 +882,23 @@ var scenarios = map[string]func(*testing.T){
 		seen := records
 		must(readAll(read("nation")))
 		check(t, seen > 0 && records == seen, seen, records)
+		var spans []maxstorage.Span
+		traced := open(maxstorage.Set("trace.parent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), maxstorage.OnSpan(func(span maxstorage.Span) {
+			lock.Lock()
+			defer lock.Unlock()
+			spans = append(spans, span)
+		}))
+		defer traced.Close()
+		must(readAll(must(traced.Read(ctx, "nation"))))
+		lock.Lock()
+		defer lock.Unlock()
+		names := map[string]bool{}
+		for _, span := range spans {
+			names[span.Name] = true
+			check(t, span.ParentSpanID == "00f067aa0ba902b7" && span.Status == 0 && span.End > span.Start && span.HTTPStatus/100 == 2, span)
+			check(t, (span.Split != nil) == (span.Name == "maxstorage.read"), span)
+		}
+		check(t, names["maxstorage.plan"] && names["maxstorage.read"], spans)
 	},
 	"bearer_token": func(t *testing.T) {
 		client := open(maxstorage.Set("access_key_id", ""), maxstorage.Set("access_key_secret", ""), maxstorage.CredentialsProvider(func() (maxstorage.Credentials, error) {

@@ -84,7 +84,7 @@ func (o Options) Describe(take func(arrow.RecordBatch) error) error {
 }
 
 // attachments are keys that are none of the library: they carry functions of the host through Options.
-var attachments = map[string]func(*C.ms_options, any) error{providerKey: setProvider, hooksKey: setMemoryHooks, retryKey: setRetryHook, readEndKey: setReadEnd}
+var attachments = map[string]func(*C.ms_options, any) error{providerKey: setProvider, hooksKey: setMemoryHooks, retryKey: setRetryHook, readEndKey: setReadEnd, spanKey: setSpan}
 
 // native makes the object of the library; the caller frees it.
 func (o Options) native() (*C.ms_options, error) {

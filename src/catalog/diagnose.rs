@@ -9,7 +9,7 @@ use super::unfit;
 use crate::error::{Error, Kind, Result};
 use crate::proto::call::{ReadSession, SplitMode, SplitOptions, TimeUnits};
 use crate::proto::{Source, TableName, Version, metadata};
-use crate::transport::{Answer, Transport};
+use crate::transport::{Answer, Purpose, Transport};
 
 /// How far the clocks may differ before the service refuses requests.
 const MAX_SKEW: Duration = Duration::from_secs(900);
@@ -320,10 +320,10 @@ async fn try_to_read(transport: &Transport, endpoint: &str, table: &TableName) -
     loop {
         let version = negotiation.version();
         let create = |mode| version.create_session(&source, &wanted(mode));
-        let tried = match transport.call(endpoint, create(SplitMode::Size)?).await {
+        let tried = match transport.call(Purpose::Plan, endpoint, create(SplitMode::Size)?).await {
             // Tables that are only read by row offset.
             Err(error) if error.kind() == Kind::InvalidArgument => {
-                transport.call(endpoint, create(SplitMode::RowOffset)?).await
+                transport.call(Purpose::Plan, endpoint, create(SplitMode::RowOffset)?).await
             }
             other => other,
         };

@@ -14,7 +14,7 @@ use crate::options::{self, Options};
 use crate::proto::call;
 use crate::proto::metadata::{ColumnEntry, TableDocument};
 use crate::proto::{TableName, Version};
-use crate::transport::{Attempts, Body, Need, Transport};
+use crate::transport::{Attempts, Body, Errand, Need, Purpose, Transport};
 
 /// The way through the answer.
 #[derive(Debug)]
@@ -120,7 +120,8 @@ impl Preview {
         let mut negotiation = self.transport.negotiate(&endpoint, Version::V2)?;
         let body = loop {
             let request = negotiation.version().preview(&self.table, &self.wanted)?;
-            let asked = self.transport.download(&endpoint, request, attempts, &Arc::default(), || {}).await;
+            let errand = Errand { purpose: Purpose::Catalogue, share: &Arc::default(), split: None, sent: &|| {} };
+            let asked = self.transport.download(&endpoint, request, attempts, errand).await;
             let asked = asked.inspect_err(|error| self.transport.forget_endpoint(&self.table.project, error));
             if let Some(body) = negotiation.settle(asked)? {
                 break body;

@@ -35,6 +35,7 @@ mod credentials;
 mod memory;
 mod read_end;
 mod retry;
+mod span;
 mod threads;
 
 mod client;
@@ -82,6 +83,7 @@ pub use scan::*;
 pub use scan_async::*;
 pub use session::*;
 pub use sockets::wake_sockets_late;
+pub use span::*;
 pub use split::*;
 pub use split_info::*;
 pub use status::*;

@@ -8,6 +8,7 @@ mod nearest;
 mod provider;
 mod read_end;
 mod retry_hook;
+mod span_hook;
 mod table;
 mod thread_hooks;
 
@@ -24,6 +25,7 @@ pub use environment::VARIABLES;
 pub use provider::{Grant, Provider, Who};
 pub use read_end::{ReadEnd, ReadEndHook};
 pub use retry_hook::{Decision, FailedAttempt, RetryHook};
+pub use span_hook::{Span, SpanHook, SpanValue};
 pub use table::*;
 pub use thread_hooks::ThreadHooks;
 
@@ -149,6 +151,7 @@ pub struct Options {
     provider: Option<Provider>,
     retry_hook: Option<RetryHook>,
     read_end_hook: Option<ReadEndHook>,
+    span_hook: Option<SpanHook>,
     thread_hooks: Option<ThreadHooks>,
 }
 
@@ -227,6 +230,16 @@ impl Options {
     /// Who is told of the end of each read.
     pub fn read_end_hook(&self) -> Option<&ReadEndHook> {
         self.read_end_hook.as_ref()
+    }
+
+    /// Has the host told of each request; `None` for no longer. Read when a client, a session or a read is opened.
+    pub fn set_span_hook(&mut self, hook: Option<SpanHook>) {
+        self.span_hook = hook;
+    }
+
+    /// Who is told of each request.
+    pub fn span_hook(&self) -> Option<&SpanHook> {
+        self.span_hook.as_ref()
     }
 
     /// Has the host decide about further attempts; `None` for no longer. Read by `ms_client_open`.

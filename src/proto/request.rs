@@ -75,6 +75,12 @@ impl Request {
         self.headers.iter().find(|(name, _)| name == TRACE_PARENT).map(|(_, value)| value.as_str())
     }
 
+    /// The same for another span.
+    pub fn with_trace_parent(mut self, parent: &str) -> Self {
+        self.headers.retain(|(name, _)| name != TRACE_PARENT);
+        self.header(TRACE_PARENT, parent)
+    }
+
     /// Sets the body.
     pub fn with_body(self, body: Vec<u8>) -> Self {
         Request { body, ..self }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::plan::Plan;
 use crate::error::Result;
 use crate::runtime::{Runtime, Task, sleep};
-use crate::transport::Transport;
+use crate::transport::{Purpose, Transport};
 
 /// Shortest wait between two refreshes, whatever the clocks say.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
@@ -85,7 +85,7 @@ impl Lease {
     pub async fn refresh(&self) -> Result<()> {
         let Plan { version, source, .. } = self.plan.as_ref();
         let request = version.refresh_session(source, &self.plan.session_id)?.routed(&self.route_token());
-        let answered = self.transport.call(&self.plan.data_endpoint, request).await;
+        let answered = self.transport.call(Purpose::Refresh, &self.plan.data_endpoint, request).await;
         let answer = answered.map_err(|error| version.session_failure(error))?;
         let parsed = version.session_answer(source, &answer.body).and_then(|parsed| {
             // Fails for a session whose life is over.

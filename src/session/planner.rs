@@ -13,7 +13,7 @@ use crate::proto::answer::{Planning, SessionAnswer};
 use crate::proto::call::{Incremental, Moment, ReadSession, SplitMode, SplitOptions, TimeUnits};
 use crate::proto::{Source, Version};
 use crate::runtime::{sleep, within};
-use crate::transport::{Answer, Transport};
+use crate::transport::{Answer, Purpose, Transport};
 
 /// First wait between two questions whether the plan is ready; each further one is half as long again.
 const FIRST_POLL: Duration = Duration::from_millis(20);
@@ -127,7 +127,7 @@ impl PlanRequest {
         let (version, answer) = loop {
             let version = negotiation.version();
             let create = version.create_session(&self.source, &self.wanted)?;
-            let created = transport.call(&endpoint, create).await;
+            let created = transport.call(Purpose::Plan, &endpoint, create).await;
             let created = created.inspect_err(|error| self.forget_endpoint(transport, error));
             if let Some(answer) = negotiation.settle(created)? {
                 break (version, answer);
@@ -140,7 +140,7 @@ impl PlanRequest {
             sleep(pause).await;
             pause = (pause * 3 / 2).min(LAST_POLL);
             let ask = version.get_session(&self.source, &answer.session_id)?.routed(&route_token);
-            let asked = transport.call(&endpoint, ask).await;
+            let asked = transport.call(Purpose::Plan, &endpoint, ask).await;
             let asked = asked.inspect_err(|error| self.forget_endpoint(transport, error));
             let asked = asked.map_err(|error| version.session_failure(error))?;
             answer = self.parse(version, &asked, &mut route_token)?;

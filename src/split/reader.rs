@@ -20,7 +20,7 @@ use crate::memory::{Ahead, Allowance};
 use crate::proto::call::{self, ReadRows};
 use crate::runtime::{Place, forced_panic};
 use crate::session::{Lease, Plan};
-use crate::transport::{Body, Need};
+use crate::transport::{Body, Errand, Need, Purpose};
 
 /// A read of one piece that is about to start.
 #[derive(Debug)]
@@ -121,19 +121,24 @@ impl Reader {
             let made = attempts.made();
             let throttled = attempts.throttled();
             let sent = || self.asked();
-            let started =
-                source.transport.download(&plan.data_endpoint, request, &mut attempts, &source.share, sent).await;
+            let errand =
+                Errand { purpose: Purpose::Read, share: &source.share, split: Some(self.piece.split), sent: &sent };
+            let started = source.transport.download(&plan.data_endpoint, request, &mut attempts, errand).await;
             source.metrics.requests.add(u64::from(attempts.made() - made));
             source.metrics.throttled.add_time(attempts.throttled() - throttled);
             if self.source.metrics.first_byte.get() == 0 {
                 self.source.metrics.first_byte.add_time(start.elapsed());
             }
             // A failure without an answer is known by the id of the answer that broke off before it.
-            let body = started.map_err(|error| plan.version.session_failure(error.with_request_id(&request_id)))?;
+            let mut body = started.map_err(|error| plan.version.session_failure(error.with_request_id(&request_id)))?;
             lease.set_route_token(body.route_token());
             request_id = body.request_id().to_owned();
             let delivered = position.delivered();
-            let Err(failure) = self.deliver(body, rest, plan.version.packs_bodies()).await else { return Ok(()) };
+            let read = self.deliver(&mut body, rest, plan.version.packs_bodies()).await;
+            body.end(read.as_ref().err());
+            // Its slot is for others while this one waits.
+            drop(body);
+            let Err(failure) = read else { return Ok(()) };
             if position.delivered() > delivered {
                 attempts.progress();
             }
@@ -148,7 +153,7 @@ impl Reader {
     }
 
     /// Takes the body of an answer apart. It is complete only if the end marker came, and nothing after it.
-    async fn deliver(&self, mut body: Body, rest: Rest, is_packed: bool) -> Result<()> {
+    async fn deliver(&self, body: &mut Body, rest: Rest, is_packed: bool) -> Result<()> {
         let source = &self.source;
         let mut unpacker = Unpacker::new(is_packed);
         let mut framer = Framer::new(&source.slabs);
@@ -158,11 +163,11 @@ impl Reader {
         loop {
             let count = match framer.room() {
                 // Behind the end marker: only the end of the body may follow.
-                [] => match self.receive(&mut body, &mut unpacker, &mut [0]).await? {
+                [] => match self.receive(body, &mut unpacker, &mut [0]).await? {
                     0 => 0,
                     _ => return Err(behind_the_end()),
                 },
-                room => self.receive(&mut body, &mut unpacker, room).await?,
+                room => self.receive(body, &mut unpacker, room).await?,
             };
             if count == 0 {
                 break;
@@ -172,11 +177,11 @@ impl Reader {
             self.source.metrics.decode.add_time(working.elapsed());
             match frame {
                 Some(Frame::Schema(schema)) => decoder.begin(&schema)?,
-                Some(Frame::Room(length)) => framer.give(self.slab(length, &mut body).await?),
+                Some(Frame::Room(length)) => framer.give(self.slab(length, body).await?),
                 Some(Frame::Batch(encoded)) => {
-                    let (batch, bytes) = self.decode(&mut decoder, encoded, &mut body).await?;
+                    let (batch, bytes) = self.decode(&mut decoder, encoded, body).await?;
                     let fresh = self.without_known(batch, rest.known.saturating_sub(seen), &mut seen);
-                    self.hand_over(fresh, bytes, &mut body).await?;
+                    self.hand_over(fresh, bytes, body).await?;
                     if self.position.is_over() {
                         return Ok(());
                     }

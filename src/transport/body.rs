@@ -8,6 +8,7 @@ use super::Answer;
 use super::direct::{DirectBody, Need};
 use super::http::network_error;
 use super::slots::Slot;
+use super::span::OpenSpan;
 use crate::error::{Error, Kind, Result};
 use crate::proto::ROUTE_TOKEN;
 
@@ -20,6 +21,8 @@ pub struct Body {
     source: Source,
     request_id: String,
     route_token: String,
+    http_status: u16,
+    span: Option<OpenSpan>,
     /// Given back with the body.
     slot: Option<Slot>,
 }
@@ -42,13 +45,32 @@ impl Body {
     }
 
     fn new(source: Source) -> Self {
-        Body { source, request_id: String::new(), route_token: String::new(), slot: None }
+        Body { source, request_id: String::new(), route_token: String::new(), http_status: 0, span: None, slot: None }
     }
 
     /// `header` looks up a header of the answer.
     pub(super) fn with_headers<'a>(self, header: impl Fn(&str) -> &'a str) -> Self {
         let (request_id, route_token) = (header("x-odps-request-id").to_owned(), header(ROUTE_TOKEN).to_owned());
         Body { request_id, route_token, ..self }
+    }
+
+    pub(super) fn with_status(self, http_status: u16) -> Self {
+        Body { http_status, ..self }
+    }
+
+    /// The request that it answers ends with it.
+    pub(super) fn with_span(self, mut span: Option<OpenSpan>) -> Self {
+        if let Some(span) = &mut span {
+            span.answered(self.http_status, &self.request_id);
+        }
+        Body { span, ..self }
+    }
+
+    /// Takes note of how the request ended, for whoever traces it: without a failure also where the rest of the body is not wanted.
+    pub fn end(&mut self, failure: Option<&Error>) {
+        if let Some(span) = &mut self.span {
+            span.end(failure);
+        }
     }
 
     pub(super) fn with_slot(self, slot: Slot) -> Self {
@@ -94,7 +116,15 @@ impl Body {
                 Ok(count)
             }
         };
-        read.map_err(|error| error.with_request_id(&self.request_id))
+        let read = read.map_err(|error| error.with_request_id(&self.request_id));
+        if let Some(span) = &mut self.span {
+            match &read {
+                Ok(0) => span.end(None),
+                Ok(count) => span.received(*count),
+                Err(error) => span.end(Some(error)),
+            }
+        }
+        read
     }
 
     pub(super) async fn read_all(mut self) -> Result<Answer> {

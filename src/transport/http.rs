@@ -172,7 +172,7 @@ impl Http {
         let trace = request.trace_parent().map(|parent| format!(", trace {parent}")).unwrap_or_default();
         log::debug!("{} {} -> {status} ({request_id}{trace})", request.method.name(), request.path());
         if (200..300).contains(&status) {
-            return Ok(body);
+            return Ok(body.with_status(status));
         }
         // The status is known; an explanation that does not arrive must not hold the failure up.
         let patience = self.idle_timeout.min(Duration::from_secs(5));

@@ -10,6 +10,7 @@ mod identity;
 mod probe;
 mod retry;
 mod slots;
+mod span;
 mod trace;
 mod versions;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Kind, Result};
-use crate::options::{self, Options};
+use crate::options::{self, Options, SpanHook};
 use crate::proto::{Request, TRACE_PARENT, Version, discover};
 
 pub use body::Body;
@@ -29,6 +30,8 @@ pub use probe::Remote;
 pub use retry::{Attempts, Retry};
 use slots::Slots;
 pub use slots::{Share, SlotUse};
+use span::OpenSpan;
+pub use span::Purpose;
 use trace::Trace;
 pub use versions::Negotiation;
 use versions::Versions;
@@ -38,6 +41,21 @@ use versions::Versions;
 pub struct Transport {
     shared: Arc<Shared>,
     trace: Option<Trace>,
+    /// Who is told of each request.
+    spans: Option<SpanHook>,
+}
+
+/// For whom rows are asked for.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    /// What for.
+    pub purpose: Purpose,
+    /// The read whose slots it takes.
+    pub share: &'a Arc<Share>,
+    /// The split, if they belong to one.
+    pub split: Option<i64>,
+    /// Told of each request that is sent.
+    pub sent: &'a (dyn Fn() + Sync),
 }
 
 /// What all sessions and splits of a client have in common.
@@ -84,14 +102,19 @@ impl Transport {
             versions: Versions::new(options),
             slots: Slots::new(options.number(&options::LIMITS_CONCURRENT_REQUESTS)),
         };
-        Ok(Arc::new(Transport { shared: Arc::new(shared), trace: Trace::of(options)? }))
+        let (trace, spans) = (Trace::of(options)?, options.span_hook().cloned());
+        Ok(Arc::new(Transport { shared: Arc::new(shared), trace, spans }))
     }
 
-    /// The same for the trace that `options` name; itself if they name none.
+    /// The same for the trace that `options` name, told to whom they name; itself if they name neither.
     pub fn traced(self: &Arc<Self>, options: &Options) -> Result<Arc<Self>> {
-        Ok(match Trace::of(options)? {
-            None => Arc::clone(self),
-            trace => Arc::new(Transport { shared: Arc::clone(&self.shared), trace }),
+        Ok(match (Trace::of(options)?, options.span_hook()) {
+            (None, None) => Arc::clone(self),
+            (trace, spans) => Arc::new(Transport {
+                shared: Arc::clone(&self.shared),
+                trace: trace.or_else(|| self.trace.clone()),
+                spans: spans.or(self.spans.as_ref()).cloned(),
+            }),
         })
     }
 
@@ -114,7 +137,7 @@ impl Transport {
             return Ok(configured.clone());
         }
         let ask = async {
-            let answer = self.call(&self.shared.service, discover(project)).await?;
+            let answer = self.call(Purpose::Endpoint, &self.shared.service, discover(project)).await?;
             endpoint::from_discovery(&self.shared.service, &answer.body)
                 .map_err(|error| error.with_request_id(&answer.request_id))
         };
@@ -124,25 +147,37 @@ impl Transport {
         })
     }
 
-    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests, `sent` is told of
-    /// each. The body holds one of the client's slots, which counts for the read of `share`; none is held between the attempts.
+    /// Starts a download, trying again after temporary failures until the answer begins. `attempts` counts the requests. The body
+    /// holds one of the client's slots, which counts for the read of the errand; none is held between the attempts.
     pub async fn download(
         &self,
         endpoint: &str,
         request: Request,
         attempts: &mut Attempts,
-        share: &Arc<Share>,
-        sent: impl Fn(),
+        errand: Errand<'_>,
     ) -> Result<Body> {
         let request = self.with_trace(self.with_quota(request));
         loop {
             let queued = Instant::now();
-            let slot = self.shared.slots.take(share).await;
+            let slot = self.shared.slots.take(errand.share).await;
             attempts.waited(queued.elapsed());
             self.shared.slots.throttled(queued.elapsed());
-            sent();
+            (errand.sent)();
             attempts.begin();
-            match self.shared.http.open(endpoint, &request).await.map_err(|error| self.told(error)) {
+            let mut span = self.span((errand.purpose, errand.split), endpoint, &request, attempts);
+            let opened = match &span {
+                None => self.shared.http.open(endpoint, &request).await,
+                Some(span) => {
+                    let request = request.clone().with_trace_parent(&span.trace_parent());
+                    self.shared.http.open(endpoint, &request).await
+                }
+            };
+            if let (Some(span), Err(error)) = (&mut span, &opened) {
+                span.end(Some(error));
+            }
+            let opened = opened.map(|body| body.with_span(span.take()));
+            drop(span);
+            match opened.map_err(|error| self.told(error)) {
                 Ok(body) => {
                     slot.accepted();
                     return Ok(body.with_slot(slot));
@@ -184,26 +219,53 @@ impl Transport {
     }
 
     /// Makes a call and reads its answer, trying again after temporary failures.
-    pub async fn call(&self, endpoint: &str, request: Request) -> Result<Answer> {
-        self.exchange(endpoint, self.with_quota(request)).await
+    pub async fn call(&self, purpose: Purpose, endpoint: &str, request: Request) -> Result<Answer> {
+        self.exchange(purpose, endpoint, self.with_quota(request)).await
     }
 
     /// Asks the service endpoint for metadata, which belong to no quota; tries again after temporary failures.
     pub async fn ask_service(&self, request: Request) -> Result<Answer> {
-        self.exchange(&self.shared.service, request).await
+        self.exchange(Purpose::Catalogue, &self.shared.service, request).await
     }
 
-    async fn exchange(&self, endpoint: &str, request: Request) -> Result<Answer> {
+    async fn exchange(&self, purpose: Purpose, endpoint: &str, request: Request) -> Result<Answer> {
         let request = self.with_trace(request);
         let mut attempts = self.attempts();
         loop {
             attempts.begin();
-            let answer = async { self.shared.http.send(endpoint, &request).await?.read_all().await };
-            match answer.await.map_err(|error| self.told(error)) {
+            let answer = match self.span((purpose, None), endpoint, &request, &attempts) {
+                None => self.ask(endpoint, &request, None).await,
+                Some(span) => {
+                    let request = request.clone().with_trace_parent(&span.trace_parent());
+                    self.ask(endpoint, &request, Some(span)).await
+                }
+            };
+            match answer.map_err(|error| self.told(error)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.wait_after(error, &mut attempts).await?,
             }
         }
+    }
+
+    /// Makes a call once.
+    async fn ask(&self, endpoint: &str, request: &Request, mut span: Option<OpenSpan>) -> Result<Answer> {
+        let sent = self.shared.http.send(endpoint, request).await;
+        if let (Some(span), Err(error)) = (&mut span, &sent) {
+            span.end(Some(error));
+        }
+        sent?.with_span(span).read_all().await
+    }
+
+    /// The span of a request that is about to be sent, if somebody wants to know of it.
+    fn span(
+        &self,
+        what: (Purpose, Option<i64>),
+        endpoint: &str,
+        request: &Request,
+        attempts: &Attempts,
+    ) -> Option<OpenSpan> {
+        let hook = self.spans.as_ref()?;
+        OpenSpan::begin(hook, self.trace.as_ref(), what, (endpoint, request), attempts.made())
     }
 
     /// Waits before the next attempt, or gives the error back if there is to be none. Who is not known may become known by other

@@ -26,6 +26,29 @@ impl Trace {
     pub(super) fn parent(&self) -> &str {
         &self.0
     }
+
+    /// The trace.
+    pub(super) fn id(&self) -> &str {
+        self.part(1)
+    }
+
+    /// The span of the caller.
+    pub(super) fn span(&self) -> &str {
+        self.part(2)
+    }
+
+    pub(super) fn flags(&self) -> &str {
+        self.part(3)
+    }
+
+    /// Whether the caller may record it: the lowest bit of the flags.
+    pub(super) fn is_sampled(&self) -> bool {
+        u8::from_str_radix(self.flags(), 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+
+    fn part(&self, number: usize) -> &str {
+        self.0.split('-').nth(number).unwrap_or_default()
+    }
 }
 
 /// Version, trace, span and flags in lower-case hexadecimal digits; neither trace nor span is 0, and no version is ff.
@@ -45,6 +68,15 @@ fn is_trace_parent(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_has_its_parts() {
+        let trace = |flags| Trace(format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}").into());
+        let sampled = trace("01");
+        assert_eq!((sampled.id(), sampled.span()), ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"));
+        assert!(sampled.is_sampled() && trace("03").is_sampled());
+        assert!(!trace("00").is_sampled() && !trace("02").is_sampled());
+    }
 
     #[test]
     fn only_what_the_recommendation_allows_is_sent() {

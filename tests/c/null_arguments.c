@@ -174,6 +174,23 @@ static void case_ms_options_set_read_end_callback(void) {
   ms_options_free(options);
 }
 static void case_ms_features(void) { CHECK((ms_features() & MS_FEATURE_PREDICATES) != 0); }
+static void no_span(void *context, const ms_span *span) { (void)context, (void)span; }
+static void case_ms_options_set_span_callback(void) {
+  ms_options *options = ms_options_new();
+  REFUSES("options", ms_options_set_span_callback(NULL, no_span, NULL, &err));
+  CHECK_INT(ms_options_set_span_callback(options, no_span, NULL, NULL), MS_OK);
+  CHECK_INT(ms_options_set_span_callback(options, NULL, NULL, NULL), MS_OK);
+  ms_options_free(options);
+}
+static void case_ms_span_text(void) {
+  CHECK_TEXT(ms_span_text(NULL, "name"), "");
+  CHECK_TEXT(ms_span_text(NULL, NULL), "");
+}
+static void case_ms_span_number(void) {
+  CHECK_INT(ms_span_number(NULL, "status"), -1);
+  CHECK_INT(ms_span_number(NULL, NULL), -1);
+}
+static void case_ms_span_json(void) { CHECK_TEXT(ms_span_json(NULL), ""); }
 static void no_hook(void *context) { (void)context; }
 static void case_ms_options_set_thread_hooks(void) {
   ms_options *options = ms_options_new();
@@ -841,6 +858,7 @@ static const struct {
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),
     CASE(ms_split_try_next_batch), CASE(ms_split_set_waker), CASE(ms_split_ready_fd), CASE(ms_split_set_deadline_ms),
     CASE(ms_split_set_batch_limits), CASE(ms_scan_set_batch_limits), CASE(ms_options_set_read_end_callback), CASE(ms_features),
+    CASE(ms_options_set_span_callback), CASE(ms_span_text), CASE(ms_span_number), CASE(ms_span_json),
     CASE(ms_split_schema), CASE(ms_split_export_stream), CASE(ms_split_add_filter), CASE(ms_scan_add_filter),
     CASE(ms_split_rows_delivered), CASE(ms_split_metrics),
     CASE(ms_scan_open), CASE(ms_scan_next_batch), CASE(ms_scan_next_batch_until), CASE(ms_scan_schema), CASE(ms_scan_export_stream), CASE(ms_scan_export_async), CASE(ms_scan_progress),

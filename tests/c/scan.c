@@ -142,6 +142,52 @@ static void the_end_of_each_read_is_told_before_its_free_returns(void) {
   stack_free(&use);
 }
 
+typedef struct {
+  pthread_mutex_t lock;
+  int plans, reads, wrong;
+} span_counts;
+
+static void count_span(void *context, const ms_span *span) {
+  span_counts *self = context;
+  const char *name = ms_span_text(span, "name");
+  const bool is_read = strcmp(name, "maxstorage.read") == 0;
+  char id[64];
+  snprintf(id, sizeof id, "\"span_id\":\"%s\"", ms_span_text(span, "span_id"));
+  const bool is_right = strcmp(ms_span_text(span, "trace_id"), "4bf92f3577b34da6a3ce929d0e0e4736") == 0 &&
+                        strcmp(ms_span_text(span, "parent_span_id"), "00f067aa0ba902b7") == 0 && strstr(ms_span_json(span), id) != NULL &&
+                        ms_span_number(span, "end_unix_ns") > ms_span_number(span, "start_unix_ns") && ms_span_number(span, "status") == MS_OK &&
+                        ms_span_number(span, "bytes") > 0 && (ms_span_number(span, "split") >= 0) == is_read &&
+                        strlen(ms_span_text(span, "request_id")) > 0 && ms_span_number(span, "no such field") == -1 &&
+                        strcmp(ms_span_text(span, "bytes"), "") == 0 && strcmp(ms_span_text(span, NULL), "") == 0;
+  pthread_mutex_lock(&self->lock);
+  self->plans += strcmp(name, "maxstorage.plan") == 0;
+  self->reads += is_read;
+  self->wrong += !is_right;
+  pthread_mutex_unlock(&self->lock);
+}
+
+static void each_request_is_told_as_a_span(void) {
+  static span_counts counts = {.lock = PTHREAD_MUTEX_INITIALIZER}; /* a request may outlast the test */
+  stack use = {.options = service_options("local.default.lineitem")};
+  const char *const pairs[] = {MS_OPT_COLUMNS, "l_orderkey", MS_OPT_SPLIT_MODE, "row_offset", MS_OPT_SPLIT_ROWS, "2500",
+                               MS_OPT_TRACE_PARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", NULL};
+  CHECK_INT(set_all(use.options, pairs), MS_OK);
+  CHECK_INT(ms_options_set_span_callback(use.options, count_span, &counts, &err), MS_OK);
+  CHECK_INT(stack_open_session(&use), MS_OK);
+  ms_scan *scan = NULL;
+  CHECK_INT(ms_scan_open(use.session, NULL, &scan, &err), MS_OK);
+  taker all = {.scan = scan};
+  take_all(&all);
+  CHECK_INT(all.rows, all_rows);
+  ms_scan_free(scan);
+  pthread_mutex_lock(&counts.lock);
+  CHECK(counts.plans >= 1);
+  CHECK_INT(counts.reads, SPLITS + 1);
+  CHECK_INT(counts.wrong, 0);
+  pthread_mutex_unlock(&counts.lock);
+  stack_free(&use);
+}
+
 static void an_ordered_scan_is_the_table_in_order(void) {
   stack use = {0};
   const ms_session *session = open_session(&use);
@@ -196,6 +242,7 @@ int main(void) {
   RUN(threads_share_an_ordered_scan);
   RUN(an_ordered_scan_is_the_table_in_order);
   RUN(the_end_of_each_read_is_told_before_its_free_returns);
+  RUN(each_request_is_told_as_a_span);
   RUN(a_scan_as_an_arrow_stream);
   return check_end();
 }

@@ -26,5 +26,6 @@
 #include "maxstorage/reader.hpp"
 #include "maxstorage/result.hpp"
 #include "maxstorage/session.hpp"
+#include "maxstorage/span.hpp"
 
 #endif

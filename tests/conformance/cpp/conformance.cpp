@@ -733,6 +733,18 @@ void around() {
         const int seen = records;
         read(options_for("nation"));
         CHECK(seen > 0 && records == seen);
+        static std::atomic<int> plans{0}, reads{0}, wrong{0};  // a request may outlast the client
+        ms::options traced = options_for("nation");
+        traced.set(MS_OPT_TRACE_PARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").span_callback([](void *, const ms_span *given) {
+            const ms::span span(given);
+            const std::string name = span.text("name");
+            plans += name == "maxstorage.plan";
+            reads += name == "maxstorage.read";
+            wrong += span.text("parent_span_id") != std::string("00f067aa0ba902b7") || span.number("status") != MS_OK ||
+                     std::string(span.json()).find("4bf92f3577b34da6a3ce929d0e0e4736") == std::string::npos;
+        }, nullptr);
+        read(traced);
+        CHECK(plans >= 1 && reads >= 1 && wrong == 0);
     });
     scenario("memory_budget", [] {
         ms::options options = lineitem();

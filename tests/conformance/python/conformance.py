@@ -686,6 +686,13 @@ def log():
     seen = len(records)
     read(client().read("nation"))
     assert seen and len(records) == seen
+    spans = []
+    keys = {"endpoint": os.environ["MS_TEST_ENDPOINT"], "access_key_id": "local", "access_key_secret": "local", "project": "local"}
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    traced = maxstorage.Client(maxstorage.Options().set_span(spans.append), trace__parent=parent, **keys)
+    read(traced.read("nation"))
+    assert {"maxstorage.plan", "maxstorage.read"} <= {span["name"] for span in spans}, spans
+    assert {(span["trace_id"], span["parent_span_id"], span["status"]) for span in spans} == {(parent[3:35], parent[36:52], 0)}, spans
 
 
 @scenario

@@ -12,6 +12,7 @@
 #include "arrow_types.hpp"
 #include "credentials.hpp"
 #include "result.hpp"
+#include "span.hpp"
 
 namespace maxstorage {
 
@@ -84,6 +85,10 @@ public:
     /// Has the host told of the end of each read, with its figures; see ms_options_set_read_end_callback.
     options &read_end_callback(ms_read_end_callback callback, void *context) {
         return keep(detail::call(ms_options_set_read_end_callback, handle_.get(), callback, context));
+    }
+    /// Has the host told of each request when it is over; see ms_options_set_span_callback, and span for what it is given.
+    options &span_callback(ms_span_callback callback, void *context) {
+        return keep(detail::call(ms_options_set_span_callback, handle_.get(), callback, context));
     }
 
     // Shorter ways to write what nearly everybody sets.

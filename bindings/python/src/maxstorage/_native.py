@@ -48,6 +48,7 @@ MemoryReserve = ctypes.CFUNCTYPE(c_bool, c_void_p, c_size_t)
 MemoryRelease = ctypes.CFUNCTYPE(None, c_void_p, c_size_t)
 ThreadHook = ctypes.CFUNCTYPE(None, c_void_p)
 ReadEndCallback = ctypes.CFUNCTYPE(None, c_void_p, c_int64, c_int32, c_void_p)
+SpanCallback = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 RetryHook = ctypes.CFUNCTYPE(c_int64, c_void_p, c_void_p, c_int64, c_int64)
 
 _HANDLE, _OUT, _ERR = c_void_p, POINTER(c_void_p), POINTER(c_void_p)
@@ -88,6 +89,10 @@ FUNCTIONS = {
     "ms_options_set_retry_hook": (c_int32, _HANDLE, RetryHook, c_void_p, _ERR),
     "ms_options_set_allocator": (c_int32, _HANDLE, c_void_p, c_void_p, c_void_p, _ERR),
     "ms_options_set_read_end_callback": (c_int32, _HANDLE, ReadEndCallback, c_void_p, _ERR),
+    "ms_options_set_span_callback": (c_int32, _HANDLE, SpanCallback, c_void_p, _ERR),
+    "ms_span_text": (c_char_p, _HANDLE, c_char_p),
+    "ms_span_number": (c_int64, _HANDLE, c_char_p),
+    "ms_span_json": (c_char_p, _HANDLE),
     "ms_options_set_thread_hooks": (c_int32, _HANDLE, ThreadHook, ThreadHook, c_void_p, _ERR),
     "ms_client_open": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_client_metrics": (c_int32, _HANDLE, _OUT, _ERR),

@@ -1,9 +1,10 @@
 """Keys and values for clients, sessions and reads; docs/options.md lists them."""
 import itertools
+import json
 import traceback
 import typing
 
-from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReadEndCallback, ReleaseCallback, RetryHook, ThreadHook, lib
+from ._native import CredentialsProvider, MemoryRelease, MemoryReserve, ReadEndCallback, ReleaseCallback, RetryHook, SpanCallback, ThreadHook, lib
 from .arrow import read_stream
 from .errors import UNAVAILABLE, call, failure
 
@@ -120,6 +121,15 @@ class Options:
 
         callback = ReadEndCallback(told)
         call(lib.ms_options_set_read_end_callback, self._handle, callback, None)
+        _hooks.append(callback)
+        return self
+
+    def set_span(self, tell):
+        """`tell(span)` is called for each request to the service when it is over, with a dict whose keys docs/tracing.md has; its parent is
+        that of the option trace.parent. It is called from any thread, must return soon and must not call the library; it is kept until the
+        program ends."""
+        callback = SpanCallback(lambda _, span: tell(json.loads(lib.ms_span_json(span))))
+        call(lib.ms_options_set_span_callback, self._handle, callback, None)
         _hooks.append(callback)
         return self
 

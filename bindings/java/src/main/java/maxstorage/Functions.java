@@ -37,6 +37,10 @@ interface Functions {
     int ms_options_set_memory_hooks(long options, long reserve, long release, long context, long err);
     int ms_options_set_read_end_callback(long options, long callback, long context, long err);
     int ms_options_set_retry_hook(long options, long hook, long context, long err);
+    int ms_options_set_span_callback(long options, long callback, long context, long err);
+    long ms_span_text(long span, long name);
+    long ms_span_number(long span, long name);
+    long ms_span_json(long span);
     int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err);
     int ms_client_open(long options, long outClient, long err);
     int ms_client_with_cancel(long client, long cancel, long outClient, long err);

@@ -106,6 +106,18 @@ class JniFunctions implements Functions {
     public native int ms_options_set_retry_hook(long options, long hook, long context, long err);
 
     @Override
+    public native int ms_options_set_span_callback(long options, long callback, long context, long err);
+
+    @Override
+    public native long ms_span_text(long span, long name);
+
+    @Override
+    public native long ms_span_number(long span, long name);
+
+    @Override
+    public native long ms_span_json(long span);
+
+    @Override
     public native int ms_options_set_thread_hooks(long options, long onStart, long onStop, long context, long err);
 
     @Override

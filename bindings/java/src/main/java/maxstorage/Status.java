@@ -53,6 +53,9 @@ public final class Status {
     /** Splits while others are planned (the option plan.wait): ms_session_more_splits, ms_session_try_more_splits. */
     public static final int FEATURE_MORE_SPLITS = 8388608;
 
+    /** The host is told of each request as a span: ms_options_set_span_callback. */
+    public static final int FEATURE_SPANS = 16777216;
+
     /** An argument of the call, or a value in the request, is wrong. */
     public static final int INVALID_ARGUMENT = 100;
 

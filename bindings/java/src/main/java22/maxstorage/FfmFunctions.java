@@ -54,6 +54,10 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_OPTIONS_SET_MEMORY_HOOKS = function("ms_options_set_memory_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_READ_END_CALLBACK = function("ms_options_set_read_end_callback", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_RETRY_HOOK = function("ms_options_set_retry_hook", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_OPTIONS_SET_SPAN_CALLBACK = function("ms_options_set_span_callback", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SPAN_TEXT = function("ms_span_text", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SPAN_NUMBER = function("ms_span_number", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SPAN_JSON = function("ms_span_json", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_OPTIONS_SET_THREAD_HOOKS = function("ms_options_set_thread_hooks", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_OPEN = function("ms_client_open", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_CLIENT_WITH_CANCEL = function("ms_client_with_cancel", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -457,6 +461,42 @@ class FfmFunctions implements Functions {
     public int ms_options_set_retry_hook(long options, long hook, long context, long err) {
         try {
             return (int) MS_OPTIONS_SET_RETRY_HOOK.invokeExact(options, hook, context, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_options_set_span_callback(long options, long callback, long context, long err) {
+        try {
+            return (int) MS_OPTIONS_SET_SPAN_CALLBACK.invokeExact(options, callback, context, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public long ms_span_text(long span, long name) {
+        try {
+            return (long) MS_SPAN_TEXT.invokeExact(span, name);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public long ms_span_number(long span, long name) {
+        try {
+            return (long) MS_SPAN_NUMBER.invokeExact(span, name);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public long ms_span_json(long span) {
+        try {
+            return (long) MS_SPAN_JSON.invokeExact(span);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }
