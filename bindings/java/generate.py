@@ -132,7 +132,7 @@ class FfmFunctions implements Functions {{
 def status_java():
     """The statuses of the header, with its words about each."""
     text = HEADER.read_text()
-    found = re.findall(r"/\*\*\n \* ([^*]*?)\n \*/\n#define (MS_[A-Z_]+) (\d+)\n", text)
+    found = re.findall(r"/\*\*\n \* ([^*]*?)\n \*/\n#define (MS_[A-Z0-9_]+) (\d+)\n", text)
     constants = "\n".join(
         f"    /** {' '.join(words.split())} */\n    public static final int {name[3:]} = {number};\n"
         for words, name, number in found

@@ -21,7 +21,7 @@ public final class MaxStorage {
         return Call.string(Call.LIBRARY.ms_build_info());
     }
 
-    /** What the library can do: a bit for each {@code MS_FEATURE_} constant of the header. */
+    /** What the library can do: a bit for each constant of {@link Status} that begins with {@code FEATURE_}. */
     public static long features() {
         return Call.LIBRARY.ms_features();
     }

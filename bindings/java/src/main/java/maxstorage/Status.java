@@ -44,6 +44,9 @@ public final class Status {
     /** The host is told of the end of each read: ms_options_set_read_end_callback. */
     public static final int FEATURE_READ_END_CALLBACK = 524288;
 
+    /** Versions 2 and 3 of the Storage API (the option protocol). */
+    public static final int FEATURE_PROTOCOL_2 = 1048576;
+
     /** Strings as dictionaries (the option types.dictionary). */
     public static final int FEATURE_DICTIONARIES = 2097152;
 
