@@ -2,14 +2,15 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use arrow_array::{Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use maxstorage::client::Client;
-use maxstorage::error::Kind;
+use maxstorage::error::{Error, Kind};
 use maxstorage::options::{Options, ReadEndHook};
-use maxstorage::scan::Scan;
+use maxstorage::scan::{Demand, Scan, Sink};
 use maxstorage::session::Session;
 use maxstorage::split::Split;
 use support::{Peer, ipc};
@@ -41,11 +42,15 @@ impl Ends {
 
 /// Two splits of three rows; the second one is refused.
 fn peer() -> Peer {
+    peer_that_refuses("split_index=1")
+}
+
+fn peer_that_refuses(what: &'static str) -> Peer {
     let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
     let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1, 2, 3]))]).unwrap();
     let stream = ipc(&[batch], None);
     Peer::table(COLUMN, 2, move |exchange, _| {
-        if exchange.path().contains("split_index=1") {
+        if exchange.path().contains(what) {
             return exchange.json("409 Conflict", r#"{"Code":"TableModified","Message":"no"}"#);
         }
         exchange.begin();
@@ -105,4 +110,37 @@ fn the_options_that_are_nearest_to_the_read_say_who_is_told() {
     let silent = Session::open(&peer.client(), &peer.options()).unwrap();
     drop(Split::open(&silent, 0, &Options::new()).unwrap());
     assert_eq!(counts(), [0, 0, 0]);
+}
+
+/// Looks at what was told when it is let go of.
+struct Pushed(Ends, mpsc::Sender<Vec<Told>>);
+
+impl Sink for Pushed {
+    fn begin(&mut self) -> bool {
+        true
+    }
+    fn batch(&mut self, _: RecordBatch) -> bool {
+        assert_eq!(self.0.take(), []);
+        false
+    }
+    fn end(&mut self) {}
+    fn failed(&mut self, _: &Error) {}
+}
+
+impl Drop for Pushed {
+    fn drop(&mut self) {
+        self.1.send(self.0.take()).unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_a_scan_that_is_pushed_is_told_before_its_consumer_is_let_go_of() {
+    let (peer, ends) = (peer_that_refuses("no split"), Ends::default());
+    let session = Session::open(&peer.client(), &peer.options()).unwrap();
+    let scan = Scan::open(&session, &ends.told_by(Options::new())).unwrap();
+    let (demand, (told, heard)) = (Arc::new(Demand::default()), mpsc::channel());
+    demand.request(1);
+    scan.push(demand, Pushed(ends, told));
+    let told = heard.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(matches!(told[..], [(None, Some(_), 3, _)]), "{told:?}");
 }

@@ -21,7 +21,8 @@ pub type ms_read_end_callback =
     Option<unsafe extern "C" fn(context: *mut c_void, split: i64, outcome: ms_status, metrics: *const ms_metrics)>;
 
 /// Has the host told of the end of each read: exactly once for each split and scan that was opened, when it is freed, or when the stream that
-/// it was turned into is released; before that call returns, and on the same thread. Work that was under way for a read which is freed before
+/// it was turned into is released; before that call returns, and on the same thread. Of an asynchronous stream it is told before the handler is
+/// released, on a thread of the library. Work that was under way for a read which is freed before
 /// its end may still count into ms_session_metrics afterwards. A read that could not be opened, and one that is freed in a child made by
 /// fork, is not told of.
 /// @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for its
