@@ -31,7 +31,6 @@ impl AllPieces {
         let session = session.of_known_splits();
         let mut all = AllPieces {
             changes: session.parts().listen(),
-            // Planned later: one more piece, as it were, whose request was not sent.
             known: Known { splits: 0, is_whole: false },
             source: Arc::clone(source),
             progress,
@@ -41,6 +40,7 @@ impl AllPieces {
             held: session.parts().count(),
             session,
         };
+        // What is not planned counts as a piece whose request was not sent.
         all.source.expect_again();
         // A failure comes when the splits that are known were read.
         if let Poll::Ready(Ok(known)) = all.session.parts().more(-1) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::parts::Parts;
 use super::planning::Planning;
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::runtime::Task;
 
 /// How long planning took, or takes.
@@ -44,7 +44,10 @@ impl Background {
         Background(client.runtime().spawn_aside(work, move |result: Result<()>| {
             clock.stop();
             if let Err(error) = result {
-                log::warn!("planning a read of {} has failed: {error}", told.first().source);
+                // Whoever needed more splits is gone, or will hear of it.
+                if error.kind() != Kind::Cancelled {
+                    log::warn!("planning a read of {} has failed: {error}", told.first().source);
+                }
                 told.fail(transport.told(error));
             }
         }))
