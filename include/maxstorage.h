@@ -474,7 +474,7 @@ typedef void (*ms_log_callback)(void *context, int32_t level, const char *target
 
 /**
  * Provides `bytes` of memory at a multiple of `alignment`, a power of two; NULL if it has none. It is called from threads of the library,
- * several at once, must return soon, must not throw, and must not call the library.
+ * several at once, must return soon, must not throw, must not call the library, and must take no lock under which an Arrow batch is released.
  */
 typedef void *(*ms_allocate)(void *context, size_t bytes, size_t alignment);
 
@@ -547,7 +547,7 @@ typedef int32_t ms_compare_op;
 
 /**
  * Called when a split or a scan becomes ready. It must return soon, must not throw, and must not call the library, except for
- * ms_split_cancel and ms_scan_cancel.
+ * ms_split_cancel, ms_scan_cancel and ms_cancel_now.
  */
 typedef void (*ms_wake_callback)(void *context);
 
@@ -794,7 +794,7 @@ MS_API int64_t ms_live_handles(void);
 MS_API MS_NODISCARD ms_status ms_shutdown(int64_t timeout_ms);
 
 /**
- * Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, spans, credentials providers, memory hooks, thread
+ * Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, spans, credentials providers, memory hooks, allocators, thread
  * and retry hooks, releases of
  * contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
  * such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.
@@ -988,13 +988,16 @@ MS_API void ms_options_free(ms_options *options);
 /**
  * Has the host provide the memory that rows are received in and decompressed into, so that the buffers of a batch lie there. What
  * conversions make besides (policies of types, filters, copies for alignment) lies in memory of the library. A piece is used for many batches;
- * each is given back once, at the latest with the last batch. The library fills it with zeros first. Limits and memory hooks count
- * these bytes as they count others; the memory hooks are asked before. A read that is given none fails with
- * MS_RESOURCE_EXHAUSTED, and one that is given a place that is not aligned with MS_INVALID_ARGUMENT.
+ * each is given back once: when memory is short, or when its read and its batches are freed, then by a thread of the library if work for the
+ * read was just under way. In a child made by fork, and after ms_end_callbacks, nothing is given back. The library fills a new piece with
+ * zeros. Limits and memory hooks count these bytes as they count others; the memory hooks are asked before, and they are what holds readers
+ * back: a read that is given no memory after what was kept for later was given back fails with MS_RESOURCE_EXHAUSTED, and one that is given
+ * a place that is not aligned with MS_INVALID_ARGUMENT.
  * @param[in] options the options; clients opened with them, or with a clone of them, use the functions.
  * @param[in] allocate is asked; NULL, together with deallocate, for memory of the library again.
  * @param[in] deallocate is given it back.
- * @param[in] context handed to each call; must live until all memory was given back; may be NULL.
+ * @param[in] context handed to each call; must live until as many pieces came back as were given, or ms_shutdown or ms_end_callbacks has returned
+ * MS_OK; may be NULL.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL, also if only one of the functions is NULL; MS_BUSY.
  * Thread: one call at a time. Blocking: no.
@@ -1477,7 +1480,8 @@ MS_API MS_NODISCARD ms_cancel *ms_cancel_new(void);
 
 /**
  * Cancels every call that was given this object and those that will be, and every read that was added: they return MS_CANCELLED at once.
- * @param[in] cancel may be NULL.
+ * Wakers of those reads are called by this thread before this returns: hold no lock that they take.
+ * @param[in] cancel may be NULL; nothing happens in a child made by fork after it was made.
  * Thread: any, at any time, also from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -1490,7 +1494,7 @@ void ms_cancel_now(const ms_cancel *cancel);
  * @param[in] cancel the object.
  * @param[in] monotonic_deadline_ms milliseconds of CLOCK_MONOTONIC (std::chrono::steady_clock on Linux); 0 or less for none.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_FORKED.
  * Thread: any, at any time, also from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -1528,12 +1532,13 @@ ms_status ms_cancel_add_split(const ms_cancel *cancel,
 MS_API MS_NODISCARD ms_status ms_cancel_add_scan(const ms_cancel *cancel, const ms_scan *scan, ms_error **err);
 
 /**
- * Readies the object for ms_cancel_from_signal: takes two descriptors, and has a thread of the library listen to it. A second call does nothing.
+ * Readies the object for ms_cancel_from_signal: takes two descriptors, and has a thread of the library listen to them. A second
+ * call changes nothing.
  * @param[in] cancel the object.
  * @param[in] client any client: its threads listen, until the object is freed or ms_shutdown has ended them.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_RESOURCE_EXHAUSTED if there is no descriptor left; MS_FORKED; MS_WRONG_STATE from inside a
- * callback.
+ * callback, and for an object that was readied before ms_shutdown: its listener is gone, so make a new one.
  * Thread: any, at any time, but not from inside a callback. Blocking: while another thread makes the same call.
  * @since 0.1
  */
@@ -1545,7 +1550,7 @@ ms_status ms_cancel_arm(const ms_cancel *cancel,
 
 /**
  * As ms_cancel_now, from inside a signal handler: takes no lock and no memory, and leaves errno alone. A thread of the library does the
- * rest, within the same 50 ms.
+ * rest, within the same 50 ms. Where functions are bound at their first call, call it once with NULL before the handler is installed.
  * @param[in] cancel an object that ms_cancel_arm has readied, else nothing happens; may be NULL. In a child made by fork nothing happens.
  * Thread: any, at any time, also from inside a callback or a signal handler. Blocking: no.
  * @since 0.1

@@ -61,7 +61,7 @@ impl Client {
         Ok(Client {
             inner: Arc::new(Inner {
                 runtime: Runtime::acquire(&threads)?,
-                memory: Budget::from(
+                memory: Budget::with_allocator(
                     options.number(&options::LIMITS_MEMORY_BYTES),
                     options.memory_hooks().cloned(),
                     options.allocator().cloned(),

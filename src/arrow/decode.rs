@@ -361,6 +361,23 @@ mod tests {
     use arrow_schema::{Field, Fields, TimeUnit};
 
     #[test]
+    fn values_that_are_shorter_than_their_array_are_refused() {
+        for (data_type, width) in [(DataType::Int32, 4), (DataType::Int64, 8), (DataType::Decimal128(20, 2), 16)] {
+            let numbers = |bytes: usize, length| {
+                let buffers = vec![Buffer::default(), Buffer::from(vec![1u8; bytes])];
+                let nodes = [Node { length, nulls: 0 }];
+                let mut parts = Parts { nodes: nodes.iter(), buffers: buffers.into_iter(), copied_bytes: 0 };
+                parts.array(&data_type).map(|array| array.len())
+            };
+            assert_eq!(numbers(3 * width, 3).unwrap(), 3);
+            assert_eq!(numbers(3 * width + 1, 3).unwrap(), 3, "padding");
+            for (bytes, length) in [(3 * width - 1, 3), (0, 1), (3 * width, usize::MAX / 2)] {
+                assert!(numbers(bytes, length).is_err(), "{data_type}: {bytes} bytes for {length}");
+            }
+        }
+    }
+
+    #[test]
     fn empty_buffers_in_the_form_of_arrow_java_are_empty() {
         let body = Buffer::from_slice_ref([0i64]);
         for kind in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {

@@ -112,7 +112,15 @@ impl Slabs {
         }
         let size = roomy(length);
         let grant = self.0.account.reserve(size as u64, ahead).await?;
-        Ok(Slab { bytes: Memory::zeroed(size, self.0.account.budget().allocator())?, _grant: grant })
+        let budget = self.0.account.budget();
+        let bytes = match Memory::zeroed(size, budget.allocator()) {
+            // What others keep for later may be all that the host has.
+            Err(error) if error.kind() == Kind::ResourceExhausted && budget.trim() => {
+                Memory::zeroed(size, budget.allocator())?
+            }
+            made => made?,
+        };
+        Ok(Slab { bytes, _grant: grant })
     }
 
     /// One that was used before and is large enough.
@@ -201,6 +209,7 @@ impl Drop for Lent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Lender;
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -276,6 +285,56 @@ mod tests {
         let larger = take(&slabs, (1 << 20) + 1).bytes.len();
         assert!(larger > (1 << 20) && larger <= (9 << 20) / 8, "a little more than it must be");
         assert_eq!(take(&slabs, 1).bytes.len(), 1 << 20, "which was kept, because there was room for another");
+    }
+
+    /// A host with room for so many pieces.
+    struct Room(Arc<Mutex<(usize, Vec<usize>)>>);
+
+    struct Piece(MutableBuffer, Arc<Mutex<(usize, Vec<usize>)>>);
+
+    impl Lender for Room {
+        fn allocate(&self, bytes: usize, alignment: usize) -> Result<Box<dyn Region>> {
+            assert_eq!(alignment, ALIGNMENT);
+            let mut room = self.0.lock().unwrap();
+            room.0 = room.0.checked_sub(1).ok_or_else(|| Error::new(Kind::ResourceExhausted, "none"))?;
+            Ok(Box::new(Piece(MutableBuffer::from_len_zeroed(bytes), Arc::clone(&self.0))))
+        }
+    }
+
+    impl Region for Piece {
+        fn as_slice(&self) -> &[u8] {
+            &self.0
+        }
+        fn as_slice_mut(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+    }
+
+    impl Drop for Piece {
+        fn drop(&mut self) {
+            let mut room = self.1.lock().unwrap();
+            room.0 += 1;
+            room.1.push(self.0.len());
+        }
+    }
+
+    #[test]
+    fn memory_of_the_host_is_used_again_and_what_is_kept_goes_back_before_a_read_fails() {
+        let room = Arc::new(Mutex::new((1, Vec::new())));
+        let budget = Budget::with_allocator(0, None, Some(Allocator::new(Room(Arc::clone(&room)))));
+        let (one, two) = (Slabs::new(&Account::new(&budget), 1), Slabs::new(&Account::new(&budget), 1));
+        for _ in 0..3 {
+            drop(one.share(take(&one, 100), 100));
+        }
+        assert_eq!(*room.lock().unwrap(), (0, vec![]), "one piece for all of them");
+        // Another read gets what the first one keeps, and a larger piece takes the place of a smaller one.
+        let slab = take(&two, 1000);
+        assert_eq!(*room.lock().unwrap(), (0, vec![128]));
+        let refused = pin!(one.take(100, &Ahead::default())).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(refused, Poll::Ready(Err(error)) if error.kind() == Kind::ResourceExhausted));
+        assert_eq!(budget.held(), 1024, "what was granted for it is free again");
+        drop((slab, one, two));
+        assert_eq!((room.lock().unwrap().clone(), budget.held()), ((1, vec![128, 1024]), 0));
     }
 
     #[test]

@@ -11,10 +11,10 @@ use super::gate::gate;
 use super::options::ms_options;
 use super::status::ms_status;
 use crate::error::{Error, Kind, Result};
-use crate::memory::{Allocator, Provider, Region};
+use crate::memory::{Allocator, Lender, Region};
 
 /// Provides `bytes` of memory at a multiple of `alignment`, a power of two; NULL if it has none. It is called from threads of the library,
-/// several at once, must return soon, must not throw, and must not call the library.
+/// several at once, must return soon, must not throw, must not call the library, and must take no lock under which an Arrow batch is released.
 pub type ms_allocate =
     Option<unsafe extern "C" fn(context: *mut c_void, bytes: usize, alignment: usize) -> *mut c_void>;
 
@@ -25,13 +25,16 @@ pub type ms_deallocate =
 
 /// Has the host provide the memory that rows are received in and decompressed into, so that the buffers of a batch lie there. What
 /// conversions make besides (policies of types, filters, copies for alignment) lies in memory of the library. A piece is used for many batches;
-/// each is given back once, at the latest with the last batch. The library fills it with zeros first. Limits and memory hooks count
-/// these bytes as they count others; the memory hooks are asked before. A read that is given none fails with
-/// MS_RESOURCE_EXHAUSTED, and one that is given a place that is not aligned with MS_INVALID_ARGUMENT.
+/// each is given back once: when memory is short, or when its read and its batches are freed, then by a thread of the library if work for the
+/// read was just under way. In a child made by fork, and after ms_end_callbacks, nothing is given back. The library fills a new piece with
+/// zeros. Limits and memory hooks count these bytes as they count others; the memory hooks are asked before, and they are what holds readers
+/// back: a read that is given no memory after what was kept for later was given back fails with MS_RESOURCE_EXHAUSTED, and one that is given
+/// a place that is not aligned with MS_INVALID_ARGUMENT.
 /// @param[in] options the options; clients opened with them, or with a clone of them, use the functions.
 /// @param[in] allocate is asked; NULL, together with deallocate, for memory of the library again.
 /// @param[in] deallocate is given it back.
-/// @param[in] context handed to each call; must live until all memory was given back; may be NULL.
+/// @param[in] context handed to each call; must live until as many pieces came back as were given, or ms_shutdown or ms_end_callbacks has returned
+/// MS_OK; may be NULL.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_ARGUMENT for NULL, also if only one of the functions is NULL; MS_BUSY.
 /// Thread: one call at a time. Blocking: no.
@@ -51,7 +54,8 @@ pub unsafe extern "C" fn ms_options_set_allocator(
             let allocator = match (allocate, deallocate) {
                 (None, None) => None,
                 (Some(allocate), Some(deallocate)) => {
-                    let functions = Functions { allocate, deallocate, context: Context(context) };
+                    let context = Context(context);
+                    let functions = Functions { allocate, deallocate, context, pid: std::process::id() };
                     Some(Allocator::new(Host(Arc::new(functions))))
                 }
                 (None, Some(_)) => {
@@ -75,11 +79,12 @@ struct Functions {
     allocate: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
     deallocate: unsafe extern "C" fn(*mut c_void, *mut c_void, usize, usize),
     context: Context,
+    pid: u32,
 }
 
 struct Host(Arc<Functions>);
 
-impl Provider for Host {
+impl Lender for Host {
     fn allocate(&self, bytes: usize, alignment: usize) -> Result<Box<dyn Region>> {
         let Functions { allocate, context, .. } = &*self.0;
         // SAFETY: the host promises that its functions can be called with their context from any thread.
@@ -124,7 +129,11 @@ impl Region for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let Functions { deallocate, context, .. } = &*self.host;
+        let Functions { deallocate, context, pid, .. } = &*self.host;
+        // In a child made by fork a lock of the host's may be held by a thread that is not there.
+        if *pid != std::process::id() {
+            return;
+        }
         // SAFETY: as for `allocate`; given back once, as it was asked for.
         call_host(WHAT, || unsafe { deallocate(context.0, self.memory.as_ptr().cast(), self.bytes, self.alignment) });
     }

@@ -17,7 +17,7 @@ thread_local! {
     static CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, spans, credentials providers, memory hooks, thread
+/// Ends all calls of functions of the host, for as long as the process lives: log, wakers, ends of reads, spans, credentials providers, memory hooks, allocators, thread
 /// and retry hooks, releases of
 /// contexts. For hosts whose functions cannot be called any more while the process still ends, as those of interpreters. Reads that need
 /// such a function fail then: no memory is reserved any more, no credentials come. In a child made by fork it does nothing.

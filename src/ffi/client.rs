@@ -62,7 +62,7 @@ pub unsafe extern "C" fn ms_client_with_cancel(
         gate(err, || {
             let out = Out::handle(out_client, "out_client")?;
             let client = &borrow(client, "client")?.client;
-            let cancel = &borrow(cancel, "cancel")?.cancel;
+            let cancel = borrow(cancel, "cancel")?.here()?;
             client.runtime().check()?;
             out.give(ms_client { client: client.with_cancel(cancel) });
             Ok(())

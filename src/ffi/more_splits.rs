@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use super::args::{Out, borrow, peek};
+use super::args::{Out, borrow};
 use super::cancel::ms_cancel;
 use super::deadline::instant;
 use super::error::ms_error;
@@ -41,9 +41,10 @@ pub unsafe extern "C" fn ms_session_more_splits(
     err: *mut *mut ms_error,
 ) -> ms_status {
     unsafe {
-        let cancel = || peek(cancel).map(|cancel| cancel.cancel.as_ref());
-        let ask =
-            |session: &Session| session.more_splits(known, instant(monotonic_deadline_ms), cancel()).map(Poll::Ready);
+        let ask = |session: &Session| {
+            let cancel = ms_cancel::given(cancel)?;
+            session.more_splits(known, instant(monotonic_deadline_ms), cancel).map(Poll::Ready)
+        };
         more(session, ask, out_count, out_complete, err)
     }
 }

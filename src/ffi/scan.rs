@@ -393,7 +393,7 @@ pub unsafe extern "C" fn ms_scan_metrics(
 pub unsafe extern "C" fn ms_scan_cancel(scan: *const ms_scan) {
     let scan = unsafe { peek(scan) };
     quiet((), || {
-        if let Some(scan) = scan.filter(|scan| !scan.scan.is_inherited()) {
+        if let Some(scan) = scan {
             scan.scan.cancel();
         }
     });

@@ -81,7 +81,7 @@ pub unsafe extern "C" fn ms_session_open_cancellable(
             let client = borrow(client, "client")?;
             let scan = borrow(scan, "scan")?.read();
             let filter = peek(filter).map(|filter| &filter.predicate);
-            let cancel = peek(cancel).map(|cancel| &*cancel.cancel);
+            let cancel = ms_cancel::given(cancel)?;
             out.give(ms_session { session: Session::open_filtered(&client.client, &scan, filter, cancel)? });
             Ok(())
         })
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn ms_session_refresh_cancellable(
     unsafe {
         gate(err, || {
             let session = borrow(session, "session")?;
-            let cancel = peek(cancel).map(|cancel| &*cancel.cancel);
+            let cancel = ms_cancel::given(cancel)?;
             session.session.refresh(cancel)
         })
     }

@@ -18,14 +18,16 @@ pub(super) fn block() {
     }
 }
 
-/// Sends one byte, with what a signal handler may do; `errno` stays what it was, and a peer that is gone raises no SIGPIPE.
-pub(super) fn send_byte(socket: RawFd) {
+/// Sends one byte, with what a signal handler may do, and tells whether it is on its way; `errno` stays what it was, and a peer that is gone
+/// raises no SIGPIPE.
+pub(super) fn send_byte(socket: RawFd) -> bool {
     static BYTE: u8 = 1;
     // SAFETY: the place of `errno` belongs to this thread, and the byte is always there.
     unsafe {
         let errno = libc::__errno_location();
         let before = *errno;
-        libc::send(socket, (&raw const BYTE).cast(), 1, libc::MSG_NOSIGNAL);
+        let sent = libc::send(socket, (&raw const BYTE).cast(), 1, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
         *errno = before;
+        sent == 1
     }
 }

@@ -131,7 +131,7 @@ pub unsafe extern "C" fn ms_split_try_next_batch(
 }
 
 /// Called when a split or a scan becomes ready. It must return soon, must not throw, and must not call the library, except for
-/// ms_split_cancel and ms_scan_cancel.
+/// ms_split_cancel, ms_scan_cancel and ms_cancel_now.
 pub type ms_wake_callback = Option<unsafe extern "C" fn(context: *mut c_void)>;
 
 /// Registers the callback of a split in place of the former one. It is called whenever ms_split_try_next_batch, after it was
@@ -397,7 +397,7 @@ pub unsafe extern "C" fn ms_split_metrics(
 pub unsafe extern "C" fn ms_split_cancel(split: *const ms_split) {
     let split = unsafe { peek(split) };
     quiet((), || {
-        if let Some(split) = split.filter(|split| !split.split.is_inherited()) {
+        if let Some(split) = split {
             split.split.cancel();
         }
     });

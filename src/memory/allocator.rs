@@ -13,19 +13,19 @@ pub trait Region: Send + Sync {
     fn as_slice_mut(&mut self) -> &mut [u8];
 }
 
-/// A host that provides memory. Called from any thread, several at once, and never under a lock of the library.
-pub trait Provider: Send + Sync {
+/// A host that provides memory. Called from any thread, several at once, and never under a lock that reading takes.
+pub trait Lender: Send + Sync {
     /// `bytes` zeros at a multiple of `alignment`.
     fn allocate(&self, bytes: usize, alignment: usize) -> Result<Box<dyn Region>>;
 }
 
 /// The memory of a host, shared.
 #[derive(Clone)]
-pub struct Allocator(Arc<dyn Provider>);
+pub struct Allocator(Arc<dyn Lender>);
 
 impl Allocator {
     /// The memory of `host`.
-    pub fn new(host: impl Provider + 'static) -> Self {
+    pub fn new(host: impl Lender + 'static) -> Self {
         Allocator(Arc::new(host))
     }
 

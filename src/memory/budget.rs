@@ -70,11 +70,11 @@ impl std::fmt::Debug for Budget {
 impl Budget {
     /// A budget of `limit` bytes, 0 for any number, and of what `hooks` grant.
     pub fn new(limit: u64, hooks: Option<Hooks>) -> Arc<Self> {
-        Self::from(limit, hooks, None)
+        Self::with_allocator(limit, hooks, None)
     }
 
     /// The same of memory that `allocator` provides.
-    pub fn from(limit: u64, hooks: Option<Hooks>, allocator: Option<Allocator>) -> Arc<Self> {
+    pub fn with_allocator(limit: u64, hooks: Option<Hooks>, allocator: Option<Allocator>) -> Arc<Self> {
         Arc::new(Budget {
             limit: if limit == 0 { u64::MAX } else { limit },
             hooks,
@@ -203,7 +203,7 @@ impl Budget {
     }
 
     /// Has everything given up that is kept for later; whether there was any.
-    pub(super) fn trim(&self) -> bool {
+    pub fn trim(&self) -> bool {
         let all = self.idle.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Each is asked, also when one had something.
         all.iter().filter_map(Weak::upgrade).fold(false, |any, idle| idle.trim() | any)

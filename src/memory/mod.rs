@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use ahead::{Ahead, Ready};
-pub use allocator::{Allocator, Provider, Region};
+pub use allocator::{Allocator, Lender, Region};
 pub use allowance::Allowance;
 pub use budget::{Budget, Idle};
 pub use hooks::{Hooks, Host};

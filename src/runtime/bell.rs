@@ -1,6 +1,7 @@
 //! A way to have something done that may be taken inside a signal handler: one byte through a socket. A pipe would raise SIGPIPE in the
 //! host if nobody listened any more.
 
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
-use super::Runtime;
+use super::{Runtime, Task};
 use crate::error::{Error, Kind, Result};
 
 /// A socket that a task of the workers listens to. It rings once.
@@ -16,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 pub struct Bell {
     socket: Socket,
     rung: AtomicBool,
+    listening: Task,
     pid: u32,
 }
 
@@ -26,20 +28,47 @@ impl Bell {
         let failed = |error| Error::new(Kind::ResourceExhausted, format!("no descriptors for a bell: {error}"));
         let (socket, listening) = Socket::pair().map_err(failed)?;
         listening.set_nonblocking(true).map_err(failed)?;
-        let listen = async move { Ok(UnixStream::from_std(listening).map_err(failed)?.read_u8().await.is_ok()) };
-        runtime.spawn_aside(listen, |rung| match rung {
-            Ok(true) => answer(),
-            Ok(false) => {}
-            Err(error) => log::error!("{error}"),
+        let mut listening = {
+            let _workers = runtime.team.idlest().enter();
+            UnixStream::from_std(listening).map_err(failed)?
+        };
+        let listen = async move { Ok(listening.read_u8().await.is_ok()) };
+        let listening = runtime.spawn_aside(listen, |rung| {
+            if let Ok(true) = rung {
+                answer();
+            }
         });
-        Ok(Bell { socket, rung: AtomicBool::new(false), pid: std::process::id() })
+        Ok(Bell { socket, listening, rung: AtomicBool::new(false), pid: std::process::id() })
     }
 
-    /// The descriptor that a byte is to be written to; `None` if it was asked for before, and in a process that was forked from the one
-    /// that listens. Takes no lock and no memory.
-    pub fn ring(&self) -> Option<RawFd> {
-        // The order of the two matters: a child must not use up the bell of nobody.
-        (self.pid == std::process::id() && !self.rung.swap(true, Ordering::Relaxed)).then(|| self.socket.as_raw_fd())
+    /// Fails if nobody would hear it: in a process that was forked from the one that listens, and after the threads that did have ended.
+    pub fn check(&self) -> Result<()> {
+        if self.pid != std::process::id() {
+            return Err(Error::new(Kind::Forked, "the object was readied for signals before fork; make a new one"));
+        }
+        if self.listening.is_finished() && !self.rung.load(Ordering::Relaxed) {
+            let message = "the threads that listened for signals have ended; make a new object";
+            return Err(Error::new(Kind::WrongState, message));
+        }
+        Ok(())
+    }
+
+    /// Has `send` write a byte to a descriptor, and tell whether it could; not if one was written before, nor in a process that was forked
+    /// from the one that listens. Takes no lock and no memory.
+    pub fn ring(&self, send: impl FnOnce(RawFd) -> bool) {
+        if self.pid == std::process::id() && !self.rung.swap(true, Ordering::Relaxed) && !send(self.socket.as_raw_fd())
+        {
+            self.rung.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked meanwhile has the descriptor, too. In the child the bell is somebody else's.
+        if self.pid == std::process::id() {
+            drop(self.socket.shutdown(Shutdown::Write));
+        }
     }
 }
 
@@ -62,11 +91,20 @@ mod tests {
         };
         let (rung, quiet) = (hang("rung"), hang("quiet"));
         drop(quiet);
-        assert_eq!(rung.ring(), Some(rung.socket.as_raw_fd()));
-        assert_eq!(rung.ring(), None);
-        assert!(told.recv_timeout(Duration::from_millis(30)).is_err());
-        (&rung.socket).write_all(&[1]).unwrap();
+        let mut sent = Vec::new();
+        rung.ring(|socket| {
+            sent.push(socket);
+            false
+        });
+        assert!(rung.check().is_ok() && told.recv_timeout(Duration::from_millis(30)).is_err());
+        rung.ring(|socket| {
+            sent.push(socket);
+            (&rung.socket).write_all(&[1]).is_ok()
+        });
+        rung.ring(|_| panic!("it rings once"));
+        assert_eq!(sent, [rung.socket.as_raw_fd(); 2], "what could not be sent is sent again");
         assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok("rung"));
+        assert!(rung.check().is_ok());
         drop(rung);
         drop(tell);
         // Both tasks are over, so nobody is left who could tell.

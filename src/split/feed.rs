@@ -43,6 +43,7 @@ pub(crate) struct Feed {
 /// What goes on for a read, and how it is ended.
 #[derive(Debug)]
 struct Work {
+    runtime: Runtime,
     queue: Arc<Handoff<Chunk>>,
     task: Task,
     /// What waits for memory for batches that were taken once.
@@ -63,8 +64,11 @@ impl Work {
 
 impl Cancellable for Work {
     fn cancel(&self) {
-        self.queue.cancel();
-        self.end();
+        // In a child made by fork it is the read of the parent, which shares its descriptor.
+        if !self.runtime.is_inherited() {
+            self.queue.cancel();
+            self.end();
+        }
     }
 }
 
@@ -81,7 +85,12 @@ impl Feed {
         let task = session.client().runtime().spawn(work, end);
         Feed {
             session: session.clone(),
-            work: Arc::new(Work { queue: Arc::clone(&queue), task, waiting: Mutex::default() }),
+            work: Arc::new(Work {
+                runtime: session.client().runtime().clone(),
+                queue: Arc::clone(&queue),
+                task,
+                waiting: Mutex::default(),
+            }),
             queue,
             source,
             position: AtomicU64::new(0),

@@ -1,5 +1,6 @@
 /* One object ends all that a query does: its plans, its reads, from another thread or from inside a signal handler. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -202,6 +203,83 @@ static void a_signal_in_a_child_ends_nothing_of_its_parent(void) {
   end(cancel);
 }
 
+/* Objects and reads of before the fork are the parent's: whatever the child does with them, nothing happens to it. */
+static void a_child_ends_nothing_of_its_parent(void) {
+  ms_cancel *cancel = ms_cancel_new();
+  if (begin(PEER_STALL)) {
+    CHECK_INT(ms_cancel_add_split(cancel, quiet_use.split, &err), MS_OK);
+    CHECK_INT(ms_cancel_arm(cancel, quiet_use.client, &err), MS_OK);
+    struct pollfd ready = {.fd = ms_split_ready_fd(quiet_use.split), .events = POLLIN};
+    CHECK(ready.fd >= 0);
+    const pid_t child = fork_when_quiet();
+    if (child == 0) {
+      alarm(20);
+      ms_cancel_now(cancel);
+      int result = ms_cancel_set_deadline_ms(cancel, 1, NULL) == MS_FORKED ? 0 : 1;
+      stack own = {.options = peer_options(&quiet_service)};
+      if (ms_client_open(own.options, &own.client, NULL) != MS_OK) result = 2;
+      if (ms_cancel_arm(cancel, own.client, NULL) != MS_FORKED) result = 3;
+      ms_client *bounded = NULL;
+      if (ms_client_with_cancel(own.client, cancel, &bounded, NULL) != MS_FORKED) result = 4;
+      ms_cancel *fresh = ms_cancel_new(); /* one of its own is as good as any */
+      if (ms_cancel_arm(fresh, own.client, NULL) != MS_OK) result = 5;
+      ms_cancel_free(fresh);
+      ms_cancel_free(cancel);
+      _exit(result);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    CHECK_INT(poll(&ready, 1, 0), 0);
+    struct ArrowArray batch;
+    CHECK_INT(ms_split_try_next_batch(quiet_use.split, &batch, &err), MS_PENDING);
+    ms_cancel_now(cancel);
+    CHECK_INT(poll(&ready, 1, (int)limit_ms(1000)), 1);
+    CHECK_INT(ms_split_try_next_batch(quiet_use.split, &batch, &err), MS_CANCELLED);
+  }
+  end(cancel);
+}
+
+static int open_descriptors(void) {
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+/* A child that lives has a copy of every descriptor; that keeps no listener alive. */
+static void a_freed_object_takes_its_descriptors_along(void) {
+  enum { OBJECTS = 8 };
+  ms_cancel *cancels[OBJECTS];
+  if (begin(PEER_ANSWER)) {
+    int64_t rows = 0;
+    CHECK_INT(drain(quiet_use.split, &rows), MS_OK); /* from here on nothing is opened but by this test */
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    const int before = open_descriptors();
+    for (int i = 0; i < OBJECTS; i++) {
+      cancels[i] = ms_cancel_new();
+      CHECK_INT(ms_cancel_arm(cancels[i], quiet_use.client, &err), MS_OK);
+    }
+    CHECK_INT(open_descriptors(), before + 2 * OBJECTS);
+    int stop[2];
+    if (pipe(stop) != 0) abort();
+    const pid_t child = fork_when_quiet();
+    if (child == 0) {
+      char byte;
+      close(stop[1]);
+      _exit(read(stop[0], &byte, 1) == 0 ? 0 : 1); /* lives until its parent says so */
+    }
+    for (int i = 0; i < OBJECTS; i++) ms_cancel_free(cancels[i]);
+    const int64_t patience = now_ms() + limit_ms(5000);
+    while (open_descriptors() > before + 2 && now_ms() < patience) usleep(1000);
+    CHECK_INT(open_descriptors(), before + 2);
+    close(stop[0]);
+    close(stop[1]);
+    waitpid(child, NULL, 0);
+  }
+  end(NULL);
+}
+
 static void nobody_listens_any_more_and_no_sigpipe_is_raised(void) {
   ms_cancel *cancel = ms_cancel_new();
   signal(SIGPIPE, SIG_DFL);
@@ -213,6 +291,10 @@ static void nobody_listens_any_more_and_no_sigpipe_is_raised(void) {
     install(cancel);
     raise(SIGUSR1); /* would end this program if SIGPIPE came of it */
     CHECK_INT(atomic_load(&handled), 1);
+    /* Nor is it told that somebody would. */
+    quiet_use = (stack){.options = peer_options(&quiet_service)};
+    CHECK_INT(stack_open(&quiet_use), MS_OK);
+    CHECK_FAILS(ms_cancel_arm(cancel, quiet_use.client, &err), MS_WRONG_STATE);
   }
   end(cancel);
 }
@@ -226,6 +308,8 @@ int main(void) {
   RUN(what_is_added_late_ends_at_once_and_a_freed_object_ends_nothing);
   RUN(an_object_that_was_not_readied_hears_no_signal);
   RUN(a_signal_in_a_child_ends_nothing_of_its_parent);
+  RUN(a_child_ends_nothing_of_its_parent);
+  RUN(a_freed_object_takes_its_descriptors_along);
   RUN(nobody_listens_any_more_and_no_sigpipe_is_raised);
   return check_end();
 }

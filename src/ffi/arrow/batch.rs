@@ -247,6 +247,12 @@ mod tests {
         make_array(unsafe { ffi::from_ffi(array, &schema) }.unwrap())
     }
 
+    /// Where a column lies, to be written to.
+    fn place(array: &FFI_ArrowArray, index: usize) -> *mut FFI_ArrowArray {
+        // SAFETY: both are the struct of the C data interface, and there are that many children.
+        unsafe { *(*std::ptr::from_ref(array).cast::<Struct>()).children.add(index) }.cast()
+    }
+
     #[test]
     fn what_goes_out_comes_back_in() {
         let whole = batch();
@@ -274,7 +280,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("v", values), ("o", other)]).unwrap();
         let exported = export_batch(batch);
         // SAFETY: the first child of a live array; moved out as the interface says.
-        let moved = unsafe { FFI_ArrowArray::from_raw(std::ptr::from_ref(exported.child(0)).cast_mut()) };
+        let moved = unsafe { FFI_ArrowArray::from_raw(place(&exported, 0)) };
         drop(exported);
         assert!(watched.upgrade().is_some());
         assert_eq!(import(moved, &DataType::Int64).as_primitive::<types::Int64Type>().value(99), 99);
@@ -293,12 +299,11 @@ mod tests {
             export_batch(RecordBatch::try_from_iter(pair).unwrap())
         };
         let (one, two) = (export(), export());
-        let place = |array: &FFI_ArrowArray, index| std::ptr::from_ref(array.child(index)).cast_mut();
         // SAFETY: children of live arrays, moved as the interface says: what is moved out leaves a released struct behind.
         unsafe {
             let first = FFI_ArrowArray::from_raw(place(&one, 0));
             drop(FFI_ArrowArray::from_raw(place(&two, 0)));
-            std::ptr::write(place(&two, 0), first);
+            place(&two, 0).write(first);
         }
         drop(one);
         assert_eq!(gone(), [false; 4], "the first column of the first batch still lives in the second");

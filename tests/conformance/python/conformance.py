@@ -413,6 +413,11 @@ def cancel_reads():
     cancel.add(scan)
     cancel.cancel()
     cancel.add(late)
+    try:
+        cancel.add(session)
+        raise AssertionError("a session was taken for a read")
+    except TypeError:
+        pass
     for ended in (split.next, late.next, scan.next_with_split):
         failure(maxstorage.CancelledError, "MS_CANCELLED", ended)
 

@@ -203,6 +203,8 @@ class Canceller(_Handle):
 
     def add(self, read):
         """Has a Split or a Scan end with this object, at once if it was cancelled already. Its deadline does not matter to them."""
+        if not isinstance(read, (Split, Scan)):
+            raise TypeError(f"a Split or a Scan ends, not a {type(read).__name__}")
         call(lib.ms_cancel_add_scan if isinstance(read, Scan) else lib.ms_cancel_add_split, self._handle, read._handle)
 
     def set_deadline(self, seconds):
