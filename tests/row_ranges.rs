@@ -202,6 +202,7 @@ fn idle_requests_take_over_half_of_the_slowest_range() {
     while let Some((split, batch)) = scan.next_batch().unwrap() {
         assert_eq!(split, 0);
         rows.extend(values(&batch));
+        assert!(scan.all_requested(), "rows that are taken over were requested before");
     }
     let elapsed = start.elapsed();
     rows.sort_unstable();

@@ -15,7 +15,8 @@ impl Unasked {
 
     /// One of them is not wanted any more.
     pub(super) fn pass_over(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "more pieces were asked for than there are");
     }
 
     /// One of them, whose request is about to be made.
