@@ -388,6 +388,11 @@
 #define MS_FEATURE_SPANS 16777216
 
 /**
+ * Single splits as tokens: ms_session_serialize_split.
+ */
+#define MS_FEATURE_SPLIT_TOKENS 33554432
+
+/**
  * Number of the ABI; the soname ends in it. It changes when an existing function, constant or rule does.
  */
 #define MS_ABI_VERSION 0
@@ -1732,7 +1737,8 @@ ms_status ms_client_diagnose(const ms_client *client,
  * @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set, and for a column that the
- * session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
+ * session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback, and for a session that was attached from the token of
+ * a split.
  * Thread: any, at any time, but not from inside a callback. Blocking: no.
  * @since 0.1
  */
@@ -2036,7 +2042,7 @@ ms_status ms_session_open_cancellable(const ms_client *client,
  * guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
  * where you would take an endpoint.
  * @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
- * @param[in] token bytes of ms_session_serialize or text of ms_session_serialize_json (it begins with a brace), from this or another process,
+ * @param[in] token bytes of ms_session_serialize, text of ms_session_serialize_json (it begins with a brace), or either of ms_session_serialize_split, from this or another process,
  * machine or language.
  * @param[in] token_len number of bytes.
  * @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
@@ -2087,6 +2093,27 @@ MS_NODISCARD
 ms_status ms_session_serialize_json(const ms_session *session,
                                     ms_bytes **out_json,
                                     ms_error **err);
+
+/**
+ * Writes one split of a session for ms_session_attach, for the worker that reads it, also while other splits are still being planned
+ * (plan.wait=first). The token is as long as one session at the service needs, however many the plan has. A session that is attached from it
+ * has this split under this number, and those of the same session at the service; scans and what else needs all splits are MS_WRONG_STATE.
+ * @param[in] session the session.
+ * @param[in] index the number of a split that is known.
+ * @param[in] as_json whether it is written as ms_session_serialize_json does, else as ms_session_serialize does.
+ * @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
+ * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL and for a split that is not known.
+ * Thread: any, at any time. Blocking: no.
+ * @since 0.1
+ */
+MS_API
+MS_NODISCARD
+ms_status ms_session_serialize_split(const ms_session *session,
+                                     int64_t index,
+                                     bool as_json,
+                                     ms_bytes **out_token,
+                                     ms_error **err);
 
 /**
  * The schema of every batch of the session. Field metadata: "maxcompute.type" has the MaxCompute type,
@@ -2140,7 +2167,7 @@ ms_status ms_session_explain(const ms_session *session,
  * The number of splits that are known: of all, unless the session was opened with plan.wait=first and is still being planned
  * (ms_session_more_splits tells).
  * @param[in] session may be NULL.
- * @return the number, 0 for a table without rows; -1 for NULL.
+ * @return the number, 0 for a table without rows; -1 for NULL. Of a session of ms_session_serialize_split the number behind its last split.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
  */

@@ -109,6 +109,44 @@ fn splits_are_known_while_others_are_planned_and_keep_their_numbers() {
 }
 
 #[test]
+fn a_split_travels_while_others_are_planned() {
+    let (peer, gate, seen) = held_up(1, |_| false);
+    let session = open(&scan_of(&peer, 4, &FIRST));
+    wait_for(&session, 3);
+    let worker = peer.client();
+    for index in 0..3 {
+        for as_json in [false, true] {
+            let token = session.serialize_split(index, as_json).unwrap();
+            assert_eq!(token.starts_with(b"{"), as_json);
+            let attached = Session::attach(&worker, &token).unwrap();
+            assert_eq!((attached.first_split(), attached.split_count()), (index, index + 1), "the number stays");
+            assert_eq!(row(&attached, index), row(&session, index));
+            assert_eq!(attached.split_info(index).unwrap().weight, 1.0);
+            assert_eq!(explained(&attached)["splits"][0]["index"].as_i64(), Some(index));
+            // It is not taken for all of them.
+            for other in [index - 1, index + 1] {
+                let error = Split::open(&attached, other, &Options::new()).unwrap_err();
+                assert!(error.kind() == Kind::InvalidArgument && error.message().contains("alone"), "{error}");
+            }
+            for error in [
+                Scan::open(&attached, &Options::new()).unwrap_err(),
+                attached.serialize().unwrap_err(),
+                attached.more_splits(index + 1, None, None).unwrap_err(),
+            ] {
+                assert!(error.kind() == Kind::WrongState && error.message().contains("token of a split"), "{error}");
+            }
+            assert_eq!((attached.estimated_rows(), attached.serialize_split(index, as_json).unwrap()), (None, token));
+        }
+    }
+    assert_eq!(session.serialize_split(3, false).unwrap_err().kind(), Kind::InvalidArgument);
+    assert!(seen.partitions.lock().unwrap().len() == 3, "nothing was planned for it");
+    gate.open();
+    wait_for(&session, 4);
+    let token = session.serialize_split(3, false).unwrap();
+    assert_eq!(row(&Session::attach(&worker, &token).unwrap(), 3), 1);
+}
+
+#[test]
 fn who_waits_for_splits_wakes() {
     let (peer, gate, _) = held_up(0, |_| false);
     let session = open(&scan_of(&peer, 3, &FIRST));

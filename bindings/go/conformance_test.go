@@ -290,12 +290,16 @@ var scenarios = map[string]func(*testing.T){
 	"splits_while_planning": func(t *testing.T) {
 		session := read("parted", maxstorage.Partitions("ds=20260101", "ds=20260102"), maxstorage.Set("plan.wait", "first"),
 			maxstorage.Set("plan.partitions_per_session", 1))
+		worker := open()
+		defer worker.Close()
 		var all tally
 		count := int64(0)
 		for index, err := range session.SplitNumbers(ctx) {
 			check(t, err == nil && index == count, index, err)
 			count++
-			must(0, all.drain(must(session.Split(index))))
+			attached := must(worker.Attach(must(session.SplitToken(index, index%2 == 1))))
+			must(0, all.drain(must(attached.Split(index))))
+			attached.Close()
 		}
 		known, complete, pending, err := session.TryMoreSplits(count)
 		check(t, all.rows == 4000 && all.sum == 2*499500+1999000 && known == count && complete && !pending && err == nil, all, known)

@@ -140,6 +140,19 @@ func (s *Session) TokenJSON() (token []byte, err error) {
 	return token, err
 }
 
+// SplitToken is one split as bytes, also while others are planned, for the worker that reads it: what Client.Attach makes of it has it under its
+// number. With asJSON it is as TokenJSON writes.
+func (s *Session) SplitToken(index int64, asJSON bool) (token []byte, err error) {
+	s.use(func(p *C.ms_session) {
+		var reported *C.ms_error
+		var bytes *C.ms_bytes
+		if err = failure(C.ms_session_serialize_split(p, C.int64_t(index), C.bool(asJSON), &bytes, &reported), reported); err == nil {
+			token = goBytes(bytes)
+		}
+	})
+	return token, err
+}
+
 // Metrics of all reads of the session so far, closed ones included.
 func (s *Session) Metrics() (all Metrics, err error) {
 	s.use(func(p *C.ms_session) {

@@ -52,6 +52,8 @@ pub const MS_FEATURE_TIME_ZONE: u64 = 0x400000;
 pub const MS_FEATURE_MORE_SPLITS: u64 = 0x800000;
 /// The host is told of each request as a span: ms_options_set_span_callback.
 pub const MS_FEATURE_SPANS: u64 = 0x1000000;
+/// Single splits as tokens: ms_session_serialize_split.
+pub const MS_FEATURE_SPLIT_TOKENS: u64 = 0x2000000;
 
 /// Every feature, and what the header has for it.
 const FEATURES: &[(u64, &[&str])] = &[
@@ -80,6 +82,7 @@ const FEATURES: &[(u64, &[&str])] = &[
     (MS_FEATURE_TIME_ZONE, &["MS_OPT_TYPES_TIME_ZONE"]),
     (MS_FEATURE_MORE_SPLITS, &["MS_OPT_PLAN_WAIT", "ms_session_more_splits", "ms_session_try_more_splits"]),
     (MS_FEATURE_SPANS, &["ms_options_set_span_callback", "ms_span_json"]),
+    (MS_FEATURE_SPLIT_TOKENS, &["ms_session_serialize_split"]),
 ];
 
 /// What the library can do at run time: a bit for each MS_FEATURE_ constant. A program that was built with a newer header asks before it looks

@@ -39,7 +39,8 @@ pub struct ms_scan {
 /// @param[out] out_scan receives the scan, to be freed with ms_scan_free; NULL on failure.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_INVALID_OPTION if read.start_row or read.row_count is set, and for a column that the
-/// session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback.
+/// session does not read; MS_FORKED; MS_WRONG_STATE from inside a callback, and for a session that was attached from the token of
+/// a split.
 /// Thread: any, at any time, but not from inside a callback. Blocking: no.
 /// @since 0.1
 #[must_use]

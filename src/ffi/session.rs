@@ -93,7 +93,7 @@ pub unsafe extern "C" fn ms_session_open_cancellable(
 /// guards against damage, not against forgers: requests signed for this client go to the endpoint it names, so take tokens only from
 /// where you would take an endpoint.
 /// @param[in] client brings the credentials; keeps living as long as the session does, also if it is freed.
-/// @param[in] token bytes of ms_session_serialize or text of ms_session_serialize_json (it begins with a brace), from this or another process,
+/// @param[in] token bytes of ms_session_serialize, text of ms_session_serialize_json (it begins with a brace), or either of ms_session_serialize_split, from this or another process,
 /// machine or language.
 /// @param[in] token_len number of bytes.
 /// @param[out] out_session receives the session, to be freed with ms_session_free; NULL on failure.
@@ -169,6 +169,36 @@ pub unsafe extern "C" fn ms_session_serialize_json(
             let out = Out::handle(out_json, "out_json")?;
             let session = borrow(session, "session")?;
             out.give(ms_bytes::new(session.session.serialize_json()?));
+            Ok(())
+        })
+    }
+}
+
+/// Writes one split of a session for ms_session_attach, for the worker that reads it, also while other splits are still being planned
+/// (plan.wait=first). The token is as long as one session at the service needs, however many the plan has. A session that is attached from it
+/// has this split under this number, and those of the same session at the service; scans and what else needs all splits are MS_WRONG_STATE.
+/// @param[in] session the session.
+/// @param[in] index the number of a split that is known.
+/// @param[in] as_json whether it is written as ms_session_serialize_json does, else as ms_session_serialize does.
+/// @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
+/// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
+/// @return MS_OK; MS_INVALID_ARGUMENT for NULL and for a split that is not known.
+/// Thread: any, at any time. Blocking: no.
+/// @since 0.1
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ms_session_serialize_split(
+    session: *const ms_session,
+    index: i64,
+    as_json: bool,
+    out_token: *mut *mut ms_bytes,
+    err: *mut *mut ms_error,
+) -> ms_status {
+    unsafe {
+        gate(err, || {
+            let out = Out::handle(out_token, "out_token")?;
+            let session = borrow(session, "session")?;
+            out.give(ms_bytes::new(session.session.serialize_split(index, as_json)?));
             Ok(())
         })
     }
@@ -259,7 +289,7 @@ unsafe fn number(session: *const ms_session, of: impl FnOnce(&Session) -> Option
 /// The number of splits that are known: of all, unless the session was opened with plan.wait=first and is still being planned
 /// (ms_session_more_splits tells).
 /// @param[in] session may be NULL.
-/// @return the number, 0 for a table without rows; -1 for NULL.
+/// @return the number, 0 for a table without rows; -1 for NULL. Of a session of ms_session_serialize_split the number behind its last split.
 /// Thread: any, at any time. Blocking: no.
 /// @since 0.1
 #[unsafe(no_mangle)]

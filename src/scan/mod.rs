@@ -65,6 +65,7 @@ impl Scan {
                 return Err(Error::new(Kind::InvalidOption, message));
             }
         }
+        session.parts().check_alone()?;
         let requests = usize::try_from(read.number(&options::SCAN_CONCURRENCY)).unwrap_or(1);
         let source = Source::new(session, read, requests)?;
         let progress = Arc::new(Progress { parts: session.parts().clone(), done: AtomicU64::new(0) });

@@ -14,7 +14,8 @@ pub(super) fn text(session: &Session) -> String {
     // Asked before the splits are counted, of which there may be more in a moment.
     let is_whole = session.parts.is_whole();
     let count = session.split_count();
-    let told = count.min(MAX_SPLITS);
+    let base = session.parts.base();
+    let told = (count - base).min(MAX_SPLITS);
     let object = json!({
         "source": first.source.to_string(),
         "protocol": first.version,
@@ -52,8 +53,8 @@ pub(super) fn text(session: &Session) -> String {
         },
         "split_count": count,
         "splits_by": match first.cut { Cut::Splits(_) => "service", Cut::Rows { .. } => "rows" },
-        "splits": (0..told).filter_map(|index| split(session, index)).collect::<Vec<Value>>(),
-        "splits_left_out": count - told,
+        "splits": (base..base + told).filter_map(|index| split(session, index)).collect::<Vec<Value>>(),
+        "splits_left_out": count - base - told,
     });
     object.to_string()
 }

@@ -31,6 +31,7 @@ use crate::runtime::{Cancel, Place, forced_panic, within};
 use crate::transport::check_endpoint;
 use background::{Background, Clock};
 use planning::{PlanRequests, Planning};
+use token::Plans;
 
 pub use lease::{Hold, Lease};
 pub(crate) use metrics::Reads;
@@ -110,14 +111,22 @@ impl Session {
     pub fn attach(client: &Client, token: &[u8]) -> Result<Self> {
         client.runtime().check()?;
         let mut plans = token::read(token)?;
-        for plan in &mut plans {
+        let all = match &mut plans {
+            Plans::All(plans) => plans.iter_mut(),
+            Plans::One(plan, _) => std::slice::from_mut(&mut **plan).iter_mut(),
+        };
+        for plan in all {
             plan.data_endpoint = match client.transport().configured_data_endpoint() {
                 Some(endpoint) => endpoint.to_owned(),
                 None => check_endpoint(&plan.data_endpoint).map_err(|error| error.context("the session token"))?,
             };
         }
         // Without the report of the planning only what the library does itself is known.
-        let residual = plans.first().and_then(|plan| plan.residual.as_deref()).map(Predicate::parse).transpose()?;
+        let parts = match plans {
+            Plans::All(plans) => Parts::new(client.transport(), plans)?,
+            Plans::One(plan, first_split) => Parts::excerpt(client.transport(), *plan, first_split)?,
+        };
+        let residual = parts.first().residual.as_deref().map(Predicate::parse).transpose()?;
         let conjunct = |part: &Predicate| Conjunct {
             text: part.to_string(),
             pushed: None,
@@ -127,7 +136,7 @@ impl Session {
                     .into(),
         };
         let conjuncts = residual.iter().flat_map(|residual| residual.conjuncts().iter().map(conjunct)).collect();
-        Session::new(client, Parts::new(client.transport(), plans)?, conjuncts, None)
+        Session::new(client, parts, conjuncts, None)
     }
 
     fn new(client: &Client, parts: Parts, conjuncts: Vec<Conjunct>, clock: Option<Clock>) -> Result<Self> {
@@ -163,23 +172,25 @@ impl Session {
 
     /// The session as bytes for another process: versioned, with a checksum, without credentials. Fails while the plan is not whole.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        token::write(self.current_plans()?)
+        token::write(self.all_plans()?)
     }
 
     /// The same as the text of a JSON object, with fields that can be read.
     pub fn serialize_json(&self) -> Result<Vec<u8>> {
-        token::write_json(self.current_plans()?)
+        token::write_json(self.all_plans()?)
     }
 
-    /// All plans with what has changed since they were made.
-    fn current_plans(&self) -> Result<Vec<Plan>> {
+    /// One split as bytes, or as JSON, for another process that reads it by its number; also while others are still planned.
+    pub fn serialize_split(&self, index: i64, as_json: bool) -> Result<Vec<u8>> {
+        let part = self.parts.of(index).zip(self.parts.first_of(index));
+        let ((plan, lease), first_split) = part.ok_or_else(|| self.no_split(index))?;
+        let one = Plans::One(Box::new(current(plan, lease)), first_split);
+        if as_json { token::write_json(one) } else { token::write(one) }
+    }
+
+    fn all_plans(&self) -> Result<Plans> {
         self.parts.check_whole("a session is written when all its splits are known")?;
-        let current = |(plan, lease): (&Arc<Plan>, &Arc<Lease>)| Plan {
-            expires_at_ms: lease.expires_at_ms(),
-            route_token: lease.route_token(),
-            ..Plan::clone(plan)
-        };
-        Ok(self.parts.all().map(current).collect())
+        Ok(Plans::All(self.parts.all().map(|(plan, lease)| current(plan, lease)).collect()))
     }
 
     /// The schema of every batch.
@@ -208,7 +219,7 @@ impl Session {
         self.selection.as_ref()
     }
 
-    /// How many splits are known, which are all if the plan was waited for.
+    /// The number behind the last split that is known: how many there are, if the plan was waited for.
     pub fn split_count(&self) -> i64 {
         self.parts.split_count()
     }
@@ -308,6 +319,11 @@ impl Session {
         self.parts.first()
     }
 
+    /// Number of the first split: 0, unless the session was attached from the token of a split.
+    pub fn first_split(&self) -> i64 {
+        self.parts.base()
+    }
+
     pub(crate) fn parts(&self) -> &Parts {
         &self.parts
     }
@@ -319,6 +335,9 @@ impl Session {
 
     fn no_split(&self, index: i64) -> Error {
         // What is asked first was so before the splits were counted.
+        if let Err(error) = self.parts.check_alone() {
+            return Error::new(Kind::InvalidArgument, format!("there is no split {index}; {}", error.message()));
+        }
         let is_whole = self.parts.is_whole();
         let count = self.split_count();
         let message = match is_whole {
@@ -329,4 +348,9 @@ impl Session {
         };
         Error::new(Kind::InvalidArgument, message)
     }
+}
+
+/// A plan with what has changed since it was made.
+fn current(plan: &Plan, lease: &Lease) -> Plan {
+    Plan { expires_at_ms: lease.expires_at_ms(), route_token: lease.route_token(), ..plan.clone() }
 }

@@ -17,6 +17,10 @@ pub(crate) struct Parts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// Number of the first split.
+    base: i64,
+    /// Whether others have plans of the same read.
+    is_excerpt: bool,
     first: Arc<Plan>,
     /// Those that are known are in the first places.
     all: Box<[OnceLock<Part>]>,
@@ -49,11 +53,29 @@ impl Parts {
         Self::growing(transport, plans, count)
     }
 
+    /// One plan among others that are elsewhere, whose splits are numbered from `base`.
+    pub(super) fn excerpt(transport: &Arc<Transport>, plan: Plan, base: i64) -> Result<Self> {
+        let parts = Self::with(transport, vec![plan], 1, base, true)?;
+        let (count, last) = (parts.split_count() - base, parts.split_count() - 1);
+        let message = match count {
+            0 => "this session has no split: it was attached from the token of a split".to_owned(),
+            _ => format!("this session has splits {base} to {last} alone: it was attached from the token of a split"),
+        };
+        parts.0.failure.get_or_init(|| Error::new(Kind::WrongState, message));
+        Ok(parts)
+    }
+
     /// The first of `count` plans, of which there is at least one.
     pub(super) fn growing(transport: &Arc<Transport>, plans: Vec<Plan>, count: usize) -> Result<Self> {
+        Self::with(transport, plans, count, 0, false)
+    }
+
+    fn with(transport: &Arc<Transport>, plans: Vec<Plan>, count: usize, base: i64, is_excerpt: bool) -> Result<Self> {
         let first = plans.first().cloned().map(Arc::new);
         let first = first.ok_or_else(|| Error::new(Kind::Internal, "a session without a plan"))?;
         let parts = Parts(Arc::new(Inner {
+            base,
+            is_excerpt,
             first,
             all: std::iter::repeat_with(OnceLock::new).take(count).collect(),
             failure: OnceLock::new(),
@@ -89,7 +111,7 @@ impl Parts {
 
     /// Whether all plans are there.
     pub(crate) fn is_whole(&self) -> bool {
-        self.0.all.last().is_none_or(|last| last.get().is_some())
+        !self.0.is_excerpt && self.0.all.last().is_none_or(|last| last.get().is_some())
     }
 
     /// Fails unless all plans are there: with the failure of planning, or because `what` needs all of them.
@@ -184,10 +206,28 @@ impl Parts {
         plan.rows(local)
     }
 
-    /// How many splits are known.
+    /// Number of the first split, which is 0 unless the plan is one among others.
+    pub(super) fn base(&self) -> i64 {
+        self.0.base
+    }
+
+    /// Number of the first split that the plan of a split has.
+    pub(super) fn first_of(&self, split: i64) -> Option<i64> {
+        self.part(split).map(|part| part.first_split)
+    }
+
+    /// Fails for one plan among others, which must not be taken for all.
+    pub(crate) fn check_alone(&self) -> Result<()> {
+        match self.0.failure.get() {
+            Some(failure) if self.0.is_excerpt => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The number behind the last split that is known: how many there are, unless the plan is one among others.
     pub(super) fn split_count(&self) -> i64 {
         let last = self.count().checked_sub(1).and_then(|last| self.0.all.get(last)?.get());
-        last.map_or(0, |part| part.first_split.saturating_add(part.plan.split_count()))
+        last.map_or(self.0.base, |part| part.first_split.saturating_add(part.plan.split_count()))
     }
 
     /// The sum of a figure, if every plan has it and all are known.
@@ -260,6 +300,23 @@ pub(super) mod tests {
         parts.fail(Error::new(Kind::Internal, "too late to fail"));
         assert!(parts.check_whole("x").is_ok() && more(5) == known(5, true));
         assert_eq!(parts.add(&transport(), sample(Cut::Splits(1))).unwrap_err().kind(), Kind::Internal);
+    }
+
+    #[test]
+    fn one_plan_among_others_keeps_the_numbers_and_is_never_whole() {
+        let parts = Parts::excerpt(&transport(), sample(Cut::Splits(3)), 5).unwrap();
+        let known: Vec<bool> = (4..9).map(|split| parts.locate(split).is_some()).collect();
+        assert_eq!(known, [false, true, true, true, false]);
+        assert_eq!(
+            (parts.rows(6), parts.first_of(7), parts.split_count()),
+            (Some(Rows::Split { index: 1 }), Some(5), 8)
+        );
+        assert!(!parts.is_whole() && parts.sum(|plan| plan.estimated_bytes).is_none());
+        for error in [parts.check_alone().unwrap_err(), parts.check_whole("x").unwrap_err()] {
+            assert!(error.kind() == Kind::WrongState && error.message().contains("splits 5 to 7"), "{error}");
+        }
+        assert!(matches!(parts.more(8), Poll::Ready(Err(_))));
+        assert!(Parts::excerpt(&transport(), sample(Cut::Splits(0)), 5).unwrap().locate(5).is_none());
     }
 
     #[test]

@@ -63,6 +63,15 @@ pub(crate) enum Cut {
     },
 }
 
+impl Cut {
+    pub fn split_count(self) -> i64 {
+        match self {
+            Cut::Splits(count) => count,
+            Cut::Rows { total, per_split } => total / per_split + i64::from(total % per_split != 0),
+        }
+    }
+}
+
 impl Plan {
     /// The schema of the batches that arrive, hidden columns included.
     pub fn schema(&self) -> Result<Schema> {
@@ -88,10 +97,7 @@ impl Plan {
     }
 
     pub fn split_count(&self) -> i64 {
-        match self.cut {
-            Cut::Splits(count) => count,
-            Cut::Rows { total, per_split } => total / per_split + i64::from(total % per_split != 0),
-        }
+        self.cut.split_count()
     }
 
     /// The number of rows, if they are addressed by it.

@@ -31,7 +31,7 @@ impl SplitInfo {
         };
         let weight = match (rows, parts.sum_of_known(Plan::addressed_rows)) {
             (Some(rows), Some(total)) if total > 0 => rows as f64 / total as f64,
-            _ => 1.0 / parts.split_count().max(1) as f64,
+            _ => 1.0 / (parts.split_count() - parts.base()).max(1) as f64,
         };
         let bytes = parts.sum(|plan| plan.estimated_bytes);
         Some(SplitInfo {

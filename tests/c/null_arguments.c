@@ -451,6 +451,15 @@ static void case_ms_session_serialize_json(void) {
   REFUSES("out_json", ms_session_serialize_json(good.session, NULL, &err));
   CHECK_INT(ms_session_serialize_json(NULL, NULL, NULL), MS_INVALID_ARGUMENT);
 }
+static void case_ms_session_serialize_split(void) {
+  ms_bytes *token = GARBAGE;
+  REFUSES("session", ms_session_serialize_split(NULL, 0, false, &token, &err));
+  CHECK(token == NULL);
+  REFUSES("out_token", ms_session_serialize_split(good.session, 0, true, NULL, &err));
+  REFUSES("no split 1", ms_session_serialize_split(good.session, 1, false, &token, &err));
+  REFUSES("no split -1", ms_session_serialize_split(good.session, -1, true, &token, &err));
+  CHECK_INT(ms_session_serialize_split(NULL, 0, false, NULL, NULL), MS_INVALID_ARGUMENT);
+}
 static void case_ms_session_more_splits(void) {
   int64_t count = 7;
   bool complete = true;
@@ -852,7 +861,7 @@ static const struct {
     CASE(ms_split_info_free),
     CASE(ms_session_open), CASE(ms_session_open_cancellable), CASE(ms_cancel_new), CASE(ms_cancel_now), CASE(ms_cancel_free),
     CASE(ms_options_set_memory_hooks), CASE(ms_options_set_allocator), CASE(ms_options_set_thread_hooks), CASE(ms_options_set_retry_hook), CASE(ms_client_metrics), CASE(ms_split_progress), CASE(ms_split_all_requested), CASE(ms_scan_all_requested), CASE(ms_scan_try_next_batch), CASE(ms_scan_set_waker), CASE(ms_scan_ready_fd),
-    CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_serialize_json), CASE(ms_session_more_splits), CASE(ms_session_try_more_splits), CASE(ms_session_schema), CASE(ms_session_split_count),
+    CASE(ms_session_attach), CASE(ms_session_serialize), CASE(ms_session_serialize_json), CASE(ms_session_serialize_split), CASE(ms_session_more_splits), CASE(ms_session_try_more_splits), CASE(ms_session_schema), CASE(ms_session_split_count),
     CASE(ms_session_estimated_rows), CASE(ms_session_estimated_bytes), CASE(ms_session_expires_at_ms), CASE(ms_session_refresh), CASE(ms_session_refresh_cancellable), CASE(ms_cancel_set_deadline_ms), CASE(ms_cancel_add_split), CASE(ms_cancel_add_scan), CASE(ms_cancel_arm), CASE(ms_cancel_from_signal),
     CASE(ms_client_with_cancel), CASE(ms_session_free),
     CASE(ms_bytes_data), CASE(ms_bytes_len), CASE(ms_bytes_free), CASE(ms_split_open), CASE(ms_split_next_batch),

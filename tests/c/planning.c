@@ -128,6 +128,35 @@ static void splits_are_handed_out_while_others_are_planned(void) {
   own_server_end(&server, SIGTERM);
 }
 
+/* Whoever hands splits out sends each to a worker as soon as it is known. */
+static void splits_travel_while_others_are_planned(void) {
+  own_server server;
+  REQUIRE(start(&server, 2, "{\"kind\":\"delay\",\"ms\":700}"));
+  stack use;
+  CHECK_INT(plan(&server, &use), MS_OK);
+  int64_t known = 0, count = 0, rows = 0;
+  bool complete = false;
+  while (!complete) {
+    REQUIRE_OK(ms_session_more_splits(use.session, known, 0, NULL, &count, &complete, &err));
+    for (; known < count; known++) {
+      ms_bytes *token = NULL;
+      REQUIRE_OK(ms_session_serialize_split(use.session, known, known % 2 == 1, &token, &err));
+      stack worker = {.options = service_options_at(server.endpoint, "local.default.nation")};
+      REQUIRE_OK(ms_client_open(worker.options, &worker.client, &err));
+      REQUIRE_OK(ms_session_attach(worker.client, ms_bytes_data(token), ms_bytes_len(token), &worker.session, &err));
+      ms_bytes_free(token);
+      REQUIRE_OK(ms_split_open(worker.session, known, NULL, &worker.split, &err));
+      CHECK_INT(drain(worker.split, &rows), MS_OK);
+      ms_scan *scan = NULL;
+      CHECK_FAILS(ms_scan_open(worker.session, NULL, &scan, &err), MS_WRONG_STATE);
+      stack_free(&worker);
+    }
+  }
+  CHECK_INT(rows, all_rows(&server));
+  stack_free(&use);
+  own_server_end(&server, SIGTERM);
+}
+
 /* Takes all batches of a scan; -1 for a failure, which stays in `err`. */
 static int64_t drain_scan(const ms_scan *scan, int64_t *last_split) {
   for (int64_t rows = 0;;) {
@@ -217,6 +246,7 @@ static void freeing_the_session_ends_the_planning(void) {
 
 int main(void) {
   RUN(splits_are_handed_out_while_others_are_planned);
+  RUN(splits_travel_while_others_are_planned);
   RUN(a_scan_takes_up_what_becomes_known);
   RUN(a_part_that_fails_is_told_after_what_is_known);
   RUN(freeing_the_session_ends_the_planning);

@@ -12,7 +12,8 @@ use crate::error::{Error, Kind, Result};
 
 const FORMAT: &str = "maxstorage.session";
 /// What a person looks for stands first.
-const FIRST: [&str; 8] = ["format", "version", "project", "schema", "table", "instance", "splits", "expires_at_ms"];
+const FIRST: [&str; 9] =
+    ["format", "version", "project", "schema", "table", "instance", "splits", "first_split", "expires_at_ms"];
 
 /// What the checksum is about, and the checksum in hexadecimal digits.
 #[derive(Derive, Deserialize)]
@@ -93,13 +94,13 @@ impl Serialize for Document {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{instance, several, with_policies};
-    use super::super::{read as read_any, write_json};
+    use super::super::tests::{instance, read as read_any, several, with_policies};
+    use super::super::{Plans, write_json};
     use super::*;
     use crate::session::plan::{Cut, Plan, sample};
 
     fn text(plans: &[Plan]) -> String {
-        String::from_utf8(write_json(plans.to_vec()).unwrap()).unwrap()
+        String::from_utf8(write_json(Plans::All(plans.to_vec())).unwrap()).unwrap()
     }
 
     fn kinds() -> Vec<Vec<Plan>> {

@@ -3,8 +3,8 @@
 //! A token names what is read and the session at the service and says how to read its splits. It holds no credentials: whoever
 //! attaches brings a client of its own.
 //!
-//! Version 2 is written, version 3 if there are several sessions at the service, and version 4 if there are policies of types: a library that
-//! does not know these would deliver another schema. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
+//! Version 2 is written, version 3 if there are several sessions at the service, version 4 if there are policies of types: a library that
+//! does not know these would deliver another schema; and version 5 for the token of a split, whose numbers begin elsewhere. Version 1, of libraries that spoke version 1 of the Storage API only, is read: it has no key `protocol`.
 
 mod json;
 
@@ -25,7 +25,10 @@ const VERSION: u8 = 2;
 const VERSION_OF_MANY: u8 = 3;
 /// Of tokens with policies of types.
 const VERSION_OF_POLICIES: u8 = 4;
+/// Of tokens of a split.
+const VERSION_OF_SPLITS: u8 = 5;
 const OLDEST_VERSION: u8 = 1;
+const NEWEST_VERSION: u8 = VERSION_OF_SPLITS;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest token that is read: tables may have 1,200 columns with long types.
 const MAX_BYTES: usize = 16 << 20;
@@ -67,6 +70,9 @@ struct Content {
     partitions: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     buckets: Vec<i64>,
+    /// In the token of a split: the number of the first split of this session at the service. Others have others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_split: Option<i64>,
     /// What is different in the further sessions at the service. A library that does not know the key must not read the token as if it
     /// were all, so a token with it has a version of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,8 +109,17 @@ fn protocol_of_version_1() -> Version {
     Version::V1
 }
 
-/// The token of plans of the same read, of which there is at least one.
-pub(super) fn write(plans: Vec<Plan>) -> Result<Vec<u8>> {
+/// What a token holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Plans {
+    /// All plans of a read, of which there is at least one.
+    All(Vec<Plan>),
+    /// One of several, and the number of its first split.
+    One(Box<Plan>, i64),
+}
+
+/// The token of plans.
+pub(super) fn write(plans: Plans) -> Result<Vec<u8>> {
     let (version, content) = content(plans)?;
     let mut token = MAGIC.to_vec();
     token.push(version);
@@ -116,14 +131,21 @@ pub(super) fn write(plans: Vec<Plan>) -> Result<Vec<u8>> {
 }
 
 /// The token as a JSON object.
-pub(super) fn write_json(plans: Vec<Plan>) -> Result<Vec<u8>> {
-    let splits = plans.iter().map(Plan::split_count).fold(0, i64::saturating_add);
+pub(super) fn write_json(plans: Plans) -> Result<Vec<u8>> {
+    let splits = match &plans {
+        Plans::All(plans) => plans.iter().map(Plan::split_count).fold(0, i64::saturating_add),
+        Plans::One(plan, _) => plan.split_count(),
+    };
     let (version, content) = content(plans)?;
     json::write(version, &content, splits)
 }
 
 /// The content of a token, and its version.
-fn content(mut plans: Vec<Plan>) -> Result<(u8, Content)> {
+fn content(plans: Plans) -> Result<(u8, Content)> {
+    let (mut plans, first_split) = match plans {
+        Plans::All(plans) => (plans, None),
+        Plans::One(plan, first_split) => (vec![*plan], Some(first_split)),
+    };
     let more = plans.drain(1.min(plans.len())..).map(|plan| More {
         session: plan.session_id,
         route: plan.route_token,
@@ -137,6 +159,7 @@ fn content(mut plans: Vec<Plan>) -> Result<(u8, Content)> {
     let more: Vec<More> = more.collect();
     let plan = plans.pop().ok_or_else(|| Error::new(Kind::Internal, "a session without a plan"))?;
     let version = match (plan.policies.are_default(), more.is_empty()) {
+        _ if first_split.is_some() => VERSION_OF_SPLITS,
         (false, _) => VERSION_OF_POLICIES,
         (true, false) => VERSION_OF_MANY,
         (true, true) => VERSION,
@@ -166,13 +189,14 @@ fn content(mut plans: Vec<Plan>) -> Result<(u8, Content)> {
         bytes: plan.estimated_bytes,
         partitions: plan.partitions,
         buckets: plan.buckets,
+        first_split,
         more,
     };
     Ok((version, content))
 }
 
 /// The plans of a token in either form.
-pub(super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
+pub(super) fn read(token: &[u8]) -> Result<Plans> {
     if token.len() > MAX_BYTES {
         return Err(wrong("is too long"));
     }
@@ -189,11 +213,10 @@ fn damaged() -> Error {
 }
 
 fn check_version(version: u8) -> Result<()> {
-    if (OLDEST_VERSION..=VERSION_OF_POLICIES).contains(&version) {
+    if (OLDEST_VERSION..=NEWEST_VERSION).contains(&version) {
         return Ok(());
     }
-    let message =
-        format!("has version {version}; this library reads versions {OLDEST_VERSION} to {VERSION_OF_POLICIES}");
+    let message = format!("has version {version}; this library reads versions {OLDEST_VERSION} to {NEWEST_VERSION}");
     Err(wrong(&message))
 }
 
@@ -213,7 +236,7 @@ fn unpack(token: &[u8]) -> Result<Content> {
 }
 
 /// The plans of a content that makes sense.
-fn plans(content: Content) -> Result<Vec<Plan>> {
+fn plans(content: Content) -> Result<Plans> {
     if !content.cut.is_legal() || !content.more.iter().all(|more| more.cut.is_legal()) {
         return Err(wrong("has negative counts"));
     }
@@ -223,6 +246,11 @@ fn plans(content: Content) -> Result<Vec<Plan>> {
     let mut routes = std::iter::once(&content.route).chain(content.more.iter().map(|more| &more.route));
     if routes.any(|route| !route.is_empty() && !is_route_token(route)) {
         return Err(wrong("has a way to the service that cannot be sent"));
+    }
+    let first_split = content.first_split;
+    let is_possible = |first: i64| first >= 0 && first.checked_add(content.cut.split_count()).is_some();
+    if first_split.is_some_and(|first| !is_possible(first) || !content.more.is_empty()) {
+        return Err(wrong("is of a split that cannot be"));
     }
     let project = content.project;
     let first = Plan {
@@ -259,7 +287,10 @@ fn plans(content: Content) -> Result<Vec<Plan>> {
         ..first.clone()
     });
     let more: Vec<Plan> = more.collect();
-    Ok(std::iter::once(first).chain(more).collect())
+    Ok(match first_split {
+        Some(first_split) => Plans::One(Box::new(first), first_split),
+        None => Plans::All(std::iter::once(first).chain(more).collect()),
+    })
 }
 
 fn checksum(bytes: &[u8]) -> Vec<u8> {
@@ -273,6 +304,39 @@ pub(super) mod tests {
     use crate::arrow::policy::{DecimalForm, TimeZone};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
+
+    pub(in super::super) fn write(plans: Vec<Plan>) -> Result<Vec<u8>> {
+        super::write(Plans::All(plans))
+    }
+
+    /// The plans of a token that has all of them.
+    pub(in super::super) fn read(token: &[u8]) -> Result<Vec<Plan>> {
+        super::read(token).map(|plans| match plans {
+            Plans::All(plans) => plans,
+            Plans::One(..) => panic!("the token of a split"),
+        })
+    }
+
+    #[test]
+    fn the_token_of_a_split_has_its_number_and_keeps_older_libraries_out() {
+        for plan in [sample(Cut::Splits(3)), instance(), with_policies(several())[0].clone()] {
+            let one = Plans::One(Box::new(plan.clone()), 7);
+            let token = super::write(one.clone()).unwrap();
+            assert_eq!((token[MAGIC.len()], super::read(&token).unwrap()), (5, one.clone()));
+            assert_eq!(super::read(&write_json(one.clone()).unwrap()).unwrap(), one);
+            let zero = Plans::One(Box::new(plan), 0);
+            assert_eq!(super::read(&super::write(zero.clone()).unwrap()).unwrap(), zero, "not taken for all");
+        }
+        for first in ["-1", "9223372036854775807", "1.5"] {
+            let json = VERSION_1.replacen('{', &format!(r#"{{"first_split":{first},"#), 1);
+            assert_eq!(super::read(&token(5, &json)).unwrap_err().kind(), Kind::InvalidArgument, "{first}");
+        }
+        let Plans::One(_, first) = super::read(&token(5, &VERSION_1.replacen('{', r#"{"first_split":4,"#, 1))).unwrap()
+        else {
+            panic!("all plans")
+        };
+        assert_eq!(first, 4);
+    }
 
     pub(super) fn instance() -> Plan {
         let source = Source::Instance { project: "p".into(), id: "2026I".into() };
@@ -377,7 +441,7 @@ pub(super) mod tests {
         refused(4, "{", r#"{"policies":{"time_zone":"UTC+8"},"#);
         refused(2, "{", r#"{"route":"a b","#);
         refused(1, r#""Splits":3"#, r#""Splits":-3"#);
-        for version in [0, 5, 255] {
+        for version in [0, 6, 255] {
             refused(version, "default", "other");
         }
     }
@@ -401,7 +465,7 @@ pub(super) mod tests {
         /// Bytes of any kind, with a right checksum, so that it does not keep them out: refused, or a plan that can be written.
         #[test]
         fn forged_tokens_never_panic(
-            version in 0u8..5,
+            version in 0u8..6,
             edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), ".{0,6}"), 0..4),
         ) {
             let mut json = VERSION_1.replacen('{', r#"{"protocol":2,"route":"n1","#, 1);

@@ -194,10 +194,16 @@ static void splits_while_planning(void) {
   while (!complete) {
     REQUIRE_OK(ms_session_more_splits(use.session, known, 0, NULL, &count, &complete, &err));
     for (; known < count; known++) {
+      ms_bytes *token = NULL;
+      ms_session *attached = NULL;
       ms_split *split = NULL;
-      REQUIRE_OK(ms_split_open(use.session, known, NULL, &split, &err));
+      REQUIRE_OK(ms_session_serialize_split(use.session, known, known % 2 == 1, &token, &err));
+      REQUIRE_OK(ms_session_attach(use.client, ms_bytes_data(token), ms_bytes_len(token), &attached, &err));
+      REQUIRE_OK(ms_split_open(attached, known, NULL, &split, &err));
       CHECK_INT(drain(split, &all), MS_OK);
       ms_split_free(split);
+      ms_session_free(attached);
+      ms_bytes_free(token);
     }
   }
   CHECK_INT(all.rows, 4000);

@@ -163,13 +163,15 @@ void reading() {
         ms::options options = options_for("parted");
         options.set("plan.wait", "first").set("plan.partitions_per_session", 1).partitions({"ds=20260101", "ds=20260102"});
         const ms::session session = open(options);
+        const ms::client worker = ms::or_throw(ms::client::open(options_for()));
         tally all;
         ms::known_splits known;
         while (!known.complete) {
             const int64_t before = known.count;
             known = ms::or_throw(session.more_splits(known.count, ms::canceller()));
             for (int64_t index = before; index < known.count; index++) {
-                ms::split split = ms::or_throw(session.open_split(index, options));
+                const ms::session attached = ms::or_throw(worker.attach(ms::or_throw(session.serialize_split(index, index % 2 == 1))));
+                ms::split split = ms::or_throw(attached.open_split(index));
                 drain(split, all);
             }
         }

@@ -134,7 +134,7 @@ def splits_while_planning():
     all, numbers = Tally(), []
     for index in session.split_numbers(maxstorage.Canceller()):
         numbers.append(index)
-        for batch in session.split(index):
+        for batch in client().attach(session.split_token(index, as_json=index % 2 == 1)).split(index):
             all.add(batch)
     assert (all.rows, all.sum) == (4000, 2 * 499500 + 1999000) and numbers == list(range(len(session)))
     assert session.try_more_splits(len(session)) == (len(session), True) == session.more_splits(0, seconds=5)

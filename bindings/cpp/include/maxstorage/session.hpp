@@ -98,6 +98,12 @@ public:
     /// The same as a JSON object, which may be laid out anew on its way; docs/reading.md has its keys.
     result<std::string> serialize_json() const { return bytes(ms_session_serialize_json); }
 
+    /// One split, also while others are planned, as `serialize` or `serialize_json` write: what client::attach makes of it has it under its number.
+    result<std::string> serialize_split(int64_t index, bool as_json = false) const {
+        const auto write = [&](const ms_session *from, ms_bytes **out, ms_error **failure) { return ms_session_serialize_split(from, index, as_json, out, failure); };
+        return bytes(write);
+    }
+
     /// How the read was planned, as JSON; docs/explain.md has the keys.
     result<std::string> explain() const { return bytes(ms_session_explain); }
     /// What all reads of the session have cost so far, freed ones included. Any thread.

@@ -130,6 +130,7 @@ FUNCTIONS = {
     "ms_session_attach": (c_int32, _HANDLE, c_char_p, c_size_t, _OUT, _ERR),
     "ms_session_serialize": (c_int32, _HANDLE, _OUT, _ERR),
     "ms_session_serialize_json": (c_int32, _HANDLE, _OUT, _ERR),
+    "ms_session_serialize_split": (c_int32, _HANDLE, c_int64, c_bool, _OUT, _ERR),
     "ms_session_more_splits": (c_int32, _HANDLE, c_int64, c_int64, _HANDLE, POINTER(c_int64), POINTER(c_bool), _ERR),
     "ms_session_try_more_splits": (c_int32, _HANDLE, c_int64, POINTER(c_int64), POINTER(c_bool), _ERR),
     "ms_session_schema": (c_int32, _HANDLE, POINTER(ArrowSchema), _ERR),

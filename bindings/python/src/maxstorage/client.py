@@ -263,6 +263,12 @@ class Session(_Handle):
         """The same as the text of a JSON object, which may be laid out anew on its way; docs/reading.md has its keys."""
         return _bytes(lib.ms_session_serialize_json, self._handle).decode()
 
+    def split_token(self, index, as_json=False):
+        """One split, also while others are planned, for the worker that reads it: what `Client.attach` makes of it has it under its number. Bytes,
+        or text as `token_json`."""
+        token = _bytes(lib.ms_session_serialize_split, self._handle, index, as_json)
+        return token.decode() if as_json else token
+
     @property
     def estimated_rows(self):
         """-1 if it is not known."""

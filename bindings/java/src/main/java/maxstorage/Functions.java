@@ -93,6 +93,7 @@ interface Functions {
     int ms_session_attach(long client, long token, long tokenLen, long outSession, long err);
     int ms_session_serialize(long session, long outToken, long err);
     int ms_session_serialize_json(long session, long outJson, long err);
+    int ms_session_serialize_split(long session, long index, boolean asJson, long outToken, long err);
     int ms_session_schema(long session, long outSchema, long err);
     int ms_session_metrics(long session, long outMetrics, long err);
     int ms_session_explain(long session, long outJson, long err);

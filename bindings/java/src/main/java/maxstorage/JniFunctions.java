@@ -274,6 +274,9 @@ class JniFunctions implements Functions {
     public native int ms_session_serialize_json(long session, long outJson, long err);
 
     @Override
+    public native int ms_session_serialize_split(long session, long index, boolean asJson, long outToken, long err);
+
+    @Override
     public native int ms_session_schema(long session, long outSchema, long err);
 
     @Override

@@ -139,9 +139,24 @@ public final class ReadSession extends Handle {
         }
     }
 
-    /** A split as something that Java serialises, for {@link MaxStorageClient#openSplit} on any machine. */
+    /** A split as something that Java serialises, for {@link MaxStorageClient#openSplit} on any machine; also while others are planned. */
     public SplitToken splitToken(long index) {
-        return new SplitToken(token(), index);
+        return new SplitToken(serializeSplit(index, false), index);
+    }
+
+    /** A split as a JSON object for {@link MaxStorageClient#attach(String)}, which then has it under its number; also while others are planned. */
+    public String splitTokenJson(long index) {
+        return Call.decode(serializeSplit(index, true));
+    }
+
+    private byte[] serializeSplit(long index, boolean asJson) {
+        try (Call call = Call.begin()) {
+            long out = call.out();
+            call.check(Call.LIBRARY.ms_session_serialize_split(address(), index, asJson, out, call.error()));
+            return Arrow.bytes(call.read(out));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     /** How the read was planned, as JSON; docs/explain.md has the keys. */

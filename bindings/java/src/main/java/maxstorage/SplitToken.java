@@ -12,7 +12,7 @@ public final class SplitToken implements Serializable {
     private final byte[] session;
     private final long index;
 
-    /** A split of the session that {@link ReadSession#token} gave these bytes. */
+    /** A split of the session that {@link ReadSession#token} gave these bytes, which have all splits. */
     public SplitToken(byte[] session, long index) {
         this.session = session.clone();
         this.index = index;

@@ -59,6 +59,9 @@ public final class Status {
     /** The host is told of each request as a span: ms_options_set_span_callback. */
     public static final int FEATURE_SPANS = 16777216;
 
+    /** Single splits as tokens: ms_session_serialize_split. */
+    public static final int FEATURE_SPLIT_TOKENS = 33554432;
+
     /** An argument of the call, or a value in the request, is wrong. */
     public static final int INVALID_ARGUMENT = 100;
 

@@ -110,6 +110,7 @@ class FfmFunctions implements Functions {
     private static final MethodHandle MS_SESSION_ATTACH = function("ms_session_attach", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SERIALIZE = function("ms_session_serialize", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SERIALIZE_JSON = function("ms_session_serialize_json", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MS_SESSION_SERIALIZE_SPLIT = function("ms_session_serialize_split", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_BOOLEAN, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_SCHEMA = function("ms_session_schema", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_METRICS = function("ms_session_metrics", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MS_SESSION_EXPLAIN = function("ms_session_explain", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG));
@@ -965,6 +966,15 @@ class FfmFunctions implements Functions {
     public int ms_session_serialize_json(long session, long outJson, long err) {
         try {
             return (int) MS_SESSION_SERIALIZE_JSON.invokeExact(session, outJson, err);
+        } catch (Throwable failure) {
+            throw unexpected(failure);
+        }
+    }
+
+    @Override
+    public int ms_session_serialize_split(long session, long index, boolean asJson, long outToken, long err) {
+        try {
+            return (int) MS_SESSION_SERIALIZE_SPLIT.invokeExact(session, index, asJson, outToken, err);
         } catch (Throwable failure) {
             throw unexpected(failure);
         }

@@ -292,7 +292,8 @@ public final class Conformance {
                 for (PrimitiveIterator.OfLong numbers = session.splitNumbers(null); numbers.hasNext(); next++) {
                     long index = numbers.nextLong();
                     check(index == next, index);
-                    try (SplitReader split = session.openSplit(index, options, MEMORY)) {
+                    try (Options own = options(); MaxStorageClient worker = MaxStorageClient.open(own);
+                            ReadSession attached = worker.attach(session.splitTokenJson(index)); SplitReader split = attached.openSplit(index, null, MEMORY)) {
                         all.drain(split);
                     }
                 }
