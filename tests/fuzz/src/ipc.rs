@@ -119,6 +119,7 @@ fn deliver(batch: RecordBatch, overflow: Overflow) -> Result<()> {
         map_duplicate_keys: if overflow == Overflow::Clamp { Duplicates::Error } else { Duplicates::Last },
         string_view: overflow == Overflow::Clamp,
         large_offsets: overflow == Overflow::Null,
+        ..Policies::default()
     };
     let mut touched = Touched::default();
     let batch = policies.of_values(&schema)?.apply(batch, &mut touched)?;
