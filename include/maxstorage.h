@@ -514,7 +514,7 @@ typedef bool (*ms_memory_reserve)(void *context, size_t bytes);
 typedef void (*ms_memory_release)(void *context, size_t bytes);
 
 /**
- * Told of the end of a read. split is the number of the split that was read, -1 for a scan. outcome is MS_OK if everything was handed out,
+ * Told of the end of a read. split is the number of the split that was read, -1 for a scan. outcome is MS_OK if everything was handed out, the end included,
  * MS_CANCELLED if the read was cancelled or freed before its end, else the status of its failure. metrics are its final figures, as those of
  * ms_split_metrics and ms_scan_metrics; they belong to the library and exist during the call only. It is called by the thread that ends the
  * read, several at once for several reads, must return soon, must not throw, and must call nothing of the library but the functions that read
@@ -1134,7 +1134,7 @@ ms_status ms_options_set_memory_hooks(ms_options *options,
  * fork, is not told of.
  * @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for its
  * reads, and those of a split or scan in place of both.
- * @param[in] callback is called; NULL for none.
+ * @param[in] callback is called; NULL for that of what is above, the session or the client, or for none there.
  * @param[in] context handed to each call; must live until all those reads are freed; may be NULL.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.
@@ -1176,7 +1176,7 @@ ms_status ms_options_set_retry_hook(ms_options *options,
  * spans.
  * @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for it and
  * its reads, and those of a split or scan in place of both.
- * @param[in] callback is called; NULL for none.
+ * @param[in] callback is called; NULL for that of what is above, the session or the client, or for none there.
  * @param[in] context handed to each call; may be NULL. A request may outlast the freeing of everything, so it must live until ms_shutdown or
  * ms_end_callbacks has returned MS_OK, or as long as the process.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
@@ -2691,7 +2691,8 @@ MS_API void ms_bytes_free(ms_bytes *bytes);
  * library with the schema it was delivered with, and for nested types also the arrays below it: `array` is a batch or a struct, and `column`
  * one of its parts; or a list or map, and `column` is 0 for its elements, which are counted from the first one that the list has.
  * @param[in] schema the schema of `array`; it stays the caller's.
- * @param[in] array a batch, a struct, a list or a map; it stays the caller's. Its offset and those of its columns are taken into account.
+ * @param[in] array a batch, a struct, a list or a map; it stays the caller's. Its offset and those of its columns are taken into account; what
+ * lies above it is not: of a struct inside of a struct, add the offset of the outer one to `start_row`.
  * @param[in] column 0 to n_children - 1.
  * @param[in] start_row the first row to copy, from 0 on.
  * @param[in] row_count rows to copy; 0 is legal.
@@ -2803,9 +2804,10 @@ ms_status ms_column_strings_size(const struct ArrowSchema *schema,
  * @param[in] start_row as for ms_column_copy_values.
  * @param[in] row_count as for ms_column_copy_values.
  * @param[in] first_end what the ends are counted from: 0, or where the last row ends that the caller's column has already.
- * @param[out] out_bytes receives the bytes; must not overlap the array; may be NULL for none.
+ * @param[out] out_bytes receives the bytes; must overlap neither the array nor `out_ends`; may be NULL for none.
  * @param[in] bytes_capacity bytes that `out_bytes` has room for: at least what ms_column_strings_size says.
- * @param[out] out_ends receives `first_end` plus the bytes up to and including each row; may be NULL for no rows.
+ * @param[out] out_ends receives `first_end` plus the bytes up to and including each row; aligned as its type; must not overlap
+ * the array; may be NULL for no rows.
  * @param[in] ends_capacity ends that `out_ends` has room for: at least `row_count`.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
  * @return as ms_column_strings_size; MS_INVALID_ARGUMENT also for too little room, and MS_VALUE_OUT_OF_RANGE if an end does not fit 32

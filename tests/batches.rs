@@ -124,12 +124,23 @@ fn limits_hold_for_polling_and_for_what_was_fetched_before_them() {
         split.set_batch_limits(128, 0);
     }
     assert_eq!(rows.iter().sum::<usize>(), 300);
+    assert!(rows.iter().skip(1).all(|rows| *rows <= 128), "{rows:?}");
     let split = Split::open(&open(&peer, &[]), 0, &peer.options()).unwrap();
     while split.metrics().iter().find(|metric| metric.name == "bytes_decoded").unwrap().value == 0 {
         std::thread::yield_now();
     }
     split.set_batch_limits(128, 0);
     let sizes: Vec<_> = std::iter::from_fn(|| split.next_batch().unwrap()).map(|batch| batch.num_rows()).collect();
+    assert_eq!(sizes, [128, 128, 44]);
+    let split = Split::open(&open(&peer, &[]), 0, &peer.options()).unwrap();
+    split.set_batch_limits(128, 0);
+    let polled = || loop {
+        match split.try_next_batch() {
+            std::task::Poll::Pending => std::thread::yield_now(),
+            std::task::Poll::Ready(batch) => return batch.unwrap(),
+        }
+    };
+    let sizes: Vec<_> = std::iter::from_fn(polled).map(|batch| batch.num_rows()).collect();
     assert_eq!(sizes, [128, 128, 44]);
 }
 

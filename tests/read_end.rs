@@ -71,7 +71,20 @@ fn every_read_is_told_of_once_with_its_outcome_and_figures() {
     drop(split);
     assert_eq!(ends.take(), [(Some(0), None, 3, 1)]);
 
-    // Not to its end, cancelled after its end, and failed.
+    // Cancelled after its end, and after its failure, as when the query ends.
+    let all = Split::open(&session, 0, &none).unwrap();
+    while all.next_batch().unwrap().is_some() {}
+    all.cancel();
+    assert_eq!(all.progress(), 1.0);
+    drop(all);
+    assert_eq!(ends.take(), [(Some(0), None, 3, 1)]);
+    let failed = Split::open(&session, 1, &none).unwrap();
+    let kind = failed.next_batch().unwrap_err().kind();
+    failed.cancel();
+    drop(failed);
+    assert_eq!(ends.take(), [(Some(1), Some(kind), 0, 1)]);
+
+    // Not to its end, and failed.
     let unread = Split::open(&session, 0, &none).unwrap();
     drop(unread.next_batch().unwrap());
     unread.cancel();

@@ -20,7 +20,8 @@ use crate::error::Result;
 /// library with the schema it was delivered with, and for nested types also the arrays below it: `array` is a batch or a struct, and `column`
 /// one of its parts; or a list or map, and `column` is 0 for its elements, which are counted from the first one that the list has.
 /// @param[in] schema the schema of `array`; it stays the caller's.
-/// @param[in] array a batch, a struct, a list or a map; it stays the caller's. Its offset and those of its columns are taken into account.
+/// @param[in] array a batch, a struct, a list or a map; it stays the caller's. Its offset and those of its columns are taken into account; what
+/// lies above it is not: of a struct inside of a struct, add the offset of the outer one to `start_row`.
 /// @param[in] column 0 to n_children - 1.
 /// @param[in] start_row the first row to copy, from 0 on.
 /// @param[in] row_count rows to copy; 0 is legal.
@@ -167,9 +168,10 @@ pub unsafe extern "C" fn ms_column_strings_size(
 /// @param[in] start_row as for ms_column_copy_values.
 /// @param[in] row_count as for ms_column_copy_values.
 /// @param[in] first_end what the ends are counted from: 0, or where the last row ends that the caller's column has already.
-/// @param[out] out_bytes receives the bytes; must not overlap the array; may be NULL for none.
+/// @param[out] out_bytes receives the bytes; must overlap neither the array nor `out_ends`; may be NULL for none.
 /// @param[in] bytes_capacity bytes that `out_bytes` has room for: at least what ms_column_strings_size says.
-/// @param[out] out_ends receives `first_end` plus the bytes up to and including each row; may be NULL for no rows.
+/// @param[out] out_ends receives `first_end` plus the bytes up to and including each row; aligned as its type; must not overlap
+/// the array; may be NULL for no rows.
 /// @param[in] ends_capacity ends that `out_ends` has room for: at least `row_count`.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return as ms_column_strings_size; MS_INVALID_ARGUMENT also for too little room, and MS_VALUE_OUT_OF_RANGE if an end does not fit 32

@@ -12,7 +12,7 @@ use super::options::ms_options;
 use super::status::{MS_OK, ms_status};
 use crate::options::{ReadEnd, ReadEndHook};
 
-/// Told of the end of a read. split is the number of the split that was read, -1 for a scan. outcome is MS_OK if everything was handed out,
+/// Told of the end of a read. split is the number of the split that was read, -1 for a scan. outcome is MS_OK if everything was handed out, the end included,
 /// MS_CANCELLED if the read was cancelled or freed before its end, else the status of its failure. metrics are its final figures, as those of
 /// ms_split_metrics and ms_scan_metrics; they belong to the library and exist during the call only. It is called by the thread that ends the
 /// read, several at once for several reads, must return soon, must not throw, and must call nothing of the library but the functions that read
@@ -27,7 +27,7 @@ pub type ms_read_end_callback =
 /// fork, is not told of.
 /// @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for its
 /// reads, and those of a split or scan in place of both.
-/// @param[in] callback is called; NULL for none.
+/// @param[in] callback is called; NULL for that of what is above, the session or the client, or for none there.
 /// @param[in] context handed to each call; must live until all those reads are freed; may be NULL.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
 /// @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_BUSY.

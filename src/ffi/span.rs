@@ -58,7 +58,7 @@ pub type ms_span_callback = Option<unsafe extern "C" fn(context: *mut c_void, sp
 /// spans.
 /// @param[in] options the options. Those of a client hold for everything that is opened through it, those of a session in their place for it and
 /// its reads, and those of a split or scan in place of both.
-/// @param[in] callback is called; NULL for none.
+/// @param[in] callback is called; NULL for that of what is above, the session or the client, or for none there.
 /// @param[in] context handed to each call; may be NULL. A request may outlast the freeing of everything, so it must live until ms_shutdown or
 /// ms_end_callbacks has returned MS_OK, or as long as the process.
 /// @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.

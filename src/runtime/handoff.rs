@@ -41,6 +41,8 @@ struct State<T> {
     /// Nothing goes out any more, whatever was taken.
     is_cut_off: bool,
     end: End,
+    /// The end that the consumer has; a cancel that comes later does not change it.
+    given: Option<Result<()>>,
     /// Whether the consumer was told that there is something for it.
     told: bool,
     /// How many threads are blocked.
@@ -86,8 +88,14 @@ impl<T> State<T> {
         } else {
             match &self.end {
                 End::NotYet => return Poll::Pending,
-                End::Finished => Ok(None),
-                End::Failed(error) => Err(error.clone()),
+                End::Finished => {
+                    self.given.get_or_insert(Ok(()));
+                    Ok(None)
+                }
+                End::Failed(error) => {
+                    self.given.get_or_insert_with(|| Err(error.clone()));
+                    Err(error.clone())
+                }
                 End::Cancelled => Err(Error::new(Kind::Cancelled, "the split was cancelled")),
             }
         };
@@ -114,6 +122,7 @@ impl<T> Handoff<T> {
             returned: VecDeque::new(),
             is_cut_off: false,
             end: End::NotYet,
+            given: None,
             told: false,
             blocked: 0,
             signal: None,
@@ -227,6 +236,11 @@ impl<T> Handoff<T> {
         let dropped = self.change(|state| {
             // What cuts off first is the end for everybody, but that a cancel has the last word.
             if !state.is_cut_off || matches!(end, End::Cancelled) {
+                match &end {
+                    End::Finished => drop(state.given.get_or_insert(Ok(()))),
+                    End::Failed(error) => drop(state.given.get_or_insert_with(|| Err(error.clone()))),
+                    End::NotYet | End::Cancelled => {}
+                }
                 state.end = end;
             }
             state.bytes = 0;
@@ -241,17 +255,21 @@ impl<T> Handoff<T> {
     pub fn is_finished(&self) -> bool {
         let state = self.lock();
         let is_empty = state.items.is_empty() && state.returned.is_empty() && state.held == 0;
-        is_empty && matches!(state.end, End::Finished)
+        matches!(state.given, Some(Ok(()))) || (is_empty && matches!(state.end, End::Finished))
     }
 
-    /// How it ends for a consumer that takes nothing more: a failure, a cancel, or the end if all was taken.
+    /// How it ends for a consumer that takes nothing more: as it was told already, else a failure, a cancel, or the end if all was taken.
     pub fn outcome(&self) -> Result<()> {
         if self.is_finished() {
             return Ok(());
         }
-        match &self.lock().end {
-            End::Failed(error) => Err(error.clone()),
-            _ => Err(Error::new(Kind::Cancelled, "the read was ended before all was taken")),
+        let state = self.lock();
+        match (&state.given, &state.end) {
+            (Some(given), _) => given.clone(),
+            (None, end) => match end {
+                End::Failed(error) => Err(error.clone()),
+                _ => Err(Error::new(Kind::Cancelled, "the read was ended before all was taken")),
+            },
         }
     }
 

@@ -32,14 +32,15 @@ impl Scan {
         self.feed.watch(Some(Box::new(move || waking.wake())));
         let runtime = self.feed.runtime().clone();
         let work = async move {
-            pushed(self, &demand, sink).await;
+            pushed(sink, &demand, self).await;
             Ok(())
         };
         runtime.spawn_aside(work, |_| {});
     }
 }
 
-async fn pushed(scan: Scan, demand: &Demand, mut sink: impl Sink) {
+/// The scan goes before the sink, also where this ends by a panic: parameters are dropped from the last to the first.
+async fn pushed(mut sink: impl Sink, demand: &Demand, scan: Scan) {
     if sink.begin() {
         loop {
             // Readers that are always faster must not keep the thread from other tasks.

@@ -28,13 +28,11 @@ pub(crate) struct Chunk {
 }
 
 /// Which rows of the service a chunk has.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Rows {
     /// Those before the first row that the filters saw, counted as positions are.
     pub(super) start: u64,
     pub(super) kept: Kept,
-    /// Rows that were taken off at the front.
-    pub(super) taken: usize,
 }
 
 /// What filters have made of some rows of the service.
@@ -56,13 +54,15 @@ impl Chunk {
             return None;
         }
         let bytes = u64::try_from(u128::from(self.bytes) * count as u128 / rows as u128).unwrap_or(self.bytes);
-        let last = self.rows.kept.origin(self.rows.taken + count - 1) as u64;
+        let start = self.rows.start;
+        let (kept, passed_over) = self.rows.kept.take(count);
+        self.rows.start += passed_over as u64;
         let part = Chunk {
             split: self.split,
             batch: self.batch.slice(0, count),
             bytes,
-            position: self.rows.start + last + 1,
-            rows: self.rows.clone(),
+            position: self.rows.start,
+            rows: Rows { start, kept },
             passed: self.passed,
             ready: None,
             allowance: self.allowance.clone(),
@@ -70,7 +70,6 @@ impl Chunk {
         };
         self.batch = self.batch.slice(count, rows - count);
         self.bytes -= bytes;
-        self.rows.taken += count;
         Some((part, bytes))
     }
 

@@ -12,9 +12,19 @@ impl Kept {
         self.0.extend(rows);
     }
 
-    /// Where row `row` of what is left stood at first.
-    pub(super) fn origin(&self, row: usize) -> usize {
-        self.0.iter().rev().fold(row, |row, kept| kept.set_indices().nth(row).unwrap_or(row))
+    /// Takes off the first `count` rows of what is left, and says over how many rows of the service they go. Costs what is taken off, not what
+    /// is left.
+    pub(super) fn take(&mut self, count: usize) -> (Kept, usize) {
+        let mut rows = count;
+        let mut parts = Vec::with_capacity(self.0.len());
+        for kept in self.0.iter_mut().rev() {
+            let end = rows.checked_sub(1).and_then(|last| kept.set_indices().nth(last)).map_or(0, |last| last + 1);
+            parts.push(kept.slice(0, end));
+            *kept = kept.slice(end, kept.len() - end);
+            rows = end;
+        }
+        parts.reverse();
+        (Kept(parts), rows)
     }
 }
 
@@ -24,12 +34,16 @@ mod tests {
 
     #[test]
     fn rows_are_followed_back_through_every_filter() {
+        let mut none = Kept::default();
+        assert_eq!([none.take(0).1, none.take(5).1], [0, 5]);
         let mut kept = Kept::default();
-        assert_eq!([0, 5].map(|row| kept.origin(row)), [0, 5]);
-        kept.add(Some(BooleanBuffer::from_iter([false, true, true, false, true, true])));
+        kept.add(Some(BooleanBuffer::from_iter([false, true, true, false, true, true, true])));
         kept.add(None);
-        assert_eq!([0, 1, 2, 3].map(|row| kept.origin(row)), [1, 2, 4, 5]);
-        kept.add(Some(BooleanBuffer::from_iter([false, true, false, true])));
-        assert_eq!([0, 1].map(|row| kept.origin(row)), [2, 5]);
+        kept.add(Some(BooleanBuffer::from_iter([false, true, false, true, true])));
+        // Of the service's rows 2, 5 and 6 are left.
+        let (mut first, rows) = kept.take(2);
+        assert_eq!(rows, 6);
+        assert_eq!([first.take(1).1, first.take(1).1], [3, 3], "a part is cut as the whole is");
+        assert_eq!(kept.take(1).1, 1);
     }
 }

@@ -334,7 +334,7 @@ impl Reader {
             split: self.piece.split,
             bytes,
             position,
-            rows: Rows { start, kept: filtered.kept, taken: 0 },
+            rows: Rows { start, kept: filtered.kept },
             passed: filtered.passed,
             allowance: self.allowance(form, body).await?.map(Arc::new),
             filtering: None,

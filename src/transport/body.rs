@@ -137,7 +137,11 @@ impl Body {
             }
             if body.len() + count > MAX_ANSWER_BYTES {
                 let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
-                return Err(Error::new(Kind::CorruptData, message).with_request_id(&self.request_id));
+                let error = Error::new(Kind::CorruptData, message).with_request_id(&self.request_id);
+                if let Some(span) = &mut self.span {
+                    span.end(Some(&error));
+                }
+                return Err(error);
             }
             body.extend_from_slice(part.get(..count).unwrap_or_default());
         }

@@ -129,10 +129,14 @@ impl Drop for OpenSpan {
         let ns = |time: Duration| number(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let start = self.start.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (mut http_status, mut request_id) = (self.http_status, self.request_id.as_str());
-        if let Some(error) = &failure
-            && request_id.is_empty()
-        {
-            (http_status, request_id) = (error.server().http_status, &error.server().request_id);
+        // What the answer did not say the failure may.
+        if let Some(said) = failure.as_ref().map(Error::server) {
+            if http_status == 0 {
+                http_status = said.http_status;
+            }
+            if request_id.is_empty() {
+                request_id = &said.request_id;
+            }
         }
         let status = failure.as_ref().map_or((0, "MS_OK"), |error| (error.kind() as u64, error.kind().constant()));
         let mut fields = vec![

@@ -37,7 +37,8 @@ impl<'a> Bitmap<'a> {
         }
     }
 
-    fn is_set(&self, row: usize) -> bool {
+    /// Whether the bit of a row is set.
+    pub fn is_set(&self, row: usize) -> bool {
         let bit = row + self.shift as usize;
         self.bytes.get(bit / EIGHT).is_some_and(|byte| byte >> (bit % EIGHT) & 1 == 1)
     }

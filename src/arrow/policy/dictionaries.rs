@@ -13,9 +13,9 @@ use crate::error::Result;
 /// In place of a name: all columns of strings.
 pub(super) const EVERY: &str = "*";
 
-/// Bytes that looking for values takes at most for a row, besides what is made: a value that is not there twice, its hash, and its share of a
-/// table that is at least half empty and of the one before.
-pub(super) const BYTES_OF_ROW: usize = size_of::<&str>() + size_of::<u64>() + 6 * size_of::<u32>();
+/// Bytes that looking for values takes at most for a row, besides what is made: a value that is not there twice and its hash, in lists that
+/// double when they grow, and its share of a table that is at least half empty and of the one before.
+pub(super) const BYTES_OF_ROW: usize = 2 * (size_of::<&str>() + size_of::<u64>()) + 6 * size_of::<u32>();
 
 /// The key of each row, and the values in the order in which they come first. NULL stays with the keys.
 pub(super) fn encode(array: &ArrayRef) -> Result<(Int32Array, StringArray)> {

@@ -1,6 +1,6 @@
 //! Where the rows of a column lie that an engine wants copied: the C structs as slices of those rows, and of nothing behind them.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -38,6 +38,8 @@ pub(in crate::ffi) unsafe fn locate<'a>(
     if schema.release().is_none() || array.release.is_none() {
         return Err(invalid("array or schema is released".to_owned()));
     }
+    // SAFETY: by the contract of this function.
+    unsafe { check_schema(schema)? };
     let is_struct = match schema.format() {
         "+s" => true,
         "+l" | "+L" | "+m" => false,
@@ -47,6 +49,13 @@ pub(in crate::ffi) unsafe fn locate<'a>(
     if !(0..count).contains(&number) {
         return Err(invalid(format!("there is no column {number}; the array has {count}")));
     }
+    if array.children.is_null() {
+        return Err(malformed("its columns are missing"));
+    }
+    // The child was counted above.
+    let column = schema.child(number as usize);
+    // SAFETY: by the contract of this function.
+    unsafe { check_schema(column)? };
     // SAFETY: within the children, of which there are at least so many by the contract of this function.
     let child = unsafe { array.children.add(number as usize).read().as_ref() };
     let child = child.filter(|child| child.release.is_some()).ok_or_else(|| malformed("a column is released"))?;
@@ -62,8 +71,7 @@ pub(in crate::ffi) unsafe fn locate<'a>(
     }
     let [rows, outer_row] = [place(rows)?, place(outer_first)?];
     Ok(Located {
-        // The child was counted above.
-        schema: schema.child(number as usize),
+        schema: column,
         first: place(sum(child.offset, outer_first)?)?,
         array: child,
         rows,
@@ -116,9 +124,12 @@ impl<'a> Located<'a> {
         let keys = unsafe { items(self.array, width.bytes, self.first, self.rows) }?;
         // SAFETY: a dictionary is an array as others, or there is none.
         let array = unsafe { self.array.dictionary.as_ref() }.ok_or_else(|| malformed("its dictionary is missing"))?;
+        // SAFETY: it lies in a schema that is valid by the contract of `locate`.
+        unsafe { check_schema(dictionary)? };
         let [first, rows] = [place(array.offset)?, place(array.length)?];
         // SAFETY: all of the dictionary.
-        if unsafe { bitmap(array, first, rows) }?.is_some() {
+        let bits = unsafe { bitmap(array, first, rows) }?;
+        if bits.is_some_and(|bits| (0..rows).any(|row| !bits.is_set(row))) {
             return Err(self.unsuited("has a dictionary with NULLs"));
         }
         let layout = Layout::of(dictionary.format());
@@ -137,6 +148,46 @@ impl<'a> Located<'a> {
         let (number, format) = (self.number, self.schema.format());
         Error::new(Kind::Unsupported, format!("column {number} ({name}, format `{format}`) {why}"))
     }
+}
+
+/// `struct ArrowSchema` of the C data interface, as arrow-rs has it, with open fields.
+#[repr(C)]
+struct SchemaFields {
+    format: *const c_char,
+    name: *const c_char,
+    metadata: *const c_char,
+    flags: i64,
+    n_children: i64,
+    children: *mut *mut SchemaFields,
+    dictionary: *mut SchemaFields,
+    release: Option<unsafe extern "C" fn(*mut SchemaFields)>,
+    private_data: *mut c_void,
+}
+
+const _: () = assert!(size_of::<SchemaFields>() == size_of::<FFI_ArrowSchema>());
+
+/// Fails for a schema that arrow-rs would panic at.
+///
+/// # Safety
+/// `schema` is a struct of the C data interface that was not released; its pointers are NULL or valid.
+unsafe fn check_schema(schema: &FFI_ArrowSchema) -> Result<()> {
+    let broken = |what: &str| Err(invalid(format!("schema is malformed: {what}")));
+    // SAFETY: by the contract of this function; both are the struct of the C data interface.
+    unsafe {
+        let fields = &*std::ptr::from_ref(schema).cast::<SchemaFields>();
+        if fields.release.is_none() {
+            return broken("a part of it is released");
+        }
+        let is_text = |text: *const c_char| CStr::from_ptr(text).to_str().is_ok();
+        if fields.format.is_null() || !is_text(fields.format) || !(fields.name.is_null() || is_text(fields.name)) {
+            return broken("its format or its name is no text");
+        }
+        let count = place(fields.n_children)?;
+        if count > 0 && (fields.children.is_null() || (0..count).any(|index| (*fields.children.add(index)).is_null())) {
+            return broken("its columns are missing");
+        }
+    }
+    Ok(())
 }
 
 /// Strings of a layout that has some.

@@ -360,6 +360,35 @@ fn ends_are_aligned() {
     assert!(error.unwrap_err().contains("out_ends is not aligned"));
 }
 
+#[test]
+fn arrays_and_schemas_without_their_parts_are_refused() {
+    let mut host = Host::plain(Arc::new(StringArray::from(vec!["a"])));
+    // Words of the C structs: `children` of an array; `format`, `children` and `release` of a schema; the first child of the schema.
+    let array = (&raw mut host.array).cast::<usize>();
+    let schema = (&raw mut host.schema).cast::<usize>();
+    // SAFETY: within the structs, whose children are as many as they say.
+    let (places, child) = unsafe {
+        let child = schema.add(5).cast::<*mut usize>().read();
+        ([array.add(6), schema.add(0), schema.add(5), schema.add(7), child], child.cast::<*mut usize>().read())
+    };
+    // SAFETY: as above; the format and the release of the child.
+    let places = places.into_iter().chain(unsafe { [child.add(0), child.add(7)] });
+    for (number, place) in places.enumerate() {
+        // SAFETY: as above; what was there is put back before anybody releases it.
+        let refused = unsafe {
+            let before = place.replace(0);
+            let (mut bytes, mut ends) = ([0u8; 8], [0u32; 1]);
+            let refused = strings(&host, (0, 1), 0, &mut bytes, &mut ends);
+            place.write(before);
+            refused
+        };
+        let error = refused.unwrap_err();
+        assert!(error.contains("malformed") || error.contains("is released"), "{number}: {error}");
+    }
+    let (mut bytes, mut ends) = ([0u8; 8], [0u32; 1]);
+    strings(&host, (0, 1), 0, &mut bytes, &mut ends).unwrap();
+}
+
 /// Arrays whose numbers say more than they have, as far as it can be found out.
 #[test]
 fn malformed_arrays_are_refused() {
