@@ -2064,7 +2064,7 @@ ms_status ms_session_attach(const ms_client *client,
  * @param[in] session the session.
  * @param[out] out_token receives the bytes, to be freed with ms_bytes_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_UNSUPPORTED for one of more than 16 MiB; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
  * splits. The failure of planning, if that has failed.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1
@@ -2083,7 +2083,7 @@ ms_status ms_session_serialize(const ms_session *session,
  * @param[in] session the session.
  * @param[out] out_json receives UTF-8 text, not NUL-terminated, to be freed with ms_bytes_free; NULL on failure.
  * @param[out] err may be NULL; receives an error on failure, to be freed with ms_error_free, else NULL.
- * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
+ * @return MS_OK; MS_INVALID_ARGUMENT for NULL; MS_UNSUPPORTED for one of more than 4 MiB; MS_WRONG_STATE while the session is still being planned (plan.wait=first): a token has all
  * splits. The failure of planning, if that has failed.
  * Thread: any, at any time. Blocking: no.
  * @since 0.1

@@ -438,11 +438,12 @@ fn what_a_credentials_uri_may_answer_instead() {
         ("404 Not Found", "", Kind::Unauthenticated, "credentials URI of 127.0.0.1:"),
         ("503 Service Unavailable", "", Kind::Unavailable, "credentials URI of 127.0.0.1:"),
         ("501 Not Implemented", "", Kind::Unauthenticated, "credentials URI of 127.0.0.1:"),
-        ("302 Found", "", Kind::Unavailable, "credentials URI of 127.0.0.1:"),
+        ("302 Found", "", Kind::Unauthenticated, "redirects elsewhere (HTTP 302), which is not followed"),
     ] {
         let vault = vault(move |_| (status, body.to_owned()));
         let uri = uri_of(&vault);
-        let more = [("credentials", "uri"), ("credentials.uri", uri.as_str()), ("retry.max_attempts", "1")];
+        let attempts = if kind.is_retryable() { "1" } else { "5" };
+        let more = [("credentials", "uri"), ("credentials.uri", uri.as_str()), ("retry.max_attempts", attempts)];
         let error = open(&options(&peer, &more)).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.message().contains(part) && !error.message().contains("CANARY"), "{error}");
@@ -456,9 +457,14 @@ fn what_a_credentials_uri_may_answer_instead() {
     let error = open(&options(&peer, &[("credentials", "uri"), ("credentials.uri", &uri_of(&old))])).unwrap_err();
     assert!(error.message().contains("expired already"), "{error}");
     for uri in ["", "CANARY", "ftp://h/CANARY", "http://", "unix:/CANARY", "file:///CANARY"] {
-        let error = Client::open(&options(&peer, &[("credentials", "uri"), ("credentials.uri", uri)])).unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidOption, "at open, and not with the first request: {error}");
-        assert!(!error.message().contains("CANARY"), "{error}");
+        let own = [("credentials", "uri"), ("credentials.uri", uri)];
+        let role =
+            [("credentials", "ram_role_arn"), ("role.arn", "r"), ("role.source", "uri"), ("credentials.uri", uri)];
+        for more in [own.as_slice(), role.as_slice()] {
+            let error = Client::open(&options(&peer, more)).unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidOption, "at open, and not with the first request: {error}");
+            assert!(!error.message().contains("CANARY"), "{error}");
+        }
     }
     assert!(peer.heads().is_empty());
 }

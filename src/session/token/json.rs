@@ -3,6 +3,9 @@
 //! Who passes it on may order and indent it anew, leave out what is null, and add fields of its own. The checksum is therefore not one of the
 //! text: it names the fields that it is about, and is taken of those alone, sorted by name, without blanks and without members that are null.
 
+use std::collections::HashSet;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde::{Deserialize, Serialize as Derive};
 use serde_json::{Map, Value};
@@ -38,15 +41,14 @@ pub(super) fn write(version: u8, content: &Content, splits: i64) -> Result<Vec<u
 /// The version and the content of a text.
 pub(super) fn read(text: &[u8]) -> Result<(u8, Content)> {
     let unreadable = |error: serde_json::Error| wrong(&format!("cannot be read: {error}"));
-    let mut fields: Map<String, Value> = serde_json::from_slice(text).map_err(unreadable)?;
-    if fields.get("format").and_then(Value::as_str) != Some(FORMAT) {
+    let Head { format, checksum } = serde_json::from_slice(text).map_err(unreadable)?;
+    if format.as_deref() != Some(FORMAT) {
         return Err(wrong("is a JSON object, and not one of ms_session_serialize_json"));
     }
-    let seal = fields.remove("checksum").ok_or_else(|| wrong("has no checksum"))?;
-    let seal: Seal = serde_json::from_value(seal).map_err(unreadable)?;
-    // Fields of others are left out of account.
-    let taken = seal.of.iter().filter_map(|name| Some((name.clone(), fields.remove(name)?)));
-    let Value::Object(fields) = without_nulls(Value::Object(taken.collect())) else {
+    let seal = checksum.ok_or_else(|| wrong("has no checksum"))?;
+    let mut text = serde_json::Deserializer::from_slice(text);
+    let taken = Covered(seal.of.iter().map(String::as_str).collect()).deserialize(&mut text).map_err(unreadable)?;
+    let Value::Object(fields) = without_nulls(Value::Object(taken)) else {
         return Err(Error::new(Kind::Internal, "an object is an object"));
     };
     let version = fields.get("version").and_then(Value::as_u64).and_then(|version| u8::try_from(version).ok());
@@ -56,6 +58,41 @@ pub(super) fn read(text: &[u8]) -> Result<(u8, Content)> {
         return Err(super::damaged());
     }
     Ok((version, serde_json::from_value(Value::Object(fields)).map_err(unreadable)?))
+}
+
+/// What tells whether the rest is worth reading.
+#[derive(Deserialize)]
+struct Head {
+    format: Option<String>,
+    checksum: Option<Seal>,
+}
+
+/// Keeps the fields of these names. Those of others are left out of account, and of memory.
+struct Covered<'a>(HashSet<&'a str>);
+
+impl<'de> DeserializeSeed<'de> for Covered<'_> {
+    type Value = Map<String, Value>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Covered<'_> {
+    type Value = Map<String, Value>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut kept = Map::new();
+        while let Some(name) = all.next_key::<String>()? {
+            if self.0.contains(name.as_str()) {
+                kept.insert(name, all.next_value()?);
+            } else {
+                all.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(kept)
+    }
 }
 
 /// The checksum of fields, whose names are in order.
@@ -197,5 +234,19 @@ mod tests {
         }
         let deep = format!(r#"{{"format":"maxstorage.session","x":{}"#, "[".repeat(1 << 20));
         assert_eq!(read_any(deep.as_bytes()).unwrap_err().kind(), Kind::InvalidArgument);
+    }
+
+    #[test]
+    fn tokens_are_as_long_as_they_are_read_and_no_longer() {
+        let text = text(&several());
+        let longer = |bytes: usize| format!(r#"{{"x":"{}",{}"#, "x".repeat(bytes - text.len() - 7), &text[1..]);
+        let most = super::super::MAX_JSON_BYTES;
+        assert_eq!(longer(most).len(), most);
+        assert_eq!(read_any(longer(most).as_bytes()).unwrap(), several());
+        assert!(read_any(longer(most + 1).as_bytes()).unwrap_err().message().contains("too long"));
+        let endless = Plan { residual: Some("x".repeat(most)), ..sample(Cut::Splits(3)) };
+        let error = write_json(Plans::All(vec![endless.clone()])).unwrap_err();
+        assert!(error.kind() == Kind::Unsupported && error.message().contains("ms_session_serialize_split"), "{error}");
+        super::super::write(Plans::All(vec![endless])).unwrap();
     }
 }

@@ -32,6 +32,8 @@ const NEWEST_VERSION: u8 = VERSION_OF_SPLITS;
 const CHECKSUM_BYTES: usize = 8;
 /// Longest token that is read: tables may have 1,200 columns with long types.
 const MAX_BYTES: usize = 16 << 20;
+/// The same of one in JSON, which takes many times its length while it is read.
+const MAX_JSON_BYTES: usize = 4 << 20;
 
 /// The JSON content. The keys of a version never change; later versions of the library may add some that can be left out of
 /// account.
@@ -127,7 +129,7 @@ pub(super) fn write(plans: Plans) -> Result<Vec<u8>> {
         .map_err(|error| Error::new(Kind::Internal, format!("the session cannot be written: {error}")))?;
     let checksum = checksum(&token);
     token.extend(checksum);
-    Ok(token)
+    within(MAX_BYTES, token)
 }
 
 /// The token as a JSON object.
@@ -137,7 +139,20 @@ pub(super) fn write_json(plans: Plans) -> Result<Vec<u8>> {
         Plans::One(plan, _) => plan.split_count(),
     };
     let (version, content) = content(plans)?;
-    json::write(version, &content, splits)
+    within(MAX_JSON_BYTES, json::write(version, &content, splits)?)
+}
+
+/// A token that is not written longer than it is read.
+fn within(most: usize, token: Vec<u8>) -> Result<Vec<u8>> {
+    if token.len() <= most {
+        return Ok(token);
+    }
+    let length = token.len();
+    let message = format!(
+        "the session has too many parts for one token: {length} bytes, at most {most} are read; \
+                           hand out its splits one by one (ms_session_serialize_split)"
+    );
+    Err(Error::new(Kind::Unsupported, message))
 }
 
 /// The content of a token, and its version.
@@ -197,11 +212,11 @@ fn content(plans: Plans) -> Result<(u8, Content)> {
 
 /// The plans of a token in either form.
 pub(super) fn read(token: &[u8]) -> Result<Plans> {
-    if token.len() > MAX_BYTES {
+    let is_json = token.starts_with(b"{");
+    if token.len() > if is_json { MAX_JSON_BYTES } else { MAX_BYTES } {
         return Err(wrong("is too long"));
     }
-    let content = if token.starts_with(b"{") { json::read(token)?.1 } else { unpack(token)? };
-    plans(content)
+    plans(if is_json { json::read(token)?.1 } else { unpack(token)? })
 }
 
 fn wrong(what: &str) -> Error {

@@ -120,7 +120,7 @@ impl Fetch {
     /// What the URL answers. Without TLS no proxy is let between, which would see the secret.
     async fn ask_uri(&self, uri: &str) -> Result<Grant> {
         let (url, what) = address(uri)?;
-        let client = if url.scheme() == "https" { self.clients.of(uri)? } else { self.clients.unproxied()? };
+        let client = if url.scheme() == "https" { self.clients.of(url.as_str())? } else { self.clients.unproxied()? };
         let answer = whole(client.get(url).send().await, &what).await?;
         auth::read_answer(&answer, &what)
     }
@@ -207,8 +207,13 @@ async fn whole(sent: reqwest::Result<Response>, what: &str) -> Result<Zeroizing<
         }
         body.extend_from_slice(&chunk);
     }
-    if (200..300).contains(&status) {
-        return Ok(body);
+    match status {
+        200..300 => return Ok(body),
+        300..400 => {
+            let message = format!("{what} redirects elsewhere (HTTP {status}), which is not followed");
+            return Err(Error::new(Kind::Unauthenticated, message));
+        }
+        _ => {}
     }
     Err(Failure { status, request_id: "", retry_after: None, body: &body }.into_error().context(what))
 }

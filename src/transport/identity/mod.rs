@@ -93,9 +93,7 @@ impl Identity {
         let app = auth::app(options)?;
         let current = match &source {
             Source::Fixed(grant) => Some(Current::new(grant.clone(), app.clone(), SystemTime::now())),
-            Source::Profile(place) => fetch::profile(place).map(|_| None)?,
-            Source::Uri(uri) => fetch::address(uri).map(|_| None)?,
-            _ => None,
+            other => check(other).map(|()| None)?,
         };
         Ok(Arc::new(Identity {
             fetch: Fetch { source, clients, calling: Arc::default() },
@@ -195,6 +193,22 @@ impl Identity {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Fails for what certainly gives no credentials: a profile that is not there, a URL that is none; also where a role stands before it.
+fn check(source: &Source) -> Result<()> {
+    /// Of roles and profiles before the first credentials; whoever has more hears of a mistake when they are needed.
+    const MOST: usize = 8;
+    let mut source = source.clone();
+    for _ in 0..MOST {
+        source = match source {
+            Source::Profile(place) => fetch::profile(&place)?,
+            Source::RamRole(both) => both.0,
+            Source::Uri(uri) => return fetch::address(&uri).map(drop),
+            _ => break,
+        };
+    }
+    Ok(())
 }
 
 /// A source that does not know its path, or refuses the question, gives no credentials; nobody is to take that for a table that is
