@@ -87,6 +87,11 @@ impl Runtime {
         Ok(Runtime { pid: std::process::id(), team, _user: user })
     }
 
+    /// For a task on these threads: does not keep them from ending.
+    pub fn uncounted(&self) -> Self {
+        Runtime { pid: self.pid, team: self.team.clone(), _user: Arc::default() }
+    }
+
     /// Fails in a child of the process that made this reference, and on threads that must not wait for the library.
     pub fn check(&self) -> Result<()> {
         if self.is_inherited() {

@@ -6,14 +6,16 @@ use std::task::Poll;
 
 use super::Progress;
 use crate::error::Result;
-use crate::runtime::Listener;
-use crate::session::{Hold, Known, Session};
+use crate::runtime::{Listener, Runtime};
+use crate::session::{Hold, Known, Parts, Session};
 use crate::split::{Piece, Pieces, Source};
 
 /// The pieces of the splits, by their numbers. Splits that become known while others are read follow.
 pub(super) struct AllPieces {
     source: Arc<Source>,
-    session: Session,
+    parts: Parts,
+    /// Not counted: what a task keeps is gone only some time after the scan was freed.
+    runtime: Runtime,
     progress: Arc<Progress>,
     /// Of the split whose turn it is.
     pieces: Box<dyn Iterator<Item = Result<Piece>> + Send>,
@@ -28,22 +30,23 @@ pub(super) struct AllPieces {
 impl AllPieces {
     /// Does not keep the planning of further splits going: whoever waits for batches does.
     pub(super) fn new(session: &Session, source: &Arc<Source>, progress: Arc<Progress>) -> Result<Self> {
-        let session = session.of_known_splits();
+        let parts = session.parts().clone();
         let mut all = AllPieces {
-            changes: session.parts().listen(),
+            changes: parts.listen(),
             known: Known { splits: 0, is_whole: false },
             source: Arc::clone(source),
             progress,
             pieces: Box::new(std::iter::empty()),
             next_split: 0,
             holds: Vec::new(),
-            held: session.parts().count(),
-            session,
+            held: parts.count(),
+            parts,
+            runtime: session.client().runtime().uncounted(),
         };
         // What is not planned counts as a piece whose request was not sent.
         all.source.expect_again();
-        // A failure comes when the splits that are known were read.
-        if let Poll::Ready(Ok(known)) = all.session.parts().more(-1) {
+        // A failure comes behind the splits that are known.
+        if let Poll::Ready(Ok(known)) = all.parts.more(-1) {
             all.take_note(known)?;
         }
         Ok(all)
@@ -58,7 +61,7 @@ impl AllPieces {
             self.source.expect_no_more();
         }
         self.known = known;
-        let later = self.session.hold(self.held);
+        let later = self.parts.hold(self.held, &self.runtime);
         self.held += later.len();
         self.holds.extend(later);
         Ok(())
@@ -82,7 +85,7 @@ impl AllPieces {
             } else if self.known.is_whole {
                 return Ok(Poll::Ready(None));
             } else {
-                match self.session.parts().more(self.known.splits) {
+                match self.parts.more(self.known.splits) {
                     Poll::Ready(known) => self.take_note(known?)?,
                     Poll::Pending => return Ok(Poll::Pending),
                 }

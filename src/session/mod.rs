@@ -300,11 +300,6 @@ impl Session {
         Ok(())
     }
 
-    /// Has what is known of the session refreshed ahead of its end as long as the guards live, without the first `held` of the plans.
-    pub(crate) fn hold(&self, held: usize) -> Vec<Hold> {
-        self.parts.all().skip(held).map(|(_, lease)| lease.hold(self.client.runtime())).collect()
-    }
-
     /// Whether this session was opened in another process, from which this one was forked.
     pub fn is_inherited(&self) -> bool {
         self.client.runtime().is_inherited()

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
-use super::lease::Lease;
+use super::lease::{Hold, Lease};
 use super::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::proto::call::Rows;
-use crate::runtime::{Changes, Listener};
+use crate::runtime::{Changes, Listener, Runtime};
 use crate::transport::Transport;
 
 /// Plans of the same read, each of other partitions. The splits of a plan follow those of the plan before it. Plans may be added until there
@@ -179,6 +179,11 @@ impl Parts {
     /// The plans that are known and their lives at the service, in the order of their splits.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<Plan>, &Arc<Lease>)> {
         self.known().map(|part| (&part.plan, &part.lease))
+    }
+
+    /// Has the plans that are known refreshed ahead of their ends as long as the guards live, without the first `held` of them.
+    pub(crate) fn hold(&self, held: usize, runtime: &Runtime) -> Vec<Hold> {
+        self.all().skip(held).map(|(_, lease)| lease.hold(runtime)).collect()
     }
 
     fn part(&self, split: i64) -> Option<&Part> {

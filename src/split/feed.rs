@@ -97,7 +97,7 @@ impl Feed {
             limit: None,
             limits: BatchLimits::default(),
             told: None,
-            _holds: session.hold(0),
+            _holds: session.parts().hold(0, session.client().runtime()),
         }
     }
 

@@ -237,6 +237,27 @@ static void a_scan_as_an_arrow_stream(void) {
   stream.release(&stream);
 }
 
+/* What a scan still does when it is freed keeps nothing open, so the threads can be ended at once. */
+static void nothing_is_left_of_a_scan_that_is_freed_in_mid_read(void) {
+  for (int i = 0; i < 40; i++) {
+    stack use = {0};
+    const ms_session *session = open_session(&use);
+    ms_options *read = ms_options_new();
+    const char *const pairs[] = {MS_OPT_SCAN_ORDERED, i % 2 == 0 ? "true" : "false", NULL};
+    CHECK_INT(set_all(read, pairs), MS_OK);
+    ms_scan *scan = NULL;
+    REQUIRE_OK(ms_scan_open(session, read, &scan, &err));
+    ms_options_free(read);
+    struct ArrowArray batch;
+    REQUIRE_OK(ms_scan_next_batch(scan, &batch, NULL, &err));
+    CHECK(batch.release != NULL);
+    batch.release(&batch);
+    ms_scan_free(scan);
+    stack_free(&use);
+    REQUIRE_OK(ms_shutdown(2000));
+  }
+}
+
 int main(void) {
   RUN(threads_share_an_unordered_scan);
   RUN(threads_share_an_ordered_scan);
@@ -244,5 +265,6 @@ int main(void) {
   RUN(the_end_of_each_read_is_told_before_its_free_returns);
   RUN(each_request_is_told_as_a_span);
   RUN(a_scan_as_an_arrow_stream);
+  RUN(nothing_is_left_of_a_scan_that_is_freed_in_mid_read);
   return check_end();
 }
