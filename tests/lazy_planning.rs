@@ -69,6 +69,12 @@ fn failure_of(scan: &Scan) -> Error {
     }
 }
 
+/// Refuses to plan.
+fn gone(exchange: &mut Exchange) -> bool {
+    exchange.json("404 Not Found", r#"{"Code":"NoSuchPartition","Message":"pt=1 is gone"}"#);
+    true
+}
+
 fn explained(session: &Session) -> serde_json::Value {
     serde_json::from_str(&session.explain()).unwrap()
 }
@@ -226,10 +232,6 @@ fn a_scan_takes_up_splits_as_they_become_known() {
 
 #[test]
 fn the_failure_of_the_rest_is_told_by_waiters_and_scans() {
-    let gone = |exchange: &mut Exchange| {
-        exchange.json("404 Not Found", r#"{"Code":"NoSuchPartition","Message":"pt=1 is gone"}"#);
-        true
-    };
     for ordered in ["false", "true"] {
         let (peer, gate, _) = held_up(1, gone);
         let options = scan_of(&peer, 4, &FIRST);
@@ -257,6 +259,81 @@ fn the_failure_of_the_rest_is_told_by_waiters_and_scans() {
         // What is known stays so.
         assert_eq!(session.more_splits(2, None, None).unwrap(), Known { splits: 3, is_whole: false });
         assert!((0..3).map(|split| row(&session, split)).collect::<HashSet<_>>().is_superset(&HashSet::from([0, 2])));
+    }
+}
+
+/// Reads a session whose plan has failed, while its known splits are still to be read.
+fn rows_of_a_failed_plan(read: &[(&str, &str)], partitions: i64) -> (Vec<i64>, Option<Error>) {
+    let (peer, gate, _) = held_up(1, gone);
+    let options = scan_of(&peer, partitions, &FIRST);
+    let session = open(&options);
+    wait_for(&session, partitions - 1);
+    let mut how = options.clone();
+    read.iter().for_each(|(key, value)| how.set(key, value).unwrap());
+    gate.open();
+    session.more_splits(partitions - 1, None, None).unwrap_err();
+    let scan = Scan::open(&session, &how).unwrap();
+    let mut rows = Vec::new();
+    loop {
+        match scan.next_batch() {
+            Ok(Some((_, batch))) => rows.push(batch.column(0).as_primitive::<Int64Type>().value(0)),
+            Ok(None) => return (rows, None),
+            Err(error) => return (rows, Some(error)),
+        }
+    }
+}
+
+#[test]
+fn all_rows_that_are_known_come_before_the_failure_of_the_rest() {
+    let known: Vec<i64> = (0..12).filter(|row| *row != 1).collect();
+    for (ordered, concurrency) in
+        [("false", "1"), ("false", "4"), ("false", "64"), ("true", "1"), ("true", "4"), ("true", "64")]
+    {
+        let read = [("scan.ordered", ordered), ("scan.concurrency", concurrency)];
+        let (mut rows, failure) = rows_of_a_failed_plan(&read, 12);
+        rows.sort_unstable();
+        assert_eq!(rows, known, "{read:?}");
+        let failure = failure.unwrap();
+        assert!(failure.kind() == Kind::NotFound && failure.message().contains("pt=1 is gone"), "{failure}");
+        // Whoever wants no more than is known does not meet the failure.
+        for limit in ["3", "11"] {
+            let (rows, failure) = rows_of_a_failed_plan(&[read[0], read[1], ("scan.row_limit", limit)], 12);
+            assert!(rows.len().to_string() == limit && failure.is_none(), "{read:?} {rows:?} {failure:?}");
+        }
+    }
+}
+
+#[test]
+fn splits_that_are_being_read_outlast_the_failure_of_the_rest() {
+    for ordered in ["false", "true"] {
+        let (planned, read) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+        let (at_plan, at_read) = (Arc::clone(&planned), Arc::clone(&read));
+        let seen = Arc::new(Seen::default());
+        let peer = service(&seen, move |exchange, body| {
+            if exchange.path().contains("session_id=") {
+                at_read.wait();
+            }
+            let is_slow = body.contains(r#""pt=1""#);
+            if is_slow {
+                at_plan.wait();
+            }
+            is_slow && gone(exchange)
+        });
+        let mut options = scan_of(&peer, 5, &FIRST);
+        options.set("scan.ordered", ordered).unwrap();
+        options.set("read_idle_timeout_ms", "20000").unwrap();
+        let session = open(&options);
+        wait_for(&session, 4);
+        let scan = Scan::open(&session, &options).unwrap();
+        planned.open();
+        session.more_splits(4, None, None).unwrap_err();
+        // The scan has heard of it as well.
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(scan.try_next_batch().is_pending(), "the rows come first");
+        read.open();
+        (0..4).for_each(|_| assert!(scan.next_batch().unwrap().is_some()));
+        assert_eq!(scan.next_batch().unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(scan.next_batch().unwrap_err().kind(), Kind::NotFound, "it stays");
     }
 }
 

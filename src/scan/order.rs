@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Progress;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::{First, Group, Handoff, first_of, within};
 use crate::split::{Chunk, Piece, Pieces, Position, Reader, Sink, Source};
 
@@ -15,7 +15,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const WORTH_SHARING: Duration = Duration::from_millis(500);
 
 /// Every request puts its batches where the engine takes them. One that ends makes room for the next piece; while there is none, it
-/// takes over half of what the slowest one has still to read.
+/// takes over half of what the slowest one has still to read. The failure of a piece to come ends the scan when those before it were read.
 pub(super) async fn as_it_comes(
     source: Arc<Source>,
     mut pieces: impl Pieces,
@@ -25,13 +25,18 @@ pub(super) async fn as_it_comes(
 ) -> Result<()> {
     let mut readers = Group::default();
     let mut running: Vec<Arc<Position>> = Vec::new();
+    let mut failure: Option<Error> = None;
     loop {
         let mut is_waiting = false;
-        while running.len() < requests {
+        while failure.is_none() && running.len() < requests {
             let next = pieces.next();
             is_waiting = next.is_pending();
             let (piece, is_new) = match next {
-                Poll::Ready(Some(piece)) => (Some(piece?), true),
+                Poll::Ready(Some(Ok(piece))) => (Some(piece), true),
+                Poll::Ready(Some(Err(error))) => {
+                    failure = Some(error);
+                    break;
+                }
                 _ if queue.is_full() => (None, false),
                 _ => (rest_of_the_slowest(&running, source.least_rows()), false),
             };
@@ -45,6 +50,9 @@ pub(super) async fn as_it_comes(
             // The last ones may have failed.
             while let Some(ended) = readers.ended().await {
                 ended?;
+            }
+            if let Some(failure) = failure {
+                return Err(failure);
             }
             if !is_waiting {
                 return Ok(());

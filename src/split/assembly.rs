@@ -11,7 +11,7 @@ use super::position::{Piece, Position};
 use super::reader::Reader;
 use super::sink::Sink;
 use super::source::Source;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::Ahead;
 use crate::runtime::{First, Group, Handoff, LaneOut, Task, first_of, lane, within};
 
@@ -28,7 +28,7 @@ struct Lane {
 }
 
 /// Reads `pieces`, up to `requests` of them ahead in lanes of their own, and hands their batches on in the order of the pieces.
-/// `done` is told of each piece that is complete.
+/// `done` is told of each piece that is complete. The failure of a piece to come ends the read when those before it were handed on.
 pub(crate) async fn in_order(
     source: Arc<Source>,
     pieces: impl Pieces,
@@ -39,6 +39,7 @@ pub(crate) async fn in_order(
     let assembly = Assembly {
         pieces,
         is_waiting: false,
+        failure: None,
         readers: Group::default(),
         lanes: VecDeque::new(),
         given_up: Vec::new(),
@@ -55,6 +56,8 @@ struct Assembly<P> {
     pieces: P,
     /// Whether the next piece is not known yet.
     is_waiting: bool,
+    /// Why there is no next piece.
+    failure: Option<Error>,
     readers: Group,
     /// Those whose turn has not come, in order.
     lanes: VecDeque<Lane>,
@@ -68,8 +71,11 @@ struct Assembly<P> {
 impl<P: Pieces> Assembly<P> {
     async fn run(mut self, queue: &Handoff<Chunk>, done: impl Fn(&Piece) + Send) -> Result<()> {
         loop {
-            self.begin(self.width)?;
+            self.begin(self.width);
             let Some(mut front) = self.lanes.pop_front() else {
+                if let Some(failure) = self.failure {
+                    return Err(failure);
+                }
                 if !self.is_waiting {
                     return Ok(());
                 }
@@ -85,7 +91,7 @@ impl<P: Pieces> Assembly<P> {
                     }
                     Some(First::One(None)) => break,
                     // Without the one whose turn it is.
-                    Some(First::Other(())) => self.begin(self.width.saturating_sub(1))?,
+                    Some(First::Other(())) => self.begin(self.width.saturating_sub(1)),
                     // The host gives no more, and the engine can take nothing but what comes from here: what was read ahead is dropped, the
                     // last of it first, and read again when its turn comes. Less is read ahead from then on.
                     None if front.ahead.is_refused() => self.give_up_last(),
@@ -106,14 +112,20 @@ impl<P: Pieces> Assembly<P> {
     }
 
     /// Begins to read pieces, so that there are `width` lanes.
-    fn begin(&mut self, width: usize) -> Result<()> {
+    fn begin(&mut self, width: usize) {
         while self.lanes.len() < width {
-            let next = self.given_up.pop().map_or_else(|| self.pieces.next(), |piece| Poll::Ready(Some(Ok(piece))));
+            let next = match self.given_up.pop() {
+                Some(piece) => Poll::Ready(Some(Ok(piece))),
+                None if self.failure.is_some() => break,
+                None => self.pieces.next(),
+            };
             self.is_waiting = next.is_pending();
-            let Poll::Ready(Some(piece)) = next else { break };
-            self.read(piece?);
+            match next {
+                Poll::Ready(Some(Ok(piece))) => self.read(piece),
+                Poll::Ready(Some(Err(error))) => self.failure = Some(error),
+                _ => break,
+            }
         }
-        Ok(())
     }
 
     fn read(&mut self, piece: Piece) {

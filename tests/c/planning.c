@@ -157,17 +157,17 @@ static void splits_travel_while_others_are_planned(void) {
   own_server_end(&server, SIGTERM);
 }
 
-/* Takes all batches of a scan; -1 for a failure, which stays in `err`. */
-static int64_t drain_scan(const ms_scan *scan, int64_t *last_split) {
-  for (int64_t rows = 0;;) {
+/* Takes all batches of a scan, in the order of the splits if it is ordered. A failure stays in `err`. */
+static ms_status drain_scan(const ms_scan *scan, bool is_ordered, int64_t *rows) {
+  for (int64_t last = -1;;) {
     struct ArrowArray batch;
     int64_t split = -1;
     drop_error();
-    if (ms_scan_next_batch(scan, &batch, &split, &err) != MS_OK) return -1;
-    if (batch.release == NULL) return rows;
-    CHECK(split >= *last_split);
-    *last_split = split;
-    rows += batch.length;
+    const ms_status status = ms_scan_next_batch(scan, &batch, &split, &err);
+    if (status != MS_OK || batch.release == NULL) return status;
+    CHECK(!is_ordered || split >= last);
+    last = split;
+    *rows += batch.length;
     batch.release(&batch);
   }
 }
@@ -183,8 +183,8 @@ static void a_scan_takes_up_what_becomes_known(void) {
   CHECK(!ms_scan_all_requested(scan));
   ms_session_free(use.session); /* the scan keeps the planning going */
   use.session = NULL;
-  int64_t last = -1;
-  const int64_t rows = drain_scan(scan, &last);
+  int64_t rows = 0;
+  CHECK_INT(drain_scan(scan, true, &rows), MS_OK);
   CHECK_INT(rows, all_rows(&server));
   CHECK(ms_scan_all_requested(scan) && ms_scan_progress(scan) == 1.0);
   ms_scan_free(scan);
@@ -213,17 +213,29 @@ static void a_part_that_fails_is_told_after_what_is_known(void) {
   CHECK_FAILS(ms_session_try_more_splits(use.session, known, &count, &complete, &err), MS_PERMISSION_DENIED);
   ms_bytes *token = NULL;
   CHECK_FAILS(ms_session_serialize(use.session, &token, &err), MS_PERMISSION_DENIED);
-  ms_scan *scan = NULL;
-  REQUIRE_OK(ms_scan_open(use.session, NULL, &scan, &err));
-  int64_t last = -1;
-  CHECK_INT(drain_scan(scan, &last), -1);
-  CHECK_INT(ms_error_code(err), MS_PERMISSION_DENIED);
-  ms_scan_free(scan);
   /* The splits that are known can be read. */
   int64_t rows = 0;
-  REQUIRE_OK(ms_split_open(use.session, known - 1, NULL, &use.split, &err));
-  CHECK_INT(drain(use.split, &rows), MS_OK);
-  CHECK(rows > 0);
+  for (int64_t index = 0; index < known; index++) {
+    REQUIRE_OK(ms_split_open(use.session, index, NULL, &use.split, &err));
+    CHECK_INT(drain(use.split, &rows), MS_OK);
+    ms_split_free(use.split);
+    use.split = NULL;
+  }
+  CHECK(rows > 1000);
+  /* A scan tells the failure behind their rows, and not at all if no more than those are wanted. */
+  for (int i = 0; i < 4; i++) {
+    const bool is_ordered = i % 2 == 0, is_limited = i / 2 == 0;
+    ms_options *read = ms_options_new();
+    const char *const pairs[] = {MS_OPT_SCAN_ORDERED, is_ordered ? "true" : "false", MS_OPT_SCAN_ROW_LIMIT, is_limited ? "1000" : "0", NULL};
+    CHECK_INT(set_all(read, pairs), MS_OK);
+    ms_scan *scan = NULL;
+    REQUIRE_OK(ms_scan_open(use.session, read, &scan, &err));
+    ms_options_free(read);
+    int64_t scanned = 0;
+    CHECK_INT(drain_scan(scan, is_ordered, &scanned), is_limited ? MS_OK : MS_PERMISSION_DENIED);
+    CHECK_INT(scanned, is_limited ? 1000 : rows);
+    ms_scan_free(scan);
+  }
   stack_free(&use);
   own_server_end(&server, SIGTERM);
 }
