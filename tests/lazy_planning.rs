@@ -99,7 +99,7 @@ fn splits_are_known_while_others_are_planned_and_keep_their_numbers() {
     }
     let told = explained(&session);
     assert_eq!((told["plan_complete"].as_bool(), told["split_count"].as_i64()), (Some(false), Some(5)));
-    assert!(told["estimated_rows"].is_null());
+    assert!(told["estimated_rows"].is_null() && told["plan_failure"].is_null());
     assert_eq!(session.split_info(4).unwrap().weight, 0.2, "of those that are known");
     session.refresh(None).unwrap();
 
@@ -256,6 +256,17 @@ fn the_failure_of_the_rest_is_told_by_waiters_and_scans() {
             assert!(error.kind() == Kind::NotFound && error.message().contains("pt=1 is gone"), "{error}");
             assert_eq!(error.server().request_id, "REQ-1");
         }
+        for error in [
+            Split::open(&session, 3, &Options::new()).unwrap_err(),
+            session.split_info(3).unwrap_err(),
+            session.serialize_split(3, false).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::InvalidArgument);
+            assert!(error.message().contains("pt=1 is gone") && !error.message().contains("still"), "{error}");
+        }
+        let told = explained(&session);
+        assert_eq!((told["plan_complete"].as_bool(), told["split_count"].as_i64()), (Some(false), Some(3)));
+        assert!(told["plan_failure"].as_str().unwrap().contains("pt=1 is gone"), "{told}");
         // What is known stays so.
         assert_eq!(session.more_splits(2, None, None).unwrap(), Known { splits: 3, is_whole: false });
         assert!((0..3).map(|split| row(&session, split)).collect::<HashSet<_>>().is_superset(&HashSet::from([0, 2])));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::parts::State;
 use super::plan::{Cut, Plan};
 use super::{Session, SplitInfo};
 
@@ -12,7 +13,7 @@ const MAX_SPLITS: i64 = 10_000;
 pub(super) fn text(session: &Session) -> String {
     let first = session.parts.first();
     // Asked before the splits are counted, of which there may be more in a moment.
-    let is_whole = session.parts.is_whole();
+    let state = session.parts.state();
     let count = session.split_count();
     let base = session.parts.base();
     let told = (count - base).min(MAX_SPLITS);
@@ -28,7 +29,11 @@ pub(super) fn text(session: &Session) -> String {
             "expires_at_ms": lease.expires_at_ms(),
         })).collect::<Vec<Value>>(),
         "planning_ms": session.clock.as_ref().map(|clock| u64::try_from(clock.time().as_millis()).unwrap_or(u64::MAX)),
-        "plan_complete": is_whole,
+        "plan_complete": matches!(state, State::Whole),
+        "plan_failure": match state {
+            State::Failed(failure) => Some(failure.to_string()),
+            State::Whole | State::Planning | State::Excerpt(_) => None,
+        },
         "expires_at_ms": session.expires_at_ms(),
         "estimated_rows": session.estimated_rows(),
         "estimated_bytes": session.estimated_bytes(),

@@ -30,6 +30,7 @@ use crate::proto::call::Rows;
 use crate::runtime::{Cancel, Place, forced_panic, within};
 use crate::transport::check_endpoint;
 use background::{Background, Clock};
+use parts::State;
 use planning::{PlanRequests, Planning};
 use token::Plans;
 
@@ -329,17 +330,18 @@ impl Session {
     }
 
     fn no_split(&self, index: i64) -> Error {
-        // What is asked first was so before the splits were counted.
-        if let Err(error) = self.parts.check_alone() {
-            return Error::new(Kind::InvalidArgument, format!("there is no split {index}; {}", error.message()));
-        }
-        let is_whole = self.parts.is_whole();
+        // Asked before the splits are counted.
+        let state = self.parts.state();
         let count = self.split_count();
-        let message = match is_whole {
-            true => format!("there is no split {index}; the session has {count}"),
-            false => {
+        let message = match state {
+            State::Whole => format!("there is no split {index}; the session has {count}"),
+            State::Planning => {
                 format!("there is no split {index} yet; {count} are known, and the session is still being planned")
             }
+            State::Failed(failure) => {
+                format!("there is no split {index}; {count} are known, and no others will be: {}", failure.message())
+            }
+            State::Excerpt(failure) => format!("there is no split {index}; {}", failure.message()),
         };
         Error::new(Kind::InvalidArgument, message)
     }

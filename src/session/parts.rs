@@ -46,6 +46,19 @@ pub struct Known {
     pub is_whole: bool,
 }
 
+/// Whether all plans are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum State<'a> {
+    /// They are.
+    Whole,
+    /// Others will come.
+    Planning,
+    /// No others will come, and why.
+    Failed(&'a Error),
+    /// Others are elsewhere, and what to say about that.
+    Excerpt(&'a Error),
+}
+
 impl Parts {
     /// Plans that are all there are, of which there is at least one. Fails if the table changed between them.
     pub(super) fn new(transport: &Arc<Transport>, plans: Vec<Plan>) -> Result<Self> {
@@ -109,6 +122,17 @@ impl Parts {
         }
     }
 
+    /// Whether all plans are there. What is told was so before: who asks this first and then for splits finds those that were meant.
+    pub(super) fn state(&self) -> State<'_> {
+        // Whether planning failed is asked first: a plan that is whole has not.
+        match (self.0.failure.get(), self.is_whole()) {
+            (_, true) => State::Whole,
+            (Some(failure), false) if self.0.is_excerpt => State::Excerpt(failure),
+            (Some(failure), false) => State::Failed(failure),
+            (None, false) => State::Planning,
+        }
+    }
+
     /// Whether all plans are there.
     pub(crate) fn is_whole(&self) -> bool {
         !self.0.is_excerpt && self.0.all.last().is_none_or(|last| last.get().is_some())
@@ -116,11 +140,10 @@ impl Parts {
 
     /// Fails unless all plans are there: with the failure of planning, or because `what` needs all of them.
     pub(super) fn check_whole(&self, what: &str) -> Result<()> {
-        // Whether planning failed is asked first: a plan that is whole has not.
-        match (self.0.failure.get(), self.is_whole()) {
-            (_, true) => Ok(()),
-            (Some(failure), false) => Err(failure.clone()),
-            (None, false) => Err(Error::new(
+        match self.state() {
+            State::Whole => Ok(()),
+            State::Failed(failure) | State::Excerpt(failure) => Err(failure.clone()),
+            State::Planning => Err(Error::new(
                 Kind::WrongState,
                 format!(
                     "{what}, and this one is still being planned: call ms_session_more_splits until it is complete"
@@ -131,13 +154,14 @@ impl Parts {
 
     /// Whether more than `known` splits are known, or all, and how many: splits that are known come before the failure of the rest.
     pub(crate) fn more(&self, known: i64) -> Poll<Result<Known>> {
-        // What is asked first was so before: every split that was known by then is counted.
-        let (failure, is_whole) = (self.0.failure.get(), self.is_whole());
+        // Asked before the splits are counted.
+        let state = self.state();
         let splits = self.split_count();
-        match failure {
+        let is_whole = matches!(state, State::Whole);
+        match state {
             _ if splits > known || is_whole => Poll::Ready(Ok(Known { splits, is_whole })),
-            Some(failure) => Poll::Ready(Err(failure.clone())),
-            None => Poll::Pending,
+            State::Failed(failure) | State::Excerpt(failure) => Poll::Ready(Err(failure.clone())),
+            State::Whole | State::Planning => Poll::Pending,
         }
     }
 
@@ -223,8 +247,8 @@ impl Parts {
 
     /// Fails for one plan among others, which must not be taken for all.
     pub(crate) fn check_alone(&self) -> Result<()> {
-        match self.0.failure.get() {
-            Some(failure) if self.0.is_excerpt => Err(failure.clone()),
+        match self.state() {
+            State::Excerpt(failure) => Err(failure.clone()),
             _ => Ok(()),
         }
     }
