@@ -406,6 +406,47 @@ fn who_frees_the_session_ends_its_planning() {
 }
 
 #[test]
+fn a_scan_that_is_over_ends_the_planning_that_nobody_else_waits_for() {
+    for way in ["row limit", "cancel", "failure"] {
+        let seen = Arc::new(Seen::default());
+        let peer = service(&seen, move |exchange, _| {
+            let fails = way == "failure" && exchange.path().contains("session_id=");
+            if fails {
+                exchange.json("403 Forbidden", r#"{"Code":"NoPermission","Message":"not you"}"#);
+            }
+            fails
+        });
+        let more = [("plan.wait", "first"), ("plan.partitions_per_session", "1"), ("plan.concurrency", "2")];
+        let options = scan_of(&peer, 400, &more);
+        let mut read = options.clone();
+        if way == "row limit" {
+            read.set("scan.row_limit", "2").unwrap();
+        }
+        let session = open(&options);
+        let scan = Scan::open(&session, &read).unwrap();
+        let kept = (way == "cancel").then(|| session.clone());
+        drop(session);
+        match way {
+            "row limit" => assert_eq!(std::iter::from_fn(|| scan.next_batch().unwrap()).count(), 2),
+            "cancel" => scan.cancel(),
+            _ => assert_eq!(failure_of(&scan).kind(), Kind::PermissionDenied),
+        }
+        let planned = || seen.sessions.load(Ordering::SeqCst);
+        if let Some(session) = kept {
+            let before = planned();
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(planned() > before, "whoever has the session waits for more");
+            drop(session);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let before = planned();
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(planned(), before, "{way}: nobody waits for more");
+        assert!(before < 60, "{way}: {before} sessions were planned for nothing");
+    }
+}
+
+#[test]
 fn sessions_that_become_known_later_are_kept_alive_by_a_scan() {
     let (seen, planned, read) = (Arc::new(Seen::default()), Arc::new(Gate::default()), Arc::new(Gate::default()));
     let (at_plan, at_read) = (Arc::clone(&planned), Arc::clone(&read));

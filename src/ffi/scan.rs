@@ -32,7 +32,8 @@ pub struct ms_scan {
 /// Opens a scan and starts to fetch in the background, with scan.concurrency requests at a time, each resumed by itself where its
 /// connection breaks. A request that finds no split any more takes over half of the slowest range of rows. Returns at once: a failure of the network or of the service is reported with the batches.
 /// Of a session that is still being planned (plan.wait=first) it reads the splits that are known and takes up the others as they become known;
-/// a failure of planning is one of the scan.
+/// a failure of planning is one of the scan, behind all rows of the splits that are known. The planning goes on until the scan is over or freed, also
+/// if the session is freed before.
 /// @param[in] session keeps living as long as the scan does, also if it is freed.
 /// @param[in] read read options; copied; may be NULL, which stands for all defaults. Its columns and partition_columns choose among
 /// those of the session; the options that the session was opened with choose them all.
@@ -336,7 +337,8 @@ impl BatchSource for ms_scan {
     }
 }
 
-/// How much of the scan was read from the service: by rows in a session by row numbers, else by splits that were read to their end.
+/// How much of the scan was read from the service: by rows in a session by row numbers, else by splits that were read to their end. While
+/// the session is still being planned (plan.wait=first) an estimate, which takes what is not planned to be like what is, and may go back.
 /// @param[in] scan may be NULL.
 /// @return from 0 to 1; -1 for NULL.
 /// Thread: any, at any time. Blocking: no.
@@ -350,8 +352,8 @@ pub unsafe extern "C" fn ms_scan_progress(scan: *const ms_scan) -> f64 {
 /// Whether all requests of the scan are out: of every split, each piece that is read by a request of its own was asked for, and none waits
 /// for one of the scan.concurrency requests or for a slot of the client. Then an engine that fetches ahead opens its next read now. What was
 /// asked for stays so: neither a request that goes on after a break nor one that takes over rows of a slow one counts again. Only where the
-/// host refuses memory to a scan with scan.ordered, pieces that were read ahead are dropped and asked for a second time. True also after the
-/// end, a failure or a cancel, when nothing will be asked for any more.
+/// host refuses memory to a scan with scan.ordered, pieces that were read ahead are dropped and asked for a second time. False while the
+/// session is still being planned (plan.wait=first). True also after the end, a failure or a cancel, when nothing will be asked for any more.
 /// @param[in] scan may be NULL.
 /// @return whether they are; false for NULL.
 /// Thread: any, at any time. Blocking: no.

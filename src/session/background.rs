@@ -34,7 +34,7 @@ impl Clock {
 
 /// Planning that goes on. It ends with the last one who keeps this.
 #[derive(Debug)]
-pub(super) struct Background(Task);
+pub(crate) struct Background(Task);
 
 impl Background {
     /// Adds the rest of the plans to `parts`, or the failure.

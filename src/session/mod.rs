@@ -29,11 +29,12 @@ use crate::predicate::{Conjunct, Exactness, Predicate, Selection};
 use crate::proto::call::Rows;
 use crate::runtime::{Cancel, Place, forced_panic, within};
 use crate::transport::check_endpoint;
-use background::{Background, Clock};
+use background::Clock;
 use parts::State;
 use planning::{PlanRequests, Planning};
 use token::Plans;
 
+pub(crate) use background::Background;
 pub use lease::{Hold, Lease};
 pub(crate) use metrics::Reads;
 pub use metrics::{Metrics, SessionMetrics};
@@ -254,6 +255,11 @@ impl Session {
     /// The session for a read of splits that are known: it does not keep the planning of others going.
     pub(crate) fn of_known_splits(&self) -> Self {
         Session { background: None, ..self.clone() }
+    }
+
+    /// What plans the rest, which whoever waits for more splits keeps.
+    pub(crate) fn planning(&self) -> Option<Arc<Background>> {
+        self.background.clone()
     }
 
     /// What is known about split `index` before it is read.

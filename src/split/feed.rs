@@ -73,7 +73,8 @@ impl Cancellable for Work {
 }
 
 impl Feed {
-    /// A read of `source` whose batches `work` puts into `queue`; its end is the end of the queue.
+    /// A read of `source` whose batches `work` puts into `queue`; its end is the end of the queue. The planning of further splits goes on as
+    /// long as the work does.
     pub(crate) fn start(
         session: &Session,
         queue: Arc<Handoff<Chunk>>,
@@ -82,9 +83,14 @@ impl Feed {
     ) -> Self {
         let (fed, transport) = (Arc::clone(&queue), Arc::clone(&source.transport));
         let end = move |result: Result<()>| fed.finish(result.map_err(|error| transport.told(error)));
+        let planning = session.planning();
+        let work = async move {
+            let _planning = planning;
+            work.await
+        };
         let task = session.client().runtime().spawn(work, end);
         Feed {
-            session: session.clone(),
+            session: session.of_known_splits(),
             work: Arc::new(Work {
                 runtime: session.client().runtime().clone(),
                 queue: Arc::clone(&queue),
