@@ -208,7 +208,7 @@
 #define MS_OPT_PLAN_CONCURRENCY "plan.concurrency"
 /** What opening a session waits for: the whole plan, or, with `first`, the columns and the first splits, where the partitions are planned by several sessions. The others are planned meanwhile, and numbered as they become known: ms_session_more_splits waits for them, and a scan takes them up by itself. */
 #define MS_OPT_PLAN_WAIT "plan.wait"
-/** How long planning may take, with all requests and retries. */
+/** How long planning may take: that of all parts of a plan together, with all requests and retries, also what goes on after opening with plan.wait=first. */
 #define MS_OPT_PLAN_TIMEOUT_MS "plan_timeout_ms"
 /** Arrow unit of TIMESTAMP and TIMESTAMP_NTZ. */
 #define MS_OPT_TYPES_TIMESTAMP_UNIT "types.timestamp_unit"

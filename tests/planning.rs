@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -112,6 +112,47 @@ fn one_failure_fails_the_whole_and_ends_the_rest() {
     std::thread::sleep(Duration::from_millis(100));
     let planned = seen.sessions.load(Ordering::SeqCst);
     assert!(planned < 20, "{planned} sessions were planned for nothing");
+}
+
+#[test]
+fn the_time_for_planning_is_that_of_all_parts_together() {
+    for wait in ["all", "first"] {
+        // The first part is planned at once, each other one in 200 ms.
+        let seen = Arc::new(Seen::default());
+        let peer = service(&seen, |exchange, body| {
+            if exchange.head.starts_with("POST") && !body.contains(r#""pt=0""#) {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            false
+        });
+        let more = [
+            ("plan.wait", wait),
+            ("plan.partitions_per_session", "1"),
+            ("plan.concurrency", "1"),
+            ("plan_timeout_ms", "1000"),
+            ("read_idle_timeout_ms", "20000"),
+        ];
+        let options = scan_of(&peer, 20, &more);
+        let start = Instant::now();
+        let client = Client::open(&options).unwrap();
+        let error = match Session::open(&client, &options) {
+            Ok(session) => {
+                assert_eq!(wait, "first");
+                let mut known = session.split_count();
+                loop {
+                    match session.more_splits(known, None, None) {
+                        Ok(more) => known = more.splits,
+                        Err(error) => break error,
+                    }
+                    assert!(known < 20, "all of it was planned");
+                }
+            }
+            Err(error) => error,
+        };
+        assert!(error.kind() == Kind::Timeout && error.message().contains("plan_timeout_ms (1000)"), "{wait}: {error}");
+        let took = start.elapsed();
+        assert!((Duration::from_millis(1000)..Duration::from_millis(3000)).contains(&took), "{wait}: {took:?}");
+    }
 }
 
 #[test]

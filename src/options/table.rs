@@ -104,7 +104,7 @@ keys! {
     PLAN_PARTITIONS_PER_SESSION = "plan.partitions_per_session", Scan, Type::Integer(1, 100_000), "200", false, "Partitions that one session at the service reads. A longer list in `partitions` is planned by several, which the caller sees as one.";
     PLAN_CONCURRENCY = "plan.concurrency", Scan, Type::Integer(1, 256), "16", false, "Sessions at the service that are planned at the same time.";
     PLAN_WAIT = "plan.wait", Scan, Type::Choice(&["all", "first"]), "all", false, "What opening a session waits for: the whole plan, or, with `first`, the columns and the first splits, where the partitions are planned by several sessions. The others are planned meanwhile, and numbered as they become known: ms_session_more_splits waits for them, and a scan takes them up by itself.";
-    PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long planning may take, with all requests and retries.";
+    PLAN_TIMEOUT_MS = "plan_timeout_ms", Scan, Type::Integer(1, 24 * HOUR_MS), "600000", false, "How long planning may take: that of all parts of a plan together, with all requests and retries, also what goes on after opening with plan.wait=first.";
 
     TYPES_TIMESTAMP_UNIT = "types.timestamp_unit", Types, Type::Choice(UNITS), "nano", false, "Arrow unit of TIMESTAMP and TIMESTAMP_NTZ.";
     TYPES_DATETIME_UNIT = "types.datetime_unit", Types, Type::Choice(UNITS), "milli", false, "Arrow unit of DATETIME.";

@@ -47,7 +47,9 @@ pub(super) struct PlanRequest {
     pub(super) wanted: ReadSession,
     policies: Policies,
     rows_per_split: i64,
-    pub(super) timeout: Duration,
+    timeout: Duration,
+    /// When it is over, which is the same for all parts of a plan.
+    end: Instant,
 }
 
 /// A session that is ready.
@@ -82,12 +84,14 @@ impl PlanRequest {
             estimate: scan.flag(&options::ESTIMATE_STATISTICS),
             incremental,
         };
+        let timeout = scan.duration(&options::PLAN_TIMEOUT_MS);
         Ok(PlanRequest {
             source,
             wanted,
             policies: Policies::of(scan)?,
             rows_per_split: i64::try_from(scan.number(&options::SPLIT_ROWS)).unwrap_or(i64::MAX),
-            timeout: scan.duration(&options::PLAN_TIMEOUT_MS),
+            timeout,
+            end: Instant::now() + timeout,
         })
     }
 
@@ -106,13 +110,17 @@ impl PlanRequest {
     pub(super) async fn plan(self, transport: &Transport) -> Result<Plan> {
         let named = format!("planning a read of {}", self.source);
         let start = Instant::now();
-        let limit = self.timeout;
-        let answered = within(limit, self.wait_for_answer(transport)).await;
+        let answered = within(self.time_left(), self.wait_for_answer(transport)).await;
         let answered = answered.unwrap_or_else(|| Err(self.too_late()));
         let plan = answered.and_then(|ready| self.read_answer(ready)).map_err(|error| error.context(named))?;
         let (count, elapsed) = (plan.split_count(), start.elapsed().as_millis());
         log::info!("session {} of {} has {count} splits, planned in {elapsed} ms", plan.session_id, plan.source);
         Ok(plan)
+    }
+
+    /// How long planning may still take.
+    pub(super) fn time_left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
     }
 
     pub(super) fn too_late(&self) -> Error {

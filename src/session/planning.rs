@@ -41,8 +41,7 @@ impl PlanRequests {
 
     /// Makes ready to plan, and tells what becomes of the filter.
     pub(super) async fn begin(mut self, transport: Arc<Transport>) -> Result<(Planning, Vec<Conjunct>)> {
-        let limit = self.whole.timeout;
-        let prepared = within(limit, self.prepare_filter(&transport)).await;
+        let prepared = within(self.whole.time_left(), self.prepare_filter(&transport)).await;
         let prepared = prepared.unwrap_or_else(|| Err(self.whole.too_late()));
         let Prepared { conjuncts, residual, hidden } =
             prepared.map_err(|error| error.context(format!("planning a read of {}", self.whole.source)))?;
