@@ -45,6 +45,11 @@ struct Waiting {
 }
 
 impl State {
+    /// Whether nothing can come back.
+    fn is_idle(&self) -> bool {
+        self.held == 0 && self.asked == 0
+    }
+
     /// Who may go next: one that the engine may be waiting for, else the one that waits longest.
     fn next(&self) -> Option<&Waiting> {
         self.line.iter().find(|waiting| waiting.ahead.is_empty()).or(self.line.front())
@@ -131,7 +136,7 @@ impl Budget {
 
     /// Asks for `bytes`; `beyond` the limit as well. Only who may go next is let in.
     pub(super) fn ask(&self, bytes: u64, beyond: bool, place: Option<u64>) -> Answer {
-        {
+        let was_idle = {
             let mut state = self.lock();
             let is_next = state.next().is_none_or(|next| Some(next.place) == place);
             let fits = state.held.saturating_add(state.asked).saturating_add(bytes) <= self.limit;
@@ -139,8 +144,10 @@ impl Budget {
             if !allowed {
                 return Answer::NotNow;
             }
+            let was_idle = state.is_idle();
             state.asked += bytes;
-        }
+            was_idle
+        };
         let granted = self.hooks.as_ref().is_none_or(|hooks| hooks.reserve(bytes));
         let mut state = self.lock();
         state.asked -= bytes;
@@ -148,7 +155,8 @@ impl Budget {
             state.held += bytes;
             state.peak = state.peak.max(state.held);
             Answer::Granted
-        } else if state.held == 0 && state.asked == 0 {
+        } else if was_idle && state.is_idle() {
+            // What the host refuses while others give back it may grant next time.
             Answer::Never
         } else {
             Answer::NotNow

@@ -59,6 +59,27 @@ fn the_limit_holds_for_reads_that_have_something_ready() {
     assert_eq!((budget.held(), one.held(), two.held(), two.peak()), (0, 0, 0, 70));
 }
 
+/// A refusal is about what was held when the host was asked.
+#[test]
+fn a_refusal_while_all_comes_back_is_not_the_last_word() {
+    #[derive(Default)]
+    struct Full(Mutex<Option<Grant>>);
+    impl Host for Arc<Full> {
+        fn reserve(&self, _: u64) -> bool {
+            // It has nothing left, and what it gave comes back just now, from another thread.
+            self.0.lock().unwrap().take().is_none()
+        }
+        fn release(&self, _: u64) {}
+    }
+    let host = Arc::new(Full::default());
+    let account = Account::new(&Budget::new(0, Some(Hooks::new(Arc::clone(&host)))));
+    let ahead = Ahead::default();
+    *host.0.lock().unwrap() = now(&account, 10, &ahead).unwrap().ok();
+    assert!(now(&account, 10, &ahead).is_none());
+    assert_eq!(account.held(), 0);
+    now(&account, 10, &ahead).unwrap().unwrap();
+}
+
 #[test]
 fn who_waits_is_served_in_turn_and_woken() {
     let budget = Budget::new(100, None);
