@@ -164,7 +164,7 @@ static void a_child_gives_nothing_back(void) {
     alarm(20);
     atomic_int_fast64_t before = atomic_load(&self.held);
     batch.release(&batch);
-    _exit(atomic_load(&self.held) == before ? 0 : 1);
+    end_child(atomic_load(&self.held) == before ? 0 : 1);
   }
   int status = -1;
   waitpid(child, &status, 0);

@@ -185,7 +185,7 @@ static void a_signal_in_a_child_ends_nothing_of_its_parent(void) {
     if (child == 0) {
       alarm(20);
       raise(SIGUSR1);
-      _exit(atomic_load(&handled) == 1 ? 0 : 1);
+      end_child(atomic_load(&handled) == 1 ? 0 : 1);
     }
     int status = -1;
     waitpid(child, &status, 0);
@@ -225,7 +225,7 @@ static void a_child_ends_nothing_of_its_parent(void) {
       if (ms_cancel_arm(fresh, own.client, NULL) != MS_OK) result = 5;
       ms_cancel_free(fresh);
       ms_cancel_free(cancel);
-      _exit(result);
+      end_child(result);
     }
     int status = -1;
     waitpid(child, &status, 0);
@@ -267,7 +267,7 @@ static void a_freed_object_takes_its_descriptors_along(void) {
     if (child == 0) {
       char byte;
       close(stop[1]);
-      _exit(read(stop[0], &byte, 1) == 0 ? 0 : 1); /* lives until its parent says so */
+      end_child(read(stop[0], &byte, 1) == 0 ? 0 : 1); /* lives until its parent says so */
     }
     for (int i = 0; i < OBJECTS; i++) ms_cancel_free(cancels[i]);
     const int64_t patience = now_ms() + limit_ms(5000);

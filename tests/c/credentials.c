@@ -181,10 +181,7 @@ static void a_child_does_not_release_what_its_parent_uses(void) {
   const pid_t child = fork_when_quiet();
   if (child == 0) {
     ms_options_free(options);
-    char command[32];
-    snprintf(command, sizeof command, "exit %d", atomic_load(&self.released));
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-    _exit(127);
+    end_child(atomic_load(&self.released));
   }
   int status = -1;
   waitpid(child, &status, 0);

@@ -108,10 +108,7 @@ static void a_fork_during_a_callback_leaves_the_child_free(void) {
     int result = ms_set_log_callback(NULL, NULL, 0) == MS_OK ? 0 : 1;
     if (ms_client_open(self.use.options, &client, NULL) != MS_OK) result = 2;
     ms_client_free(client);
-    char command[32];
-    snprintf(command, sizeof command, "exit %d", result);
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-    _exit(127);
+    end_child(result);
   }
   int status = -1;
   waitpid(child, &status, 0);
