@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::args::{Context, borrow};
+use super::args::{Context, borrow, both};
 use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
@@ -51,20 +51,11 @@ pub unsafe extern "C" fn ms_options_set_allocator(
     unsafe {
         gate(err, || {
             let options = borrow(options, "options")?;
-            let allocator = match (allocate, deallocate) {
-                (None, None) => None,
-                (Some(allocate), Some(deallocate)) => {
-                    let context = Context(context);
-                    let functions = Functions { allocate, deallocate, context, pid: std::process::id() };
-                    Some(Allocator::new(Host(Arc::new(functions))))
-                }
-                (None, Some(_)) => {
-                    return Err(Error::new(Kind::InvalidArgument, "allocate is NULL, deallocate is not"));
-                }
-                (Some(_), None) => {
-                    return Err(Error::new(Kind::InvalidArgument, "deallocate is NULL, allocate is not"));
-                }
-            };
+            let functions = both((allocate, "allocate"), (deallocate, "deallocate"))?;
+            let allocator = functions.map(|(allocate, deallocate)| {
+                let context = Context(context);
+                Allocator::new(Host(Arc::new(Functions { allocate, deallocate, context, pid: std::process::id() })))
+            });
             options.change(|options| {
                 options.set_allocator(allocator);
                 Ok(())

@@ -28,6 +28,22 @@ pub(super) unsafe fn peek<'a, T>(pointer: *const T) -> Option<&'a T> {
     unsafe { pointer.as_ref() }
 }
 
+/// Two functions that only make sense together, or none of them; one alone is an argument error.
+pub(super) fn both<A, B>(
+    (one, its_name): (Option<A>, &str),
+    (other, other_name): (Option<B>, &str),
+) -> Result<Option<(A, B)>> {
+    let alone = |missing: &str, given: &str| {
+        Err(Error::new(Kind::InvalidArgument, format!("{missing} is NULL, {given} is not")))
+    };
+    match (one, other) {
+        (None, None) => Ok(None),
+        (Some(one), Some(other)) => Ok(Some((one, other))),
+        (None, Some(_)) => alone(its_name, other_name),
+        (Some(_), None) => alone(other_name, its_name),
+    }
+}
+
 /// A text; NULL and bad UTF-8 are argument errors.
 ///
 /// # Safety

@@ -2,13 +2,12 @@
 
 use std::ffi::c_void;
 
-use super::args::{Context, borrow};
+use super::args::{Context, borrow, both};
 use super::callbacks::call_host;
 use super::error::ms_error;
 use super::gate::gate;
 use super::options::ms_options;
 use super::status::ms_status;
-use crate::error::{Error, Kind};
 use crate::memory::{Hooks, Host};
 
 /// Whether the host lets the library allocate `bytes` more. False holds readers back until memory comes back. It is called from threads of
@@ -44,14 +43,9 @@ pub unsafe extern "C" fn ms_options_set_memory_hooks(
     unsafe {
         gate(err, || {
             let options = borrow(options, "options")?;
-            let hooks = match (reserve, release) {
-                (None, None) => None,
-                (Some(reserve), Some(release)) => {
-                    Some(Hooks::new(Callbacks { reserve, release, context: Context(context) }))
-                }
-                (None, Some(_)) => return Err(Error::new(Kind::InvalidArgument, "reserve is NULL, release is not")),
-                (Some(_), None) => return Err(Error::new(Kind::InvalidArgument, "release is NULL, reserve is not")),
-            };
+            let functions = both((reserve, "reserve"), (release, "release"))?;
+            let hooks = functions
+                .map(|(reserve, release)| Hooks::new(Callbacks { reserve, release, context: Context(context) }));
             options.change(|options| {
                 options.set_memory_hooks(hooks);
                 Ok(())
